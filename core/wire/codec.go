@@ -88,8 +88,8 @@ func Unmarshal(b []byte, s Schema) error {
 	return c.err
 }
 
-// Describe returns the layout of s for the documentation.
-func Describe(s Schema) []Row {
+// Layout returns the layout of s for the documentation.
+func Layout(s Schema) []Row {
 	c := Codec{mode: describing}
 	s.Fields(&c)
 	return c.rows
@@ -318,7 +318,7 @@ func List[T any](c *Codec, field string, p *[]T, limit int, element func(*Codec,
 // Nested writes the fields of s in place, their names prefixed.
 func (c *Codec) Nested(field string, s Schema) {
 	if c.mode == describing {
-		for _, r := range Describe(s) {
+		for _, r := range Layout(s) {
 			c.row(field+"."+r.Name, r.Size, r.Note)
 		}
 		return

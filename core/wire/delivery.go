@@ -1,0 +1,52 @@
+package wire
+
+import "waxwing/core/ids"
+
+// Delivery is what the delivering relay stores for a recipient and pushes to
+// its devices. Stored it lacks the sequence number, which the store assigns.
+type Delivery struct {
+	Received uint64           // Unix time in milliseconds, by the relay's clock
+	Com      [ComSize]byte    // franking commitment, from the envelope
+	Day      ids.Day          // the sender's day, from the envelope
+	Class    Class            // of the envelope, which fixes where the body begins
+	Stamp    [32]byte         // franking stamp over mailbox, com, day, received
+	Snapshot [32]byte         // the relay's key snapshot in force; zero until snapshots exist
+	Origin   AddressKind      // ByTicket; ByIntroduction is reserved and will carry N_R here
+	Ticket   [TicketSize]byte // the ticket that it came under
+	Serial   uint64           // the ticket's serial
+	Expiry   ids.Day          // the ticket's last day
+	Payload  []byte           // sealed head and body
+}
+
+// Fields lists the layout.
+func (d *Delivery) Fields(c *Codec) {
+	c.Const("version", Version)
+	U64(c, "received", &d.Received)
+	c.Fixed("com", d.Com[:])
+	U32(c, "day", &d.Day)
+	U8(c, "class", &d.Class)
+	c.Check(d.Class.Valid(), "class", "unknown value")
+	c.Fixed("stamp", d.Stamp[:])
+	c.Fixed("snapshot", d.Snapshot[:])
+	U8(c, "origin", &d.Origin)
+	c.Check(d.Origin == ByTicket, "origin", "unknown value")
+	c.Fixed("ticket", d.Ticket[:])
+	U64(c, "serial", &d.Serial)
+	U32(c, "expiry", &d.Expiry)
+	if c.err == nil {
+		n := MaxPayload
+		if c.mode != describing {
+			n = d.Class.PayloadSize()
+		}
+		c.Exact("payload", &d.Payload, n)
+	}
+}
+
+// Head returns the sealed head.
+func (d *Delivery) Head() []byte { return d.Payload[:d.Class.HeadSize()] }
+
+// Body returns the sealed body.
+func (d *Delivery) Body() []byte { return d.Payload[d.Class.HeadSize():] }
+
+// MaxDelivery is the largest stored delivery, in bytes.
+const MaxDelivery = 1 + 8 + ComSize + 4 + 1 + 32 + 32 + 1 + TicketSize + 8 + 4 + MaxPayload
