@@ -17,7 +17,7 @@ type rules struct {
 	upward        []upwardTest
 	pureUpTo      int
 	impureImports []string
-	impureCalls   map[string][]string
+	impureCalls   []string
 	banned        []string
 	dependencies  []dependency
 	maxFileLines  int
@@ -31,8 +31,9 @@ type floor struct {
 	at       int
 	path     string
 	why      string
-	impure   string // why a package of a pure floor may touch the world
-	testOnly bool   // only tests may import it
+	impure   string   // why a package of a pure floor may touch the world
+	calls    []string // if any: the only impure calls that this excuses
+	testOnly bool     // only tests may import it
 }
 
 // upwardTest lets the external tests of one package import a higher one.
@@ -103,9 +104,10 @@ func (r *rules) check(m *module) []string {
 		for _, f := range p.files {
 			r.checkImports(m, p, at, f, &v)
 		}
-		if at.row.at <= r.pureUpTo && at.row.impure == "" && !at.testOnly {
+		excused := at.testOnly || at.row.impure != "" && len(at.row.calls) == 0
+		if at.row.at <= r.pureUpTo && !excused {
 			for _, f := range p.sources(false) {
-				r.checkPure(m, f, &v)
+				r.checkPure(m, f, at.row.calls, &v)
 			}
 		}
 	}
@@ -125,6 +127,9 @@ func (r *rules) checkTable(v *violations) {
 	for _, row := range r.floors {
 		if row.why == "" {
 			v.add(row.path, "stands in the table of floors without a reason")
+		}
+		if len(row.calls) > 0 && row.impure == "" {
+			v.add(row.path, "may make impure calls without a reason")
 		}
 		if seen[row.path] {
 			v.add(row.path, "stands twice in the table of floors")
@@ -313,8 +318,8 @@ func within(p, dir string) bool {
 }
 
 // checkPure: no goroutine, clock, socket, file or log.
-func (r *rules) checkPure(m *module, f *source, v *violations) {
-	clock := make(map[string][]string) // by the file's name for the package
+func (r *rules) checkPure(m *module, f *source, excused []string, v *violations) {
+	called := make(map[string]string) // import paths by the file's name for them
 	for _, imp := range f.imports {
 		for _, bad := range r.impureImports {
 			below := strings.HasSuffix(bad, "/") && within(imp.path, strings.TrimSuffix(bad, "/"))
@@ -322,9 +327,7 @@ func (r *rules) checkPure(m *module, f *source, v *violations) {
 				v.add(f.path, "a pure floor imports %s", imp.path)
 			}
 		}
-		if calls := r.impureCalls[imp.path]; calls != nil {
-			clock[imp.name] = calls
-		}
+		called[imp.name] = imp.path
 	}
 	ast.Inspect(f.ast, func(n ast.Node) bool {
 		switch n := n.(type) {
@@ -335,8 +338,13 @@ func (r *rules) checkPure(m *module, f *source, v *violations) {
 			if n.Sel.Name == "Go" {
 				v.add(m.fset.Position(n.Pos()).String(), "a pure floor starts a goroutine with Go")
 			}
-			if id, ok := n.X.(*ast.Ident); ok && slices.Contains(clock[id.Name], n.Sel.Name) {
-				v.add(m.fset.Position(n.Pos()).String(), "a pure floor reads the clock with %s.%s", id.Name, n.Sel.Name)
+			id, ok := n.X.(*ast.Ident)
+			if !ok {
+				break
+			}
+			name := called[id.Name] + "." + n.Sel.Name
+			if slices.Contains(r.impureCalls, name) && !slices.Contains(excused, name) {
+				v.add(m.fset.Position(n.Pos()).String(), "a pure floor uses %s", name)
 			}
 		}
 		return true
