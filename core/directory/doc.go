@@ -1,0 +1,28 @@
+// Package directory is what a provider publishes about itself and about its
+// accounts, and the state behind it.
+//
+// A provider is described by a Descriptor, signed by its root key, which peers
+// and clients pin. An account is a Manifest: its identity key signs a versioned
+// list of devices, each version naming the hash of the one before. The
+// mailbox's weekly seal key (MailboxKey) is signed by the identity key, prekeys
+// by the device they belong to (package ratchet). Directory keeps them over the
+// store contract and answers lookups, each one-time prekey going to exactly one
+// of them. Design sections 4, 5 and 7.
+//
+// Parsing is verifying: a Manifest, MailboxKey or Descriptor exists only if its
+// signature was checked, an Authenticated only if a device proved its key on
+// this connection.
+//
+// Draining the one-time prekeys of an account would take away the forward
+// secrecy of first messages to it ("Prekey Pogo", arXiv 2504.07323). Against
+// that, lookups are limited per target and per asking provider, and a share of
+// the stock is kept for contacts with consent. Over a limit the answer carries
+// the last-resort prekey: it looks the same from outside, and nobody learns the
+// state of the stock.
+//
+// What it does not protect: a provider that signs two manifests for one account
+// with a key of its own is found out by comparing fingerprints or, later, by
+// transparency, not here. Who looks up an address learns whether it exists, and
+// how many devices it has; only the provider in between does not. The limits
+// are kept in memory and start anew with the process.
+package directory

@@ -1,0 +1,32 @@
+package directory
+
+import "errors"
+
+// What callers branch on, with errors.Is. Malformed bytes are
+// wire.ErrMalformed, a signature that does not verify keys.ErrSignature.
+var (
+	// ErrExists: the address belongs to another account.
+	ErrExists = errors.New("directory: address is taken")
+	// ErrUnknown: no such account or device.
+	ErrUnknown = errors.New("directory: no such account or device")
+	// ErrForeign: the address belongs to another provider.
+	ErrForeign = errors.New("directory: address of another provider")
+	// ErrUnauthenticated: the proof is wrong, or there is no such device.
+	ErrUnauthenticated = errors.New("directory: not authenticated")
+	// ErrConflict: something newer is stored, or it does not follow what is.
+	ErrConflict = errors.New("directory: does not follow what is stored")
+	// ErrFull: the stock of one-time prekeys would exceed PoolCapacity.
+	ErrFull = errors.New("directory: enough prekeys")
+	// ErrExpired: past its last day.
+	ErrExpired = errors.New("directory: expired")
+	// ErrEarly: before its first day.
+	ErrEarly = errors.New("directory: not valid yet")
+	// ErrPin: the provider's root key is not the pinned one.
+	ErrPin = errors.New("directory: root key is not the pinned one")
+	// ErrRolledBack: older than what was seen before.
+	ErrRolledBack = errors.New("directory: older than what was seen before")
+	// ErrForked: signed, but it contradicts what was seen before.
+	ErrForked = errors.New("directory: contradicts what was seen before")
+	// ErrMismatch: it is about another account, mailbox or provider than asked.
+	ErrMismatch = errors.New("directory: about something else than asked for")
+)
