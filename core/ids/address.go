@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 	"golang.org/x/text/secure/precis"
@@ -43,9 +44,15 @@ func ParseDomain(s string) (Domain, error) {
 	if len(s) > 4*MaxDomain { // A U-label shrinks by less than that.
 		return Domain{}, fmt.Errorf("%w: longer than %d bytes", ErrDomain, MaxDomain)
 	}
+	if !utf8.ValidString(s) {
+		return Domain{}, fmt.Errorf("%w: not UTF-8", ErrDomain)
+	}
 	a, err := domainProfile.ToASCII(s)
 	if err != nil {
 		return Domain{}, fmt.Errorf("%w: not a host name", ErrDomain)
+	}
+	if again, err := domainProfile.ToASCII(a); err != nil || again != a {
+		return Domain{}, fmt.Errorf("%w: no stable form", ErrDomain)
 	}
 	switch {
 	case a == "" || strings.HasSuffix(a, "."):
