@@ -17,7 +17,9 @@ type Limit struct {
 }
 
 // PerSecond is a limit of count per second with a burst.
-func PerSecond(count, burst int64) Limit { return Limit{Burst: burst, Count: count, Period: time.Second} }
+func PerSecond(count, burst int64) Limit {
+	return Limit{Burst: burst, Count: count, Period: time.Second}
+}
 
 // IsZero reports whether the limit limits nothing.
 func (l Limit) IsZero() bool { return l == Limit{} }
