@@ -1,0 +1,500 @@
+package ticket
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"waxwing/core/ids"
+	"waxwing/core/wire"
+)
+
+const today ids.Day = 20_000
+
+var mailbox = ids.MailboxID{1, 2, 3}
+
+// disk is what a relay has stored.
+type disk map[string][]byte
+
+// renew prepares, stores and commits until nothing is due.
+func (d disk) renew(t testing.TB, r *Ring, day ids.Day) {
+	t.Helper()
+	for {
+		c, err := r.Prepare(day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c == nil {
+			return
+		}
+		d[c.Name] = bytes.Clone(c.Record)
+		if err := r.Commit(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (d disk) load(t testing.TB) *Ring {
+	t.Helper()
+	var records [][]byte
+	for _, b := range d {
+		records = append(records, b)
+	}
+	r, err := NewRing(records...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func newRing(t testing.TB) (*Ring, disk) {
+	d := disk{}
+	r := d.load(t)
+	d.renew(t, r, today)
+	return r, d
+}
+
+func mint(t testing.TB, r *Ring, day ids.Day, first uint64, n int) []Minted {
+	t.Helper()
+	m, err := r.Mint(day, &mailbox, first, n, day+ids.MaxTicketDays)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestMintOpenCheck(t *testing.T) {
+	r, _ := newRing(t)
+	rapid.Check(t, func(t *rapid.T) {
+		box := ids.MailboxID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "mailbox"))
+		first := rapid.Uint64Range(0, 1<<64-20).Draw(t, "first")
+		expiry := today + ids.Day(rapid.IntRange(0, ids.MaxTicketDays).Draw(t, "life"))
+		minted, err := r.Mint(today, &box, first, rapid.IntRange(1, 10).Draw(t, "count"), expiry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s Scratch
+		for i := range minted {
+			o, err := r.Open(&minted[i].Ticket, &s)
+			if err != nil || o.Mailbox != box || o.Serial != first+uint64(i) || o.Expiry != expiry {
+				t.Fatalf("opened serial %d, expiry %d, %v", o.Serial, o.Expiry, err)
+			}
+			if !o.Key().Equal(&minted[i].Key) {
+				t.Fatal("relay and owner have different keys")
+			}
+			b := Bound{Day: expiry, TTL: rapid.Uint32().Draw(t, "ttl"), Class: wire.Class4K}
+			binder := minted[i].Key.Binder(&minted[i].Ticket, &b)
+			if err := o.Check(&b, &binder); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// The layout, computed with the standard library from the stored record.
+func TestKnownLayout(t *testing.T) {
+	r, d := newRing(t)
+	m := mint(t, r, today, 77, 1)[0]
+	var rec []byte
+	for _, rec = range d {
+	}
+	seal, bindKey := rec[17:49], rec[49:81]
+
+	block, _ := aes.NewCipher(seal)
+	gcm, _ := cipher.NewGCM(block)
+	plain, err := gcm.Open(nil, m.Ticket[2:14], m.Ticket[14:], m.Ticket[:2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := binary.BigEndian.AppendUint64(bytes.Clone(mailbox[:]), 77)
+	want = binary.BigEndian.AppendUint32(want, uint32(today+ids.MaxTicketDays))
+	if !bytes.Equal(plain, want) || m.Ticket[0] != 1 || m.Ticket[1] != byte(rec[8]) {
+		t.Errorf("ticket holds %x", plain)
+	}
+
+	h := hmac.New(sha256.New, bindKey)
+	h.Write(m.Ticket[:])
+	key := h.Sum(nil)
+	if !bytes.Equal(key, m.Key.Bytes()[:]) {
+		t.Error("wrong ticket key")
+	}
+	b := Bound{Com: [32]byte{1}, Day: 2, Class: 3, TTL: 4, Payload: [32]byte{5}}
+	h = hmac.New(sha256.New, key)
+	h.Write([]byte("waxwing ticket v1"))
+	h.Write(m.Ticket[:])
+	h.Write(b.Com[:])
+	h.Write([]byte{0, 0, 0, 2, 3, 0, 0, 0, 4})
+	h.Write(b.Payload[:])
+	if got := m.Key.Binder(&m.Ticket, &b); !bytes.Equal(got[:], h.Sum(nil)[:16]) {
+		t.Error("wrong binder")
+	}
+}
+
+func TestEveryBitOfATicketCounts(t *testing.T) {
+	r, _ := newRing(t)
+	m := mint(t, r, today, 1, 1)[0]
+	var s Scratch
+	for i := range Size * 8 {
+		bad := m.Ticket
+		bad[i/8] ^= 1 << (i % 8)
+		want := ErrForged
+		switch i / 8 {
+		case offVersion:
+			want = ErrVersion
+		case offKeyID:
+			want = ErrUnknownKey
+		}
+		if o, err := r.Open(&bad, &s); !errors.Is(err, want) || o.Mailbox != (ids.MailboxID{}) {
+			t.Errorf("bit %d: %v, want %v", i, err, want)
+		}
+	}
+	// A key id that is known, but of another key.
+	d := disk{}
+	other := d.load(t)
+	d.renew(t, other, today)
+	if _, err := other.Open(&m.Ticket, &s); !errors.Is(err, ErrForged) {
+		t.Errorf("another relay: %v", err)
+	}
+}
+
+func TestEveryFieldIsBound(t *testing.T) {
+	r, _ := newRing(t)
+	both := mint(t, r, today, 1, 2)
+	m := both[0]
+	o, err := r.Open(&m.Ticket, new(Scratch))
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := Bound{Com: [32]byte{1}, Day: today, Class: wire.Class1K, TTL: 60, Payload: [32]byte{2}}
+	binder := m.Key.Binder(&m.Ticket, &good)
+	for name, change := range map[string]func(b *Bound, x *Binder){
+		"com":     func(b *Bound, _ *Binder) { b.Com[31]++ },
+		"day":     func(b *Bound, _ *Binder) { b.Day++ },
+		"class":   func(b *Bound, _ *Binder) { b.Class++ },
+		"ttl":     func(b *Bound, _ *Binder) { b.TTL++ },
+		"payload": func(b *Bound, _ *Binder) { b.Payload[0]++ },
+		"first":   func(_ *Bound, x *Binder) { x[0] ^= 0x80 },
+		"last":    func(_ *Bound, x *Binder) { x[15] ^= 1 },
+		"other ticket": func(b *Bound, x *Binder) {
+			*x = both[1].Key.Binder(&both[1].Ticket, b)
+		},
+		"other ticket's key": func(b *Bound, x *Binder) { *x = both[1].Key.Binder(&m.Ticket, b) },
+	} {
+		b, x := good, binder
+		change(&b, &x)
+		if err := o.Check(&b, &x); !errors.Is(err, ErrBinder) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := o.Check(&good, &binder); err != nil {
+		t.Error(err)
+	}
+	if err := new(Opened).Check(&Bound{}, &Binder{}); !errors.Is(err, ErrBinder) {
+		t.Errorf("an Opened that nobody opened: %v", err)
+	}
+}
+
+func TestBoundOf(t *testing.T) {
+	e := wire.Envelope{
+		Ticket: new([Size]byte), Binder: new([BinderSize]byte), Com: &[32]byte{9}, Day: 8, Class: wire.Class1K, TTL: 7,
+		Head: make([]byte, wire.Class1K.HeadSize()), Body: make([]byte, wire.Class1K.BodySize()),
+	}
+	hash := wire.PayloadHash(e.Head, e.Body)
+	if b := BoundOf(&e, &hash); b != (Bound{Com: [32]byte{9}, Day: 8, Class: wire.Class1K, TTL: 7, Payload: hash}) {
+		t.Errorf("%+v", b)
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	r, _ := newRing(t)
+	m, err := r.Mint(today, &mailbox, 1, 1, today+3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := r.Open(&m[0].Ticket, new(Scratch))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for day, want := range map[ids.Day]error{today: nil, today + 3: nil, today + 4: ErrExpired, ^ids.Day(0): ErrExpired} {
+		b := Bound{Day: day}
+		x := m[0].Key.Binder(&m[0].Ticket, &b)
+		if err := o.Check(&b, &x); !errors.Is(err, want) {
+			t.Errorf("day %d: %v", day, err)
+		}
+	}
+}
+
+func TestMintRefuses(t *testing.T) {
+	r, _ := newRing(t)
+	for name, tt := range map[string]struct {
+		first  uint64
+		count  int
+		expiry ids.Day
+	}{
+		"none":     {1, 0, today},
+		"negative": {1, -1, today},
+		"too many": {1, wire.MaxMint + 1, today},
+		"past":     {1, 1, today - 1},
+		"too long": {1, 1, today + ids.MaxTicketDays + 1},
+		"serial":   {^uint64(0), 2, today},
+		"wrapped":  {1, 1, ^ids.Day(0)},
+	} {
+		if m, err := r.Mint(today, &mailbox, tt.first, tt.count, tt.expiry); !errors.Is(err, ErrMint) || m != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := r.Mint(today+1, &mailbox, 1, 1, today+2); !errors.Is(err, ErrNotReady) {
+		t.Errorf("yesterday's key: %v", err)
+	}
+	empty, err := NewRing()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := empty.Mint(today, &mailbox, 1, 1, today); !errors.Is(err, ErrNotReady) {
+		t.Errorf("no key: %v", err)
+	}
+}
+
+// A ticket opens until its last envelope can have arrived, over daily
+// rotations and restarts, and then its key is gone.
+func TestRotationAndExpiry(t *testing.T) {
+	r, d := newRing(t)
+	m := mint(t, r, today, 5, 1)[0]
+	var s Scratch
+	last := today + ids.MaxTicketDays + ids.MaxDelay + 1
+	for day := today + 1; day <= last+1; day++ {
+		if day%3 == 0 {
+			r = d.load(t)
+		}
+		if day%5 != 0 { // some days the node forgets
+			d.renew(t, r, day)
+			mint(t, r, day, uint64(day), 1)
+		}
+		for _, name := range r.Expire(day) {
+			delete(d, name)
+		}
+		o, err := r.Open(&m.Ticket, &s)
+		if day <= last && (err != nil || o.Serial != 5) {
+			t.Fatalf("day +%d: %v", day-today, err)
+		}
+		if day > last && !errors.Is(err, ErrUnknownKey) {
+			t.Fatalf("after its end: %v", err)
+		}
+		if r.Len() != len(d) || r.Len() > KeyDays+2 {
+			t.Fatalf("%d keys, %d stored", r.Len(), len(d))
+		}
+	}
+}
+
+func TestClockSteps(t *testing.T) {
+	r, d := newRing(t)
+	m := mint(t, r, today, 1, 1)[0]
+	for range 1000 { // over midnight and back costs no key
+		d.renew(t, r, today+1)
+		d.renew(t, r, today)
+		mint(t, r, today, 1, 1)
+	}
+	if r.Len() != 2 {
+		t.Errorf("%d keys", r.Len())
+	}
+	// Days ahead and back again: the key made there is not kept in use.
+	d.renew(t, r, today+100)
+	if _, err := r.Mint(today, &mailbox, 1, 1, today); !errors.Is(err, ErrNotReady) {
+		t.Errorf("a future key mints: %v", err)
+	}
+	d.renew(t, r, today)
+	mint(t, r, today, 1, 1)
+	if _, err := r.Open(&m.Ticket, new(Scratch)); err != nil {
+		t.Error(err)
+	}
+	// Jumping for ever uses up the ids, and then minting ends, not opening.
+	var err error
+	for i := 0; err == nil && i < 2*MaxKeys; i++ {
+		var c *Change
+		if c, err = r.Prepare(today + ids.Day(i%2*10)); c != nil {
+			err = r.Commit(c)
+		}
+	}
+	if !errors.Is(err, ErrNoKeyID) || r.Len() != MaxKeys {
+		t.Errorf("%d keys: %v", r.Len(), err)
+	}
+	if _, err := r.Open(&m.Ticket, new(Scratch)); err != nil {
+		t.Error(err)
+	}
+	// Time heals it.
+	r.Expire(today + 50)
+	d.renew(t, r, today+50)
+}
+
+// Generations go beyond a byte; an id comes again only after its key is gone.
+func TestKeyIDsWrap(t *testing.T) {
+	r, d := newRing(t)
+	seen := map[byte]bool{}
+	for day := today; day < today+600; day++ {
+		d.renew(t, r, day)
+		for _, name := range r.Expire(day) {
+			delete(d, name)
+		}
+		m := mint(t, r, day, 1, 1)[0]
+		seen[m.Ticket[offKeyID]] = true
+		if o, err := r.Open(&m.Ticket, new(Scratch)); err != nil || o.Expiry != day+ids.MaxTicketDays {
+			t.Fatal(err)
+		}
+	}
+	if len(seen) != 256 || len(d) > KeyDays+2 {
+		t.Errorf("%d ids, %d stored", len(seen), len(d))
+	}
+}
+
+// After a crash the reservation counts as minted; the sum never passes
+// MaxPerKey, then the key is replaced on the same day.
+func TestReservations(t *testing.T) {
+	r, d := newRing(t)
+	gen, restarts := r.active.Generation, 0
+	for r.active.Generation == gen {
+		mint(t, r, today, 1, 1)
+		before := r.active.minted
+		r = d.load(t)
+		if r.active.minted <= before || r.active.minted != r.active.Reserved || r.active.Reserved > MaxPerKey {
+			t.Fatalf("minted %d, reserved %d", r.active.minted, r.active.Reserved)
+		}
+		if _, err := r.Mint(today, &mailbox, 1, 1, today); !errors.Is(err, ErrNotReady) {
+			t.Fatalf("mints what was not reserved: %v", err)
+		}
+		d.renew(t, r, today)
+		restarts++
+	}
+	if restarts != MaxPerKey/ReserveStep {
+		t.Errorf("%d restarts", restarts)
+	}
+	// A reservation runs out while nobody renews.
+	r.active.minted = r.active.Reserved - 1
+	if _, err := r.Mint(today, &mailbox, 1, 2, today); !errors.Is(err, ErrNotReady) {
+		t.Error(err)
+	}
+	d.renew(t, r, today)
+	mint(t, r, today, 1, 2)
+}
+
+// A crash between storing and committing leaves nothing out of order, whether
+// a new key was prepared or a reservation.
+func TestCrashBeforeCommit(t *testing.T) {
+	r, d := newRing(t)
+	m := mint(t, r, today, 1, 1)[0]
+	for _, day := range []ids.Day{today, today + 1} {
+		r.active.minted = r.active.Reserved
+		c, err := r.Prepare(day)
+		if err != nil || c == nil {
+			t.Fatal(err)
+		}
+		d[c.Name] = bytes.Clone(c.Record)
+		r = d.load(t)
+		if _, err := r.Mint(day, &mailbox, 2, 1, day); !errors.Is(err, ErrNotReady) {
+			t.Fatalf("day %d: %v", day, err)
+		}
+		d.renew(t, r, day)
+		n := mint(t, r, day, 2, 1)[0]
+		r = d.load(t)
+		for _, tk := range []Minted{m, n} {
+			if _, err := r.Open(&tk.Ticket, new(Scratch)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if r.Len() != 2 {
+		t.Errorf("%d keys", r.Len())
+	}
+}
+
+func TestStaleChanges(t *testing.T) {
+	r, _ := newRing(t)
+	first, _ := r.Prepare(today + 1)
+	second, _ := r.Prepare(today + 1)
+	if err := r.Commit(first); !errors.Is(err, ErrStale) {
+		t.Errorf("earlier change: %v", err)
+	}
+	if err := r.Commit(second); err != nil {
+		t.Error(err)
+	}
+	if err := r.Commit(second); !errors.Is(err, ErrStale) {
+		t.Errorf("twice: %v", err)
+	}
+	if err := r.Commit(&Change{}); !errors.Is(err, ErrStale) {
+		t.Errorf("made up: %v", err)
+	}
+}
+
+func TestNewRingRefuses(t *testing.T) {
+	_, d := newRing(t)
+	var rec []byte
+	for _, rec = range d {
+	}
+	for n := range rec {
+		if _, err := NewRing(rec[:n]); !errors.Is(err, ErrRecord) || !errors.Is(err, wire.ErrMalformed) {
+			t.Fatalf("%d bytes: %v", n, err)
+		}
+	}
+	if _, err := NewRing(rec, rec); !errors.Is(err, ErrRecord) {
+		t.Errorf("twice: %v", err)
+	}
+	for name, at := range map[string]int{"version": 0, "reserved, high": 13, "reserved, low": 16} {
+		bad := bytes.Clone(rec)
+		bad[at] ^= 0xff
+		if _, err := NewRing(bad); !errors.Is(err, ErrRecord) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestSecretsPrintRedacted(t *testing.T) {
+	r, _ := newRing(t)
+	c, _ := r.Prepare(today + 1)
+	m := mint(t, r, today, 1, 1)[0]
+	o, _ := r.Open(&m.Ticket, new(Scratch))
+	key := m.Key
+	for _, v := range []any{r, c, &m, m, &o, o, &key, key, Held{Minted: m}, Stocked{Minted: m}, Grant{Tickets: []Minted{m}}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
+			if out := fmt.Sprintf(verb, v); !strings.Contains(out, "redacted") || len(out) > 60 {
+				t.Errorf("%T with %s prints %.200s", v, verb, out)
+			}
+		}
+	}
+	key.Erase()
+	if !key.Equal(new(Key)) {
+		t.Error("key not erased")
+	}
+}
+
+func TestRingConcurrently(t *testing.T) {
+	r, d := newRing(t)
+	m := mint(t, r, today, 1, 1)[0]
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			var s Scratch
+			for range 200 {
+				if _, err := r.Open(&m.Ticket, &s); err != nil {
+					t.Error(err)
+				}
+				if _, err := r.Mint(today, &mailbox, 1, 3, today); err != nil && !errors.Is(err, ErrNotReady) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for day := today; day < today+10; day++ {
+		d.renew(t, r, day)
+		r.Expire(day)
+	}
+	wg.Wait()
+}
