@@ -1,0 +1,113 @@
+package quicnet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"waxwing/core/ids"
+)
+
+// DialConfig says whom to connect to. Addr, Domain and Pin are required.
+type DialConfig struct {
+	Addr     string           // UDP address, "host:port"
+	Domain   ids.Domain       // who must answer
+	Pin      Pin              // the root of who must answer
+	Identity *Identity        // of a provider that connects to a peer; nil for clients
+	Now      func() time.Time // time.Now
+	// PacketConn is used instead of a new socket. It serves one connection, and
+	// is left open.
+	PacketConn net.PacketConn
+	Timeouts   Timeouts
+}
+
+// Dial connects to a provider. It returns when the provider has proven to be
+// Domain with Pin; a provider that refuses the identity shown to it says so
+// afterwards, by closing the connection, because that is the order of TLS 1.3.
+//
+// Errors are ErrPin, ErrCertificate, ErrExpired, ErrHandshake, ErrBusy,
+// ErrTimeout (nobody answered), ErrUnreachable, ErrConfig, or ctx's.
+func Dial(ctx context.Context, conf DialConfig) (*Conn, error) {
+	if conf.Domain.IsZero() || conf.Pin == (Pin{}) {
+		return nil, fmt.Errorf("%w: no domain or no pin to connect to", ErrConfig)
+	}
+	if conf.Now == nil {
+		conf.Now = time.Now
+	}
+	conf.Timeouts.defaults()
+	addr, err := resolve(ctx, conf.Addr)
+	if err != nil {
+		return nil, err
+	}
+	tlsConf := clientTLS(conf.Domain, conf.Pin, conf.Identity, conf.Now)
+	qconf := baseQUIC(conf.Timeouts)
+	// The connecting side keeps the connection alive: it knows whether it still
+	// wants it, and the NAT is on its side.
+	qconf.KeepAlivePeriod = conf.Timeouts.KeepAlive
+
+	var q *quic.Conn
+	if conf.PacketConn != nil {
+		q, err = quic.Dial(ctx, conf.PacketConn, addr, tlsConf, qconf)
+	} else {
+		// quic-go closes the socket that it opens here with the connection.
+		q, err = quic.DialAddr(ctx, addr.String(), tlsConf, qconf)
+	}
+	if err != nil {
+		return nil, dialError(ctx, err)
+	}
+	c, err := newConn(q, conf.Timeouts)
+	if err != nil {
+		closeQUIC(q, CodeNone)
+		return nil, err
+	}
+	return c, nil
+}
+
+// dialError is mapError, with what only happens before there is a connection.
+func dialError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return ErrUnreachable // its text holds the address
+	}
+	return mapError(err)
+}
+
+// resolve turns "host:port" into an address. IPv4 comes first, if there is
+// both: it is what more networks carry.
+func resolve(ctx context.Context, hostport string) (*net.UDPAddr, error) {
+	host, portText, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return nil, fmt.Errorf("%w: want host:port", ErrConfig)
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil || port == 0 {
+		return nil, fmt.Errorf("%w: port out of range", ErrConfig)
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip.Unmap(), uint16(port))), nil
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil || len(addrs) == 0 {
+		return nil, ErrUnreachable
+	}
+	best := addrs[0].Unmap()
+	for _, a := range addrs {
+		if a.Unmap().Is4() {
+			best = a.Unmap()
+			break
+		}
+	}
+	return net.UDPAddrFromAddrPort(netip.AddrPortFrom(best, uint16(port))), nil
+}
