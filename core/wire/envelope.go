@@ -29,7 +29,7 @@ const (
 // to know where the body begins in order to hash head and body apart, and
 // nothing on the wire may tell how many devices a recipient has.
 var classes = [...]struct{ envelope, head, devices int }{
-	Class1K:  {1 << 10, 576, 2},
+	Class1K:  {1 << 10, 567, 2},
 	Class2K:  {2 << 10, 1168, 4},
 	Class4K:  {4 << 10, 2112, 8},
 	Class16K: {16 << 10, 11776, 8},
