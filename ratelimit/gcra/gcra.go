@@ -39,9 +39,18 @@ func (l Limit) Validate() error {
 // maxSpan bounds how long an empty bucket takes to fill: a year.
 const maxSpan = 366 * 24 * time.Hour
 
-// interval is the time that one unit takes to come back. It is at least a
-// nanosecond, so that a limit never divides by zero.
-func (l Limit) interval() time.Duration { return max(l.Period/time.Duration(max(l.Count, 1)), 1) }
+// interval is the time that one unit takes to come back, rounded up to a
+// nanosecond: rounded down, a limit in bytes per second would let through up to
+// twice its rate.
+func (l Limit) interval() time.Duration {
+	n := time.Duration(max(l.Count, 1))
+	d := max(l.Period, 1)
+	d, rest := d/n, d%n
+	if rest != 0 {
+		d++
+	}
+	return d
+}
 
 // Decision is what Decide decided.
 type Decision struct {

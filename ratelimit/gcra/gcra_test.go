@@ -3,6 +3,8 @@ package gcra
 import (
 	"encoding/binary"
 	"errors"
+	"math/big"
+	"sync"
 	"testing"
 	"time"
 
@@ -62,6 +64,52 @@ func TestClockSteps(t *testing.T) {
 	if d, _ := Decide(start.Add(time.Hour), l, tat, 10); !d.Allowed || d.Remaining != 0 {
 		t.Errorf("clock on by an hour: %+v", d)
 	}
+}
+
+// The rate that a limit names, in whole numbers: also where the time of one
+// unit is no whole number of nanoseconds.
+func TestNeverAboveTheRate(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := Limit{
+			Burst:  rapid.Int64Range(1, 1_000_000).Draw(t, "burst"),
+			Count:  rapid.Int64Range(1, 2_000_000_000).Draw(t, "count"),
+			Period: time.Duration(rapid.Int64Range(1, int64(time.Minute)).Draw(t, "period")),
+		}
+		now, tat, spent := start, time.Time{}, new(big.Int)
+		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+			now = now.Add(time.Duration(rapid.Int64Range(0, int64(time.Minute)).Draw(t, "dt")))
+			d, _ := Decide(now, l, tat, 0) // take all there is
+			_, tat = Decide(now, l, tat, d.Remaining)
+			spent.Add(spent, big.NewInt(d.Remaining))
+			// (spent - burst) * period <= elapsed * count
+			left := new(big.Int).Sub(spent, big.NewInt(l.Burst))
+			left.Mul(left, big.NewInt(int64(l.Period)))
+			right := new(big.Int).Mul(big.NewInt(int64(now.Sub(start))), big.NewInt(l.Count))
+			if left.Cmp(right) > 0 {
+				t.Fatalf("%v spent in %v under %+v", spent, now.Sub(start), l)
+			}
+		}
+	})
+}
+
+// A higher cost never passes where a lower one does not, and time only helps.
+func TestMonotonic(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := Limit{
+			Burst: rapid.Int64Range(1, 50).Draw(t, "burst"), Count: rapid.Int64Range(1, 50).Draw(t, "count"), Period: time.Second,
+		}
+		tat := start.Add(time.Duration(rapid.Int64Range(-5e9, 60e9).Draw(t, "tat")))
+		cost := rapid.Int64Range(1, l.Burst).Draw(t, "cost")
+		d, next := Decide(start, l, tat, cost)
+		less, _ := Decide(start, l, tat, cost-1)
+		later, _ := Decide(start.Add(time.Duration(rapid.Int64Range(0, 5e9).Draw(t, "dt"))), l, tat, cost)
+		if d.Allowed && !(less.Allowed && later.Allowed) || less.RetryAfter > d.RetryAfter || later.RetryAfter > d.RetryAfter {
+			t.Fatalf("cost %d: %+v; one less: %+v; later: %+v", cost, d, less, later)
+		}
+		if d.Allowed && next.Before(tat) {
+			t.Fatal("spending fills the bucket")
+		}
+	})
 }
 
 func TestZeroValues(t *testing.T) {
@@ -152,9 +200,22 @@ func TestTableAgreesWithDecide(t *testing.T) {
 
 func BenchmarkSpend(b *testing.B) {
 	tab, _ := NewTable(PerSecond(1_000_000_000, 1_000_000), 0)
+	var mu sync.Mutex
+	floor := map[Key]time.Time{}
 	i := 0
-	for b.Loop() {
-		tab.Spend(start.Add(time.Duration(i)*time.Microsecond), key(i&0xfff), 1)
-		i++
-	}
+	b.Run("floor: a map under a mutex", func(b *testing.B) {
+		for b.Loop() {
+			mu.Lock()
+			floor[key(i&0xfff)] = start
+			mu.Unlock()
+			i++
+		}
+	})
+	b.Run("table", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			tab.Spend(start.Add(time.Duration(i)*time.Microsecond), key(i&0xfff), 1)
+			i++
+		}
+	})
 }
