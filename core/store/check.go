@@ -32,14 +32,16 @@ func CheckItems(items []Item) error {
 	return nil
 }
 
-// CheckEntries returns ErrInvalid if an entry of a log, or the number of
+// CheckEntries returns ErrInvalid if an entry of a log, or the number or sum of
 // entries, is outside the contract's limits. Empty entries are allowed.
 func CheckEntries(entries [][]byte) error {
-	if len(entries) > MaxBatch {
+	if len(entries) > MaxLogBatch {
 		return ErrInvalid
 	}
+	sum := 0
 	for _, e := range entries {
-		if len(e) > MaxValue {
+		sum += len(e)
+		if len(e) > MaxValue || sum > MaxLogBytes {
 			return ErrInvalid
 		}
 	}

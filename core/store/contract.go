@@ -115,7 +115,7 @@ type Documents interface {
 // Logs are append-only sequences of entries, with one writer each.
 type Logs interface {
 	// LogAppend adds entries to a log that has expectSize of them, all or
-	// none. ErrConflict: it has another size; a caller that sends again after
+	// none, at most MaxLogBatch and MaxLogBytes. ErrConflict: it has another size; a caller that sends again after
 	// a lost answer reads the log to see whether the entries are its own.
 	LogAppend(ctx context.Context, log Key, expectSize uint64, entries [][]byte) error
 	// LogRead returns entries from index from on, at most max (zero or more

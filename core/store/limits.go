@@ -36,6 +36,14 @@ const (
 	// MaxList is the largest number of documents, and the number for zero,
 	// that one List returns.
 	MaxList = 1000
+	// MaxListBytes is where List stops, and MaxLogBytes the largest sum of
+	// entries in one LogAppend: bounds of the memory and of the commit that one
+	// call costs.
+	MaxListBytes = 4 << 20
+	MaxLogBytes  = 1 << 20
+	// MaxLogBatch is the largest number of entries in one LogAppend, which is
+	// one commit.
+	MaxLogBatch = 1024
 	// MaxItem is the longest item of a pool, in bytes: a signed prekey with an
 	// ML-KEM-1024 key has about 1.7 KiB.
 	MaxItem = 4 << 10
@@ -58,6 +66,8 @@ const (
 	// clocks that differ.
 	SerialMemory = ids.MaxDelay + 1
 	// ExpirySlack is how long an expired message may still count towards a
-	// quota and in Stat while the engine runs. Fetch never returns it.
-	ExpirySlack = time.Minute
+	// quota and in Stat while the engine runs. Fetch never returns it. To find
+	// what has expired an engine reads the whole mailbox, so it does that about
+	// once an hour at most.
+	ExpirySlack = 2 * time.Hour
 )

@@ -143,10 +143,15 @@ func (m *Memory) List(ctx context.Context, prefix, after Key, limit int) ([]KeyD
 		}
 	}
 	slices.Sort(keys)
-	out := make([]KeyDoc, min(len(keys), Limit(limit, MaxList)))
-	for i := range out {
-		d := m.docs[keys[i]]
-		out[i] = KeyDoc{Key: keys[i], Doc: Doc{Value: bytes.Clone(d.Value), Version: d.Version}}
+	var out []KeyDoc
+	size := 0
+	for _, k := range keys {
+		d := m.docs[k]
+		size += len(d.Value)
+		if len(out) == Limit(limit, MaxList) || len(out) > 0 && size > MaxListBytes {
+			break
+		}
+		out = append(out, KeyDoc{Key: k, Doc: Doc{Value: bytes.Clone(d.Value), Version: d.Version}})
 	}
 	return out, nil
 }

@@ -1,0 +1,172 @@
+package badgerstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"waxwing/core/ids"
+	"waxwing/core/store"
+)
+
+// maxMisses is how many chunks in a row may be missing before an iterator looks
+// for the next one: iterators are slow, and long holes rare.
+const maxMisses = 16
+
+// Fetch implements store.Store.
+func (e *Engine) Fetch(ctx context.Context, mailbox ids.MailboxID, after store.Cursor, maxMsgs, maxBytes int) ([]store.Message, error) {
+	h, err := e.readHead(ctx, &mailbox)
+	if err != nil {
+		return nil, err
+	}
+	from := max(after, h.oldest-1) + 1
+	if from == 0 || from > h.last || h.messages == 0 {
+		return nil, nil
+	}
+	f := fetch{
+		now: e.cfg.Now().Unix(), from: from, to: h.last,
+		maxMsgs: store.Limit(maxMsgs, store.MaxFetch), maxBytes: store.Limit(maxBytes, store.MaxFetchBytes),
+	}
+	f.expect(&h)
+	next := chunkOf(from)
+	for ; next <= chunkOf(h.last) && !f.full; next++ {
+		chunk := e.cache.chunk(chunkID{mailbox, next})
+		if chunk == nil {
+			break
+		}
+		if err := f.add(next, chunk); err != nil {
+			return nil, err
+		}
+	}
+	if next <= chunkOf(h.last) && !f.full {
+		err = e.view(ctx, func(txn *badger.Txn) error { return e.fetchRest(txn, &mailbox, next, &f) })
+	}
+	return f.out, err
+}
+
+// fetchRest goes on from a chunk that is not in the cache.
+func (e *Engine) fetchRest(txn *badger.Txn, mailbox *ids.MailboxID, n uint64, f *fetch) error {
+	last := chunkOf(f.to)
+	for misses := 0; n <= last && !f.full; n++ {
+		chunk := e.cache.chunk(chunkID{*mailbox, n})
+		if chunk == nil {
+			var err error
+			if chunk, err = valueOf(txn, chunkKey(mailbox, n)); err != nil {
+				return err
+			}
+		}
+		if chunk != nil {
+			misses = 0
+			if err := f.add(n, chunk); err != nil {
+				return err
+			}
+			continue
+		}
+		if misses++; misses == maxMisses {
+			misses = 0
+			next, err := nextChunk(txn, mailbox, n+1, last+1)
+			if err != nil {
+				return err
+			}
+			n = next - 1
+		}
+	}
+	return nil
+}
+
+// fetch collects messages.
+type fetch struct {
+	now               int64
+	from, to          store.Cursor
+	maxMsgs, maxBytes int
+	out               []store.Message
+	bytes             int
+	arena             []byte // where bodies are copied to
+	full              bool
+}
+
+// expect reserves memory for what a mailbox can yield.
+func (f *fetch) expect(h *head) {
+	f.out = make([]store.Message, 0, min(f.maxMsgs, h.messages))
+	f.arena = make([]byte, 0, min(int64(f.maxBytes), h.bytes, 64<<10))
+}
+
+// add takes messages from a chunk.
+func (f *fetch) add(n uint64, chunk []byte) error {
+	for c := firstCursor(n); len(chunk) > 0; c++ {
+		r, rest, err := nextRecord(chunk)
+		if err != nil {
+			return newFault("read", err)
+		}
+		chunk = rest
+		if c < f.from || c > f.to || r.flags&flagRemoved != 0 || r.expires <= f.now {
+			continue
+		}
+		f.bytes += len(r.body)
+		if len(f.out) == f.maxMsgs || len(f.out) > 0 && f.bytes > f.maxBytes {
+			f.full = true
+			return nil
+		}
+		f.out = append(f.out, store.Message{
+			Cursor: c, ID: *r.id, Body: f.copy(r.body), Expires: time.Unix(r.expires, 0).UTC(),
+		})
+	}
+	f.full = len(f.out) == f.maxMsgs
+	return nil
+}
+
+// copy returns a copy that belongs to the caller; several share one allocation.
+func (f *fetch) copy(body []byte) []byte {
+	if cap(f.arena)-len(f.arena) < len(body) {
+		f.arena = make([]byte, 0, max(len(body), 64<<10))
+	}
+	n := len(f.arena)
+	f.arena = append(f.arena, body...)
+	return f.arena[n:len(f.arena):len(f.arena)]
+}
+
+// readHead returns a mailbox's head as of the last commit that was answered, or
+// a later one.
+func (e *Engine) readHead(ctx context.Context, mailbox *ids.MailboxID) (head, error) {
+	if err := ctx.Err(); err != nil {
+		return head{}, err
+	}
+	if err := e.failed(); err != nil {
+		return head{}, err
+	}
+	if e.queue.closed.Load() {
+		return head{}, store.ErrUnavailable
+	}
+	h, ok, generation := e.cache.head(mailbox)
+	if ok {
+		return h, nil
+	}
+	err := e.view(ctx, func(txn *badger.Txn) (err error) {
+		h, _, err = e.loadHead(txn, mailbox, generation)
+		return err
+	})
+	return h, err
+}
+
+// nextChunk returns the number of the first chunk from from on, or limit if
+// none comes before it.
+func nextChunk(txn *badger.Txn, mailbox *ids.MailboxID, from, limit uint64) (uint64, error) {
+	if from >= limit {
+		return limit, nil
+	}
+	o := badger.DefaultIteratorOptions
+	o.PrefetchValues = false
+	o.Prefix = chunkKey(mailbox, 0)[:17]
+	it := txn.NewIterator(o)
+	defer it.Close()
+	it.Seek(chunkKey(mailbox, from))
+	if !it.Valid() {
+		return limit, nil
+	}
+	k := it.Item().Key()
+	if len(k) != chunkKeySize {
+		return limit, newFault("read", errCorrupt)
+	}
+	return min(beUint64(k[17:]), limit), nil
+}

@@ -1,0 +1,252 @@
+package badgerstore
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"waxwing/core/ids"
+	"waxwing/core/store"
+)
+
+// Limits of one group, below those of Badger for one transaction (see
+// memTableSize), with room for the largest single step of an operation: a pool
+// or log of 1024 rows.
+const (
+	groupRows   = 4096
+	groupInline = 512 << 10
+	groupBytes  = 4 << 20
+	stepRows    = 1500
+	stepInline  = stepRows * (valueThreshold + 64)
+)
+
+// group is one commit in the making; owned by the committer.
+type group struct {
+	c   *committer
+	txn *badger.Txn
+	now time.Time
+	// err is an error of a read; the engine stops, and nothing is written.
+	err error
+
+	rows, inline, bytes int // rows, and bytes for the tree and the value log
+
+	boxes       map[ids.MailboxID]*box
+	order       []*box             // boxes in the order in which they were loaded
+	free        []*box             // for use again
+	override    map[chunkID][]byte // chunks that this group changed; nil: deleted
+	after       []func()           // run once the commit has succeeded
+	answered    []operation        // only its memory is kept
+	versionUsed bool
+}
+
+// box is a mailbox that the group works on. Its head becomes visible to
+// readers when the commit has succeeded.
+type box struct {
+	id      ids.MailboxID
+	head    head
+	dirty   bool  // the head has to be written
+	scratch []int // sizes of records that are disposed of, see scratch.go
+
+	pending      []pendingMsg // appended in this group, not yet in a chunk
+	pendingBytes int
+	chunk        uint64 // the number that the chunk will have
+}
+
+type pendingMsg struct {
+	req     *store.AppendReq
+	expires int64
+}
+
+func (g *group) begin() {
+	g.c.e.reading.RLock() // until commit
+	g.txn, g.now, g.err = g.c.e.db.NewTransaction(true), g.c.e.cfg.Now(), nil
+	g.rows, g.inline, g.bytes, g.versionUsed = 0, 0, 0, false
+	g.c.beginScratch()
+	clear(g.boxes)
+	for _, b := range g.order {
+		*b = box{pending: b.pending[:0], scratch: b.scratch[:0]}
+	}
+	g.free = append(g.free, g.order...)
+	g.order = g.order[:0]
+	clear(g.override)
+	clear(g.after)
+	g.after = g.after[:0]
+}
+
+// room reports whether rows more rows of a usual size fit into the group. An
+// empty group has room for stepRows.
+func (g *group) room(rows int) bool {
+	return g.rows+rows <= groupRows && g.inline+rows*64 <= groupInline && g.bytes <= groupBytes
+}
+
+// roomForStep reports whether a step of stepRows rows fits: only at the
+// beginning, when the whole transaction is free for it.
+func (g *group) roomForStep() bool { return g.rows == 0 }
+
+func (g *group) isFull() bool { return !g.room(1) }
+
+// stop records an error of a read.
+func (g *group) stop(err error) {
+	if g.err == nil {
+		g.err = err
+	}
+}
+
+// get returns a row's value as of this group, nil if there is none.
+func (g *group) get(key []byte) []byte {
+	v, err := valueOf(g.txn, key)
+	if err != nil {
+		g.stop(err)
+	}
+	return v
+}
+
+// put writes a row. Neither slice may be changed afterwards.
+func (g *group) put(key, value []byte) {
+	g.count(len(key), len(value))
+	if err := g.txn.Set(key, value); err != nil {
+		g.stop(newFault("write", err))
+	}
+}
+
+func (g *group) del(key []byte) {
+	g.count(len(key), 0)
+	if err := g.txn.Delete(key); err != nil {
+		g.stop(newFault("write", err))
+	}
+}
+
+func (g *group) count(key, value int) {
+	g.rows++
+	if value < valueThreshold {
+		g.inline += key + value + 16
+	} else {
+		g.inline += key + 32
+	}
+	g.bytes += key + value
+}
+
+// box returns a mailbox to work on.
+func (g *group) box(id *ids.MailboxID) *box {
+	if b := g.boxes[*id]; b != nil {
+		return b
+	}
+	h, ok, generation := g.c.e.cache.head(id)
+	var err error
+	if !ok {
+		h, _, err = g.c.e.loadHead(g.txn, id, generation)
+	}
+	if err != nil {
+		g.stop(err)
+	}
+	b := new(box)
+	if n := len(g.free); n > 0 {
+		b, g.free = g.free[n-1], g.free[:n-1]
+	}
+	b.id, b.head = *id, h
+	g.boxes[*id] = b
+	g.order = append(g.order, b)
+	return b
+}
+
+// commit writes the group and publishes what it did. After an error the engine
+// has stopped; the error says which outcome the group's calls have.
+func (g *group) commit() error {
+	for _, b := range g.order {
+		g.flush(b)
+		g.flushScratch(b)
+		if b.dirty {
+			g.put(headKey(&b.id), b.head.appendTo(make([]byte, 0, headSize+len(b.head.readers)*readerSize)))
+		}
+	}
+	if g.versionUsed {
+		g.put(keyVersion, u64(g.c.version))
+	}
+	e := g.c.e
+	e.reading.RUnlock()
+	if g.err != nil {
+		// Nothing was written; what was read cannot be trusted.
+		g.txn.Discard()
+		e.fail(g.err)
+		return e.failed()
+	}
+	if g.rows > 0 {
+		if err := g.sync(); err != nil {
+			e.fail(err)
+			return fmt.Errorf("%w: %w", store.ErrUnknownOutcome, e.fault.Load())
+		}
+	} else {
+		g.txn.Discard()
+	}
+	// Everything decided in this group is on stable storage: a crash from here
+	// on loses answers, never their effects, and a repeated call finds them.
+	g.publish()
+	e.spaceUsed(int64(g.bytes))
+	return nil
+}
+
+// sync commits the transaction. The logs are synced when Commit returns.
+func (g *group) sync() error {
+	e := g.c.e
+	if h := e.cfg.hooks.beforeCommit; h != nil {
+		if err := h(); err != nil {
+			g.txn.Discard()
+			return err
+		}
+	}
+	if err := g.txn.Commit(); err != nil {
+		return newFault("commit", err)
+	}
+	if h := e.cfg.hooks.afterCommit; h != nil {
+		if err := h(); err != nil {
+			return err
+		}
+	}
+	// A failed sync of the value log is logged by Badger and not returned.
+	if f := e.fault.Load(); f != nil {
+		return f
+	}
+	return nil
+}
+
+// publish makes the group visible to readers, all at once.
+func (g *group) publish() {
+	c := g.c.e.cache
+	c.mu.Lock()
+	c.generation++
+	for id, chunk := range g.override {
+		if chunk == nil {
+			c.dropChunk(id)
+		} else {
+			c.putChunk(id, chunk)
+		}
+	}
+	for _, b := range g.order {
+		if b.dirty {
+			c.putHead(&b.id, b.head)
+		}
+	}
+	c.mu.Unlock()
+	for _, f := range g.after {
+		f()
+	}
+}
+
+// loadHead reads a mailbox's head from the disk, and reports whether it was ever
+// used. The generation is the cache's from before the transaction began.
+func (e *Engine) loadHead(txn *badger.Txn, id *ids.MailboxID, generation uint64) (head, bool, error) {
+	v, err := valueOf(txn, headKey(id))
+	if err != nil || v == nil {
+		return newHead(), false, err
+	}
+	h, err := parseHead(v)
+	if err != nil {
+		return newHead(), false, newFault("read", err)
+	}
+	e.cache.loaded(id, h, generation)
+	return h, true, nil
+}
+
+var errDiskLow = errors.New("badgerstore: the disk is nearly full")
