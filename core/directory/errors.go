@@ -27,6 +27,8 @@ var (
 	ErrRolledBack = errors.New("directory: older than what was seen before")
 	// ErrForked: signed, but it contradicts what was seen before.
 	ErrForked = errors.New("directory: contradicts what was seen before")
+	// ErrState: what is stored is not what this package wrote.
+	ErrState = errors.New("directory: stored record is corrupt")
 	// ErrMismatch: it is about another account, mailbox or provider than asked.
 	ErrMismatch = errors.New("directory: about something else than asked for")
 )

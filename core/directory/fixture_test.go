@@ -87,7 +87,7 @@ func drawManifest(t *rapid.T) (ManifestFields, *keys.SigningKey) {
 	identity := drawSigning(t)
 	f := ManifestFields{
 		Address:  ids.MustParseAddress(rapid.StringMatching(`[a-z]{1,20}`).Draw(t, "local") + "@beta.example"),
-		Version:  rapid.Uint64Range(1, 1<<63).Draw(t, "version"),
+		Version:  rapid.Uint64Range(1, 1<<32-1).Draw(t, "version"),
 		Identity: identity.Public(), DH: drawDH(t),
 	}
 	if f.Version > 1 {

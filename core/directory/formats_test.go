@@ -13,6 +13,7 @@ import (
 
 	"waxwing/core/ids"
 	"waxwing/core/keys"
+	"waxwing/core/ratchet"
 	"waxwing/core/wire"
 )
 
@@ -137,6 +138,12 @@ func TestLargestFit(t *testing.T) {
 	for i := range MaxCapabilities {
 		f.Capabilities = append(f.Capabilities, bytes.Repeat([]byte{byte('a' + i)}, MaxCapability))
 	}
+	for i := range f.Devices {
+		f.Devices[i].Suites = nil
+		for s := range ratchet.MaxCapabilities {
+			f.Devices[i].Suites = append(f.Devices[i].Suites, ratchet.Suite(s+1))
+		}
+	}
 	if n := len(a.signed(t, f).raw); n > wire.MaxManifest {
 		t.Errorf("manifest of %d bytes", n)
 	}
@@ -186,6 +193,11 @@ func TestManifestRefusesFields(t *testing.T) {
 		"device twice":  func(f *ManifestFields) { f.Devices[1].ID = f.Devices[0].ID },
 		"device key":    func(f *ManifestFields) { f.Devices[0].Sign = keys.VerifyKey{1} },
 		"device DH key": func(f *ManifestFields) { f.Devices[0].DH = small },
+		"no suite":      func(f *ManifestFields) { f.Devices[0].Suites = nil },
+		"suite zero":    func(f *ManifestFields) { f.Devices[0].Suites = ratchet.Capabilities{0} },
+		"suite twice":   func(f *ManifestFields) { f.Devices[0].Suites = ratchet.Capabilities{1, 1} },
+		"many suites":   func(f *ManifestFields) { f.Devices[0].Suites = make(ratchet.Capabilities, ratchet.MaxCapabilities+1) },
+		"version":       func(f *ManifestFields) { f.Version, f.Previous[0] = 1<<32, 1 },
 		"last device":   func(f *ManifestFields) { f.LastDevice = 1 },
 		"many devices": func(f *ManifestFields) {
 			for len(f.Devices) <= MaxDevices {
@@ -284,14 +296,16 @@ func TestManifestFollows(t *testing.T) {
 		change func(*ManifestFields)
 		want   error
 	}{
-		"address":         {func(f *ManifestFields) { f.Address = alice }, ErrMismatch},
-		"same version":    {func(f *ManifestFields) { f.Version = 2 }, ErrRolledBack},
-		"gap":             {func(f *ManifestFields) { f.Version = 4 }, ErrForked},
-		"other past":      {func(f *ManifestFields) { f.Previous[0] ^= 1 }, ErrForked},
-		"device id again": {func(f *ManifestFields) { f.Devices = append(f.Devices, Device{2, f.Identity, f.DH}) }, ErrForked},
-		"device changed":  {func(f *ManifestFields) { f.Devices[0].DH = f.DH }, ErrForked},
-		"ids skipped":     {func(f *ManifestFields) { f.LastDevice = 9 }, ErrForked},
-		"ids forgotten":   {func(f *ManifestFields) { f.LastDevice = 1 }, ErrForked},
+		"address":      {func(f *ManifestFields) { f.Address = alice }, ErrMismatch},
+		"same version": {func(f *ManifestFields) { f.Version = 2 }, ErrRolledBack},
+		"gap":          {func(f *ManifestFields) { f.Version = 4 }, ErrForked},
+		"other past":   {func(f *ManifestFields) { f.Previous[0] ^= 1 }, ErrForked},
+		"device id again": {func(f *ManifestFields) {
+			f.Devices = append(f.Devices, Device{2, f.Identity, f.DH, f.Devices[0].Suites})
+		}, ErrForked},
+		"device changed": {func(f *ManifestFields) { f.Devices[0].DH = f.DH }, ErrForked},
+		"ids skipped":    {func(f *ManifestFields) { f.LastDevice = 9 }, ErrForked},
+		"ids forgotten":  {func(f *ManifestFields) { f.LastDevice = 1 }, ErrForked},
 	} {
 		f := v2.Next()
 		c.change(&f)

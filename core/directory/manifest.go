@@ -7,6 +7,7 @@ import (
 
 	"waxwing/core/ids"
 	"waxwing/core/keys"
+	"waxwing/core/ratchet"
 	"waxwing/core/wire"
 )
 
@@ -108,10 +109,11 @@ func (m *Manifest) Next() ManifestFields {
 	return f
 }
 
-// AddDevice adds a device under the next free id and returns it.
+// AddDevice adds a device under the next free id, with the suites of this
+// program, and returns the id.
 func (m *ManifestFields) AddDevice(sign keys.VerifyKey, dh keys.DHPublic) ids.DeviceID {
 	m.LastDevice++
-	m.Devices = append(m.Devices, Device{m.LastDevice, sign, dh})
+	m.Devices = append(m.Devices, Device{m.LastDevice, sign, dh, ratchet.Capabilities{ratchet.SuiteNative}})
 	return m.LastDevice
 }
 
@@ -122,7 +124,7 @@ func (m *ManifestFields) RemoveDevice(id ids.DeviceID) {
 
 // Follows returns nil if m is the version after prev: same account, same
 // identity key, version one more, hash of prev, and no device id used for
-// another device. Otherwise ErrMismatch (another account or identity key),
+// other keys. Otherwise ErrMismatch (another account or identity key),
 // ErrRolledBack (not newer), ErrForked.
 func (m *Manifest) Follows(prev *Manifest) error {
 	switch {
@@ -136,7 +138,7 @@ func (m *Manifest) Follows(prev *Manifest) error {
 	last := prev.f.LastDevice
 	for _, d := range m.f.Devices {
 		old, ok := prev.Device(d.ID)
-		if ok && d != old || !ok && d.ID <= prev.f.LastDevice {
+		if ok && (d.Sign != old.Sign || d.DH != old.DH) || !ok && d.ID <= prev.f.LastDevice {
 			return ErrForked
 		}
 		last = max(last, d.ID)

@@ -5,6 +5,7 @@ import (
 
 	"waxwing/core/ids"
 	"waxwing/core/keys"
+	"waxwing/core/ratchet"
 	"waxwing/core/wire"
 )
 
@@ -15,10 +16,12 @@ const formatVersion = 1
 //
 //	version 1 | address | manifest version 8 | identity key 32 |
 //	account DH key 32 | X_S present 1 = 0 | capabilities | last device id 4 |
-//	devices: {id 4, signing key 32, DH key 32} | previous hash 32 | signature 64
+//	devices: {id 4, signing key 32, DH key 32, suites: {1}} |
+//	previous hash 32 | signature 64
 //
 // The identity key signs all before the signature (keys.ContextManifest).
-// Capabilities and device ids are strictly increasing. The previous hash is
+// Capabilities, device ids and suites are strictly increasing. The version is
+// below 2^32, because sessions name it in 4 bytes. The previous hash is
 // SHA-256 of the whole manifest before this one, zero in version 1.
 type ManifestFields struct {
 	Address  ids.Address
@@ -40,7 +43,10 @@ type ManifestFields struct {
 type Device struct {
 	ID   ids.DeviceID
 	Sign keys.VerifyKey // authenticates, signs prekeys
-	DH   keys.DHPublic  // identity in sessions (X3DH's IK)
+	DH   keys.DHPublic  // identity in sessions (IK of PQXDH)
+	// Suites are what the device offers in sessions, ascending. They stand here
+	// so that nobody can shorten the list on the way.
+	Suites ratchet.Capabilities
 }
 
 // Fields lists the layout.
@@ -48,7 +54,7 @@ func (m *ManifestFields) Fields(c *wire.Codec) {
 	c.Const("version", formatVersion)
 	c.Address("address", &m.Address)
 	wire.U64(c, "manifest version", &m.Version)
-	c.Check(m.Version >= 1, "manifest version", "zero")
+	c.Check(m.Version >= 1 && m.Version < 1<<32, "manifest version", "out of range")
 	verifyKey(c, "identity key", &m.Identity)
 	dhPublic(c, "account DH key", &m.DH)
 	c.Const("X_S present", 0)
@@ -71,6 +77,15 @@ func device(c *wire.Codec, d *Device) {
 	wire.U32(c, "id", &d.ID)
 	verifyKey(c, "signing key", &d.Sign)
 	dhPublic(c, "DH key", &d.DH)
+	suites := []ratchet.Suite(d.Suites)
+	wire.List(c, "suites", &suites, ratchet.MaxCapabilities, func(c *wire.Codec, s *ratchet.Suite) { wire.U8(c, "suite", s) })
+	d.Suites = suites
+	c.Check(len(suites) > 0, "suites", "none")
+	last := ratchet.Suite(0)
+	for _, s := range suites {
+		c.Check(s > last, "suites", "not increasing from 1")
+		last = s
+	}
 }
 
 func (m *ManifestFields) checkDevices(c *wire.Codec) {

@@ -1,0 +1,264 @@
+package directory
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"sync"
+	"time"
+
+	"waxwing/core/ids"
+	"waxwing/core/keys"
+	"waxwing/core/store"
+	"waxwing/core/wire"
+)
+
+// Store is the part of the store that a Directory uses.
+type Store interface {
+	store.Documents
+	store.Pools
+}
+
+// Directory keeps the accounts of one provider. It is safe for concurrent use.
+type Directory struct {
+	st     Store
+	domain ids.Domain
+	cache  cache  // has its own lock
+	limits limits // have their own locks
+	memo   memo   // has its own lock
+
+	// stripes order the lookups of one account: deciding whether a one-time
+	// prekey may be given and taking it are two operations of the store, and
+	// between them the stock must not fall below the reserve. A stripe's number
+	// also names a scratch document that its holder alone writes.
+	stripes [lookupStripes]sync.Mutex
+}
+
+// Config configures a Directory.
+type Config struct {
+	Domain ids.Domain // the provider; required
+	Limits Limits
+}
+
+// New returns a Directory over a store. The error says what is wrong with the
+// configuration.
+func New(st Store, c Config) (*Directory, error) {
+	if c.Domain.IsZero() {
+		return nil, errors.New("directory: no domain configured")
+	}
+	l, err := newLimits(c.Limits)
+	if err != nil {
+		return nil, err
+	}
+	return &Directory{st: st, domain: c.Domain, limits: l}, nil
+}
+
+// Account is an account of the provider.
+type Account struct {
+	Mailbox    ids.MailboxID
+	Registered ids.Day
+	Manifest   *Manifest
+	version    uint64 // of the document
+}
+
+// The keys of what is stored, by address and device. An address holds no "/".
+func accountKey(a ids.Address) store.Key    { return store.Key("dir/account/" + a.String()) }
+func mailboxKeyKey(a ids.Address) store.Key { return store.Key("dir/sealkey/" + a.String()) }
+func deviceKey(a ids.Address, id ids.DeviceID) store.Key {
+	return perDevice("dir/device/", a, id)
+}
+
+func poolKey(a ids.Address, id ids.DeviceID) store.Key {
+	return perDevice("dir/onetime/", a, id)
+}
+
+func perDevice(prefix string, a ids.Address, id ids.DeviceID) store.Key {
+	b := append([]byte(prefix), a.String()...)
+	return store.Key(binary.BigEndian.AppendUint32(append(b, '/'), uint32(id)))
+}
+
+// Register creates an account with a mailbox of its own, or finds that the very
+// same manifest created it before (a lost answer). The connection is then
+// authenticated as the manifest's first device. ErrExists: the address is
+// taken. Other errors are the store's; after store.ErrUnknownOutcome the same
+// request may be sent again.
+func (d *Directory) Register(ctx context.Context, r *Registration, now time.Time) (*Authenticated, error) {
+	m := r.manifest
+	if m.Address().Domain() != d.domain {
+		return nil, ErrForeign
+	}
+	rec := accountRecord{mailbox: ids.NewMailboxID(), registered: ids.DayOf(now), manifest: m.raw}
+	_, err := d.st.CAS(ctx, accountKey(m.Address()), 0, wire.MustMarshal(&rec))
+	switch {
+	case err == nil:
+		// The account exists from here on. A crash before the answer is healed
+		// by the client's asking again, which takes the other branch.
+	case errors.Is(err, store.ErrConflict):
+		a, err := d.Account(ctx, m.Address())
+		if err != nil {
+			return nil, err
+		}
+		if !a.Manifest.Equal(m) {
+			return nil, ErrExists
+		}
+		rec.mailbox = a.Mailbox
+	default:
+		return nil, err
+	}
+	return &Authenticated{m.Address(), m.f.Devices[0].ID, rec.mailbox}, nil
+}
+
+// Account returns an account. Errors are ErrUnknown (there is none), ErrState
+// and the store's.
+func (d *Directory) Account(ctx context.Context, address ids.Address) (*Account, error) {
+	doc, err := d.st.Get(ctx, accountKey(address))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, ErrUnknown
+	}
+	if err != nil {
+		return nil, err
+	}
+	if a := d.cache.get(address, doc.Version); a != nil {
+		return a, nil
+	}
+	var rec accountRecord
+	if wire.Unmarshal(doc.Value, &rec) != nil {
+		return nil, ErrState
+	}
+	m, err := ParseManifest(rec.manifest)
+	if err != nil || m.Address() != address {
+		return nil, ErrState
+	}
+	a := &Account{rec.mailbox, rec.registered, m, doc.Version}
+	d.cache.put(address, a)
+	return a, nil
+}
+
+// DeviceKey returns the key that a device authenticates with. ErrUnknown: there
+// is no such account or device.
+func (d *Directory) DeviceKey(ctx context.Context, address ids.Address, id ids.DeviceID) (keys.VerifyKey, error) {
+	a, err := d.Account(ctx, address)
+	if err != nil {
+		return keys.VerifyKey{}, err
+	}
+	dev, ok := a.Manifest.Device(id)
+	if !ok {
+		return keys.VerifyKey{}, ErrUnknown
+	}
+	return dev.Sign, nil
+}
+
+// UpdateManifest replaces the account's manifest by the one that follows it.
+// The one already stored is accepted again. Errors are those of ParseManifest;
+// ErrMismatch (not this account or identity), ErrConflict (it does not follow
+// what is stored); the store's.
+func (d *Directory) UpdateManifest(ctx context.Context, who *Authenticated, manifest []byte) error {
+	m, err := ParseManifest(manifest)
+	if err != nil {
+		return err
+	}
+	a, err := d.Account(ctx, who.address)
+	if err != nil {
+		return err
+	}
+	if m.Address() != who.address || m.Identity() != a.Manifest.Identity() {
+		return ErrMismatch
+	}
+	if m.Equal(a.Manifest) {
+		return nil
+	}
+	if m.Follows(a.Manifest) != nil {
+		return ErrConflict
+	}
+	rec := accountRecord{a.Mailbox, a.Registered, m.raw}
+	_, err = d.st.CAS(ctx, accountKey(who.address), a.version, wire.MustMarshal(&rec))
+	if errors.Is(err, store.ErrConflict) {
+		return ErrConflict
+	}
+	if err != nil {
+		return err
+	}
+	// From here on removed devices do not authenticate. A crash now leaves
+	// their prekeys behind, which nothing reads: their ids are never used again.
+	return d.forgetRemoved(ctx, a.Manifest, m)
+}
+
+func (d *Directory) forgetRemoved(ctx context.Context, before, after *Manifest) error {
+	for _, dev := range before.f.Devices {
+		if _, ok := after.Device(dev.ID); ok {
+			continue
+		}
+		if err := d.st.DropPool(ctx, poolKey(before.Address(), dev.ID)); err != nil {
+			return err
+		}
+		key := deviceKey(before.Address(), dev.ID)
+		doc, err := d.st.Get(ctx, key)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err == nil {
+			_, err = d.st.CAS(ctx, key, doc.Version, nil)
+		}
+		if err != nil && !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+	}
+	return nil
+}
+
+// PublishMailboxKey stores the mailbox's newest seal key. The one already
+// stored is accepted again. Errors are those of ParseMailboxKey; ErrMismatch
+// (another account or mailbox), ErrEarly, ErrExpired, ErrConflict (an older
+// week's, or another key for the stored week); the store's.
+func (d *Directory) PublishMailboxKey(ctx context.Context, who *Authenticated, key []byte, now time.Time) error {
+	a, err := d.Account(ctx, who.address)
+	if err != nil {
+		return err
+	}
+	k, err := ParseMailboxKey(key, a.Manifest.Identity())
+	if err != nil {
+		return err
+	}
+	if k.Address() != who.address || k.Mailbox() != a.Mailbox {
+		return ErrMismatch
+	}
+	if err := k.In(ids.DayOf(now)); err != nil {
+		return err
+	}
+	return d.update(ctx, mailboxKeyKey(who.address), func(stored []byte) ([]byte, error) {
+		if stored == nil {
+			return k.raw, nil
+		}
+		var old MailboxKeyFields
+		if wire.Unmarshal(stored, &old) != nil {
+			return nil, ErrState
+		}
+		if old.Week > k.Week() || old.Week == k.Week() && string(stored) != string(k.raw) {
+			return nil, ErrConflict
+		}
+		return k.raw, nil
+	})
+}
+
+// update replaces a document by what change makes of it; stored is nil if
+// there is none. Nothing is written if it stays the same.
+func (d *Directory) update(ctx context.Context, key store.Key, change func(stored []byte) ([]byte, error)) error {
+	for range casTries {
+		doc, err := d.st.Get(ctx, key)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		value, err := change(doc.Value)
+		if err != nil {
+			return err
+		}
+		if doc.Version != 0 && string(value) == string(doc.Value) {
+			return nil
+		}
+		_, err = d.st.CAS(ctx, key, doc.Version, value)
+		if !errors.Is(err, store.ErrConflict) {
+			return err // nil: durable
+		}
+	}
+	return ErrConflict
+}
