@@ -78,7 +78,12 @@ func dialError(ctx context.Context, err error) error {
 	if errors.As(err, &op) {
 		return ErrUnreachable // its text holds the address
 	}
-	return mapError(err)
+	err = mapError(err)
+	var closed *CloseError
+	if errors.As(err, &closed) && !closed.Remote {
+		return ErrUnreachable // the socket failed before there was a connection
+	}
+	return err
 }
 
 // resolve turns "host:port" into an address. IPv4 comes first, if there is

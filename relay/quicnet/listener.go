@@ -191,7 +191,7 @@ func (l *Listener) track(q *quic.Conn) bool {
 type Load struct {
 	Conns      int    // connections, handshakes included
 	Handshakes int    // of these, not complete
-	Refused    uint64 // refused since the start because of a limit
+	Refused    uint64 // packets of newcomers refused since the start because of a limit
 }
 
 // Load returns how busy the listener is.
