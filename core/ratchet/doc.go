@@ -14,7 +14,7 @@
 // manifest versions, both lists of capabilities, the prekeys, the
 // encapsulation) is hashed into the transcript, which enters the key
 // derivation and every tag, so that no part of it can be exchanged and no
-// better suite be hidden (DESIGN: no silent downgrade).
+// better suite be hidden: there is no silent downgrade.
 //
 // # Ratchet
 //
@@ -64,8 +64,10 @@
 // peer has answered a message sent after the theft; it does not open old ones.
 // Messages in one direction without an answer do not heal. A handshake with a
 // last-resort pair can be opened by whoever takes that pair while it is kept
-// (Used.LastResort tells). Lengths of bodies are visible; callers send bodies of
-// one length (32 bytes: the key of the real body). Erasing memory is best effort, as Go may have copied a value before.
+// (Used.LastResort tells). Lengths of plaintexts are visible; callers send
+// plaintexts of one length (32 bytes: the key of the real body). Erasing memory
+// is best effort, as Go may have copied a value before.
+//
 // Nothing here knows who may write to whom or shows that an identity key
 // belongs to an address: the caller brings keys from a verified manifest.
 package ratchet

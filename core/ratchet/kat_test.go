@@ -46,9 +46,14 @@ func katInputs() *kat {
 		Comment: "PQXDH and double ratchet of core/ratchet, suite 1. Bytes in hexadecimal; layouts in wire.go. Arrival lists indices of Messages.",
 		Inputs:  map[string]string{},
 		Messages: []katMessage{
-			{From: "alice", Plaintext: "first"}, {From: "alice", Plaintext: "second", AD: "0102"}, {From: "alice", Plaintext: ""},
-			{From: "bob", Plaintext: "reply"}, {From: "alice", Plaintext: "new chain"}, {From: "bob", Plaintext: "crossing", AD: "ff"},
-			{From: "alice", Plaintext: "the key of a body, 32 bytes long"}, {From: "bob", Plaintext: "last"},
+			{From: "alice", Plaintext: "first"},
+			{From: "alice", Plaintext: "second", AD: "0102"},
+			{From: "alice", Plaintext: ""},
+			{From: "bob", Plaintext: "reply"},
+			{From: "alice", Plaintext: "new chain"},
+			{From: "bob", Plaintext: "crossing", AD: "ff"},
+			{From: "alice", Plaintext: "the key of a body, 32 bytes long"},
+			{From: "bob", Plaintext: "last"},
 		},
 	}
 	// 2 is skipped for good, 1 and 4 arrive late.

@@ -109,6 +109,30 @@ func (s *Session) Marshal() []byte {
 	return b
 }
 
+// inconsistent says what a parsed session has that none written here has.
+func (s *storedSession) inconsistent() string {
+	c := &s.c
+	switch {
+	case !c.sending && !(c.private.isZero() && c.public == keys.DHPublic{} && c.sendChain.isZero() && c.sendHeader.isZero()):
+		return "a sending chain that is not there"
+	case !c.receiving && !(c.recvChain.isZero() && c.recvHeader.isZero() && c.received == 0):
+		return "a receiving chain that is not there"
+	case c.sent > maxChain || c.prevSent > maxChain || c.received > maxChain:
+		return "a number beyond a chain"
+	case !c.receiving && !s.initiator:
+		return "a responder without a receiving chain"
+	case c.receiving != (len(s.prekey) == 0):
+		return "a prekey message that does not fit"
+	}
+	if !c.receiving {
+		var m PrekeyMessage
+		if wire.Unmarshal(s.prekey, &m) != nil {
+			return "a broken prekey message"
+		}
+	}
+	return s.skipped.inconsistent()
+}
+
 // UnmarshalSession returns a session written by Marshal. Errors are ErrState
 // and ErrConfig.
 func UnmarshalSession(cfg Config, b []byte) (*Session, error) {

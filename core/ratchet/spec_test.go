@@ -102,9 +102,11 @@ func specHandshake(dhs [][]byte, ss []byte, initiator, responder *device, m *Pre
 		last = 1
 	}
 	t := bytes.Join([][]byte{
-		prefixed([]byte("waxwing ratchet transcript v1")), {1, 1},
+		prefixed([]byte("waxwing ratchet transcript v1")),
+		{1, 1},
 		side(initiator, m.InitiatorManifest), side(responder, m.ResponderManifest),
-		hash(append(offers, 1)), be32(uint32(sp.ID)), sp.Key[:], be32(uint32(m.OneTime)), {last},
+		hash(append(offers, 1)), be32(uint32(sp.ID)), sp.Key[:], be32(uint32(m.OneTime)),
+		{last},
 		dh[:], hash(pair.kem.EncapsulationKey().Bytes()), m.EK[:], hash(m.Ciphertext[:]),
 	}, nil)
 	p := &specPeer{ad: hash(t), skipped: map[specKey][]byte{}}
@@ -242,36 +244,43 @@ func (p *specPeer) ratchet(dh []byte) {
 	p.rk, p.cks, p.nhks = p.kdfRK(p.rk, specDH(p.dhs, p.dhr))
 }
 
+// specPair returns a session and a second implementation that share a
+// handshake and one message, in either role.
+func specPair(t *rapid.T, specInitiates bool, ad []byte) (*Session, *specPeer) {
+	if specInitiates {
+		spec, first := specInitiate(alice, bob)
+		ours, got, _, err := AcceptSession(Config{}, bob.Identity, bob, first, alice.peer(), spec.encrypt([]byte("hello"), ad), ad)
+		if err != nil || string(got) != "hello" {
+			t.Fatal(err)
+		}
+		return ours, spec
+	}
+	v, err := VerifyBundle(bob.bundle(true), bob.signing.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := InitiateSession(Config{}, alice.Identity, bob.peer(), v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _ := ours.PrekeyHeader()
+	spec := specAccept(alice, bob, &first)
+	m, err := ours.Encrypt([]byte("hello"), ad)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := spec.decrypt(m, ad); err != nil || string(got) != "hello" {
+		t.Fatal(err)
+	}
+	return ours, spec
+}
+
 // The session talks with the second implementation, in both roles, with loss
 // and reordering both ways.
 func TestAgainstTheSpecification(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var ours *Session
-		var spec *specPeer
 		ad := rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "ad")
-		if rapid.Bool().Draw(t, "spec initiates") {
-			p, first := specInitiate(alice, bob)
-			m := p.encrypt([]byte("hello"), ad)
-			s, got, _, err := AcceptSession(Config{}, bob.Identity, bob, first, alice.peer(), m, ad)
-			if err != nil || string(got) != "hello" {
-				t.Fatal(err)
-			}
-			ours, spec = s, p
-		} else {
-			v, err := VerifyBundle(bob.bundle(true), bob.signing.Public())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if ours, err = InitiateSession(Config{}, alice.Identity, bob.peer(), v); err != nil {
-				t.Fatal(err)
-			}
-			first, _ := ours.PrekeyHeader()
-			spec = specAccept(alice, bob, &first)
-			m, _ := ours.Encrypt([]byte("hello"), ad)
-			if got, err := spec.decrypt(m, ad); err != nil || string(got) != "hello" {
-				t.Fatal(err)
-			}
-		}
+		ours, spec := specPair(t, rapid.Bool().Draw(t, "spec initiates"), ad)
 		if !bytes.Equal(spec.ad, ours.id[:]) || !bytes.Equal(spec.pqSeed, ours.pqSeed[:]) {
 			t.Fatal("transcript or post-quantum seed differ")
 		}
