@@ -39,11 +39,14 @@ func newProvider(t testing.TB, c Config) *provider {
 // it before.
 type flaky struct {
 	*store.Memory
+	mu              sync.Mutex // guards the rest
 	loseReply, fail bool
 	writes          int
 }
 
 func (f *flaky) before() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.writes++
 	if f.fail {
 		f.fail = false
@@ -53,6 +56,8 @@ func (f *flaky) before() error {
 }
 
 func (f *flaky) after(err error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if err == nil && f.loseReply {
 		f.loseReply = false
 		return store.ErrUnknownOutcome
