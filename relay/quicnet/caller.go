@@ -78,10 +78,9 @@ func (c *Caller) Close() {
 }
 
 // Call sends a request, whose id it sets, and waits for the answer. With
-// maxCalls requests under way it waits first. A refusal is *RefusedError; other
-// errors are the stream's, wire.ErrMalformed for a request that cannot be
-// built, or ctx's. After any of these but the last two kinds the request may or
-// may not have been carried out.
+// maxCalls requests under way it waits first. A refusal is *RefusedError, and a
+// request that cannot be built is wire.ErrMalformed. After any other error, the
+// stream's or ctx's, the request may or may not have been carried out.
 func (c *Caller) Call(ctx context.Context, req wire.Message) (wire.Message, error) {
 	select {
 	case c.slots <- struct{}{}:

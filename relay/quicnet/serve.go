@@ -30,7 +30,7 @@ func ServeControl(ctx context.Context, s *Stream, hello *wire.Hello, handler fun
 	inner, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(inner, func() { s.Cancel(wire.CodeBusy) })
 	sv := &server{stream: s, handler: handler, slots: make(chan struct{}, maxServed)}
-	err = sv.read(inner)
+	err = sv.first(sv.read(inner))
 	if errors.Is(err, ErrProtocol) {
 		s.Cancel(wire.CodeMalformed)
 	}
@@ -40,9 +40,6 @@ func ServeControl(ctx context.Context, s *Stream, hello *wire.Hello, handler fun
 	s.Cancel(CodeNone)
 	if ctx.Err() != nil {
 		return ctx.Err()
-	}
-	if werr := sv.failure(); werr != nil {
-		err = werr
 	}
 	var closed *CloseError
 	if errors.As(err, &closed) && closed.Remote {
@@ -60,7 +57,7 @@ type server struct {
 	handlers sync.WaitGroup
 
 	mu  sync.Mutex // guards err
-	err error      // of the first answer that could not be sent
+	err error      // what ended the stream; later ones follow from it
 }
 
 func (sv *server) read(ctx context.Context) error {
@@ -99,16 +96,16 @@ func (sv *server) answer(ctx context.Context, req wire.Message) {
 
 // fail ends the stream, so that read returns.
 func (sv *server) fail(err error) {
-	sv.mu.Lock()
-	if sv.err == nil {
-		sv.err = err
-	}
-	sv.mu.Unlock()
+	_ = sv.first(err)
 	sv.stream.Cancel(CodeNone)
 }
 
-func (sv *server) failure() error {
+// first returns what ended the stream: err, if it comes first.
+func (sv *server) first(err error) error {
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
+	if sv.err == nil {
+		sv.err = err
+	}
 	return sv.err
 }
