@@ -1,0 +1,30 @@
+package content
+
+import "waxwing/core/wire"
+
+const (
+	// MaxText is the longest text, in bytes: what the largest envelope class
+	// holds (52 KiB), less the frame's other fields and 3.5 KiB of control part.
+	MaxText = 48 << 10
+	// MaxRefs is the number of messages that one frame refers to: an answer
+	// refers to one, a summary to a few.
+	MaxRefs = 16
+	// MaxFrame is the length of the longest frame, in bytes.
+	MaxFrame = frameFixed + MaxRefs*DigestSize + MaxText
+
+	// MaxControl is the longest control part, in bytes: what the largest
+	// envelope class holds beside an empty frame.
+	MaxControl = 52 << 10
+	// MaxGrant is the longest ticket grant, in bytes: 512 tickets.
+	MaxGrant = 46 << 10
+	// MaxReceipts is the number of messages that one list of receipts names.
+	// Receipts are collected for seconds, and more go with the next message.
+	MaxReceipts = 64
+	// MaxConfirmed is the number of hashes that one message confirms: a
+	// certificate and a token bundle for each of a few devices.
+	MaxConfirmed = 16
+	// Limits of what other packages make, as on the wire.
+	MaxSealKey     = wire.MaxSealKey
+	MaxCertificate = wire.MaxCertificate
+	MaxManifest    = wire.MaxManifest
+)

@@ -1,0 +1,206 @@
+package content
+
+import (
+	"bytes"
+	"slices"
+	"unicode/utf8"
+
+	"waxwing/core/ids"
+	"waxwing/core/wire"
+)
+
+// Sizes, in bytes.
+const (
+	// DigestSize is the size of d and of every hash here.
+	DigestSize = 32
+	// ConversationSize is the size of a conversation's id.
+	ConversationSize = 16
+
+	frameVersion   = 1
+	controlVersion = 1
+
+	// frameFixed is a frame without references and text: 69 bytes.
+	frameFixed = 1 + 1 + ConversationSize + 8 + 8 + DigestSize + 2 + 1
+	// itemFixed is what comes before the content of an item, controlFixed what
+	// comes before the items.
+	itemFixed    = 1 + 2
+	controlFixed = 1 + 2
+
+	// noAttachments is the one value of the count of attachments. Others are
+	// reserved, for that many roots of attachments of 32 bytes with their salts
+	// and keys, and refused.
+	noAttachments = 0
+)
+
+// Fields lists the layout:
+//
+//	version 1 | kind 1 | conversation 16 | seq 8 | sent 8 | prev 32 |
+//	refs 2 + 32n | attachments 1 | text, all that is left
+func (f *Frame) Fields(c *wire.Codec) {
+	c.Const("version", frameVersion)
+	wire.U8(c, "kind", &f.Kind)
+	c.Check(f.Kind == KindText, "kind", "unknown value")
+	c.Fixed("conversation", f.Conversation[:])
+	c.Check(f.Conversation != Conversation{}, "conversation", "zero")
+	wire.U64(c, "seq", &f.Seq)
+	wire.U64(c, "sent", &f.Sent)
+	c.Fixed("prev", f.Prev[:])
+	wire.List(c, "refs", &f.Refs, MaxRefs, digest)
+	c.Check(distinct(f.Refs), "refs", "one twice")
+	c.Const("attachments", noAttachments)
+	text := []byte(f.Text)
+	c.Rest("text", &text, MaxText)
+	c.Check(len(text) > 0, "text", "empty")
+	c.Check(utf8.Valid(text), "text", "not UTF-8")
+	if c.Parsing() {
+		f.Text = string(text)
+	}
+}
+
+func digest(c *wire.Codec, d *Digest) {
+	c.Fixed("d", d[:])
+	c.Check(*d != Digest{}, "d", "zero")
+}
+
+// distinct compares all pairs: there are at most MaxRefs.
+func distinct(ds []Digest) bool {
+	for i := range min(len(ds), MaxRefs) {
+		if slices.Contains(ds[:i], ds[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// itemType numbers the items of a control part. Numbers are never used again.
+type itemType uint8
+
+// The items and their contents.
+const (
+	itemMailbox     itemType = 1 // mailbox 16
+	itemGrant       itemType = 2 // ticket.Grant
+	itemDelivered   itemType = 3 // d 32 of each message, ascending
+	itemRead        itemType = 4 // d 32 of each message, ascending
+	itemConfirmed   itemType = 5 // hash 32 of each thing, ascending
+	itemSealKey     itemType = 6 // directory.MailboxKey
+	itemCertificate itemType = 7 // sealedsender.Certificate
+	itemManifest    itemType = 8 // directory.Manifest
+	// Reserved: 9 for W and Z with their log proof, 10 for the next token bundle.
+	itemEnd itemType = 9
+)
+
+// item is one item as it travels: type 1 | length 2 | content.
+type item struct {
+	kind itemType
+	body []byte
+}
+
+func (i *item) Fields(c *wire.Codec) {
+	wire.U8(c, "type", &i.kind)
+	n := uint16(len(i.body)) // every item's limit is below 2^16
+	wire.U16(c, "length", &n)
+	c.Exact("content", &i.body, int(n))
+	c.Check(len(i.body) > 0, "content", "empty")
+}
+
+// Fields lists the layout: version 1 | items 2 + each.
+func (ctl *Control) Fields(c *wire.Codec) {
+	c.Const("version", controlVersion)
+	var items []item
+	if !c.Parsing() {
+		items = ctl.items(c)
+	}
+	wire.List(c, "items", &items, int(itemEnd)-1, func(c *wire.Codec, i *item) { i.Fields(c) })
+	if !c.Parsing() {
+		return
+	}
+	c.Check(len(items) > 0, "items", "none")
+	last := itemType(0)
+	for _, i := range items {
+		c.Check(i.kind > last, "items", "not ascending")
+		last = i.kind
+		ctl.take(c, i)
+	}
+}
+
+// items returns the items of a control part, by type.
+func (ctl *Control) items(c *wire.Codec) (items []item) {
+	add := func(kind itemType, body []byte, limit int, field string) {
+		c.Check(len(body) <= limit, field, "too long")
+		if len(body) > 0 && len(body) <= limit {
+			items = append(items, item{kind, body})
+		}
+	}
+	if ctl.Mailbox != (ids.MailboxID{}) {
+		add(itemMailbox, ctl.Mailbox[:], len(ctl.Mailbox), "mailbox")
+	}
+	add(itemGrant, ctl.Grant, MaxGrant, "grant")
+	add(itemDelivered, join(c, ctl.Delivered, "delivered"), MaxReceipts*DigestSize, "delivered")
+	add(itemRead, join(c, ctl.Read, "read"), MaxReceipts*DigestSize, "read")
+	add(itemConfirmed, join(c, ctl.Confirmed, "confirmed"), MaxConfirmed*DigestSize, "confirmed")
+	add(itemSealKey, ctl.SealKey, MaxSealKey, "seal key")
+	add(itemCertificate, ctl.Certificate, MaxCertificate, "certificate")
+	add(itemManifest, ctl.Manifest, MaxManifest, "manifest")
+	return items
+}
+
+// take puts a parsed item into its field.
+func (ctl *Control) take(c *wire.Codec, i item) {
+	opaque := func(p *[]byte, limit int, field string) {
+		c.Check(len(i.body) <= limit, field, "too long")
+		*p = i.body
+	}
+	switch i.kind {
+	case itemMailbox:
+		if len(i.body) != len(ctl.Mailbox) {
+			c.Fail("mailbox", "wrong length")
+			return
+		}
+		ctl.Mailbox = ids.MailboxID(i.body)
+		c.Check(ctl.Mailbox != ids.MailboxID{}, "mailbox", "zero")
+	case itemGrant:
+		opaque(&ctl.Grant, MaxGrant, "grant")
+	case itemDelivered:
+		ctl.Delivered = split(c, i.body, MaxReceipts, "delivered")
+	case itemRead:
+		ctl.Read = split(c, i.body, MaxReceipts, "read")
+	case itemConfirmed:
+		ctl.Confirmed = split(c, i.body, MaxConfirmed, "confirmed")
+	case itemSealKey:
+		opaque(&ctl.SealKey, MaxSealKey, "seal key")
+	case itemCertificate:
+		opaque(&ctl.Certificate, MaxCertificate, "certificate")
+	case itemManifest:
+		opaque(&ctl.Manifest, MaxManifest, "manifest")
+	default:
+		c.Fail("items", "unknown type")
+	}
+}
+
+// join builds a list of digests in its one order, each once.
+func join(c *wire.Codec, ds []Digest, field string) []byte {
+	sorted := slices.Clone(ds)
+	slices.SortFunc(sorted, func(a, b Digest) int { return bytes.Compare(a[:], b[:]) })
+	sorted = slices.Compact(sorted)
+	out := make([]byte, 0, len(sorted)*DigestSize)
+	for i := range sorted {
+		c.Check(sorted[i] != Digest{}, field, "zero")
+		out = append(out, sorted[i][:]...)
+	}
+	return out
+}
+
+func split(c *wire.Codec, b []byte, limit int, field string) []Digest {
+	if len(b)%DigestSize != 0 || len(b) > limit*DigestSize {
+		c.Fail(field, "wrong length")
+		return nil
+	}
+	var out []Digest
+	var last Digest // so that a zero digest is refused too
+	for len(b) > 0 {
+		d := Digest(b)
+		c.Check(bytes.Compare(d[:], last[:]) > 0, field, "not ascending")
+		out, last, b = append(out, d), d, b[DigestSize:]
+	}
+	return out
+}
