@@ -377,6 +377,42 @@ func TestRootPin(t *testing.T) {
 	}
 }
 
+// The encodings of fixed inputs: formats do not change by accident. The values
+// were made by this package.
+func TestFormatsStay(t *testing.T) {
+	seed := func(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
+	identity, err := keys.SigningKeyFromSeed(seed(1))
+	must(t, err)
+	dh, err := keys.DHKeyFrom(seed(2))
+	must(t, err)
+	seal, err := keys.SealKeyFromSeed(seed(3))
+	must(t, err)
+	f := ManifestFields{Address: bob, Version: 1, DH: dh.Public(), Capabilities: [][]byte{[]byte("files")}}
+	f.AddDevice(identity.Public(), dh.Public())
+	m, err := SignManifest(f, identity)
+	must(t, err)
+	k, err := SignMailboxKey(MailboxKeyFields{Mailbox: ids.MailboxID{4}, Address: bob, Week: 5, Key: seal.Public(), Expiry: 50}, identity)
+	must(t, err)
+	d, err := SignDescriptor(DescriptorFields{
+		Domain: beta, Sequence: 1, Endpoints: []string{"relay.beta.example:4433"},
+		Certificates: []CertificateKey{{identity.Public(), 6, 7}}, Relay: []RelayKey{{8, seal.Public()}},
+		Versions: []uint16{1}, Expiry: 9,
+	}, identity)
+	must(t, err)
+	for name, c := range map[string]struct {
+		b    []byte
+		want string
+	}{
+		"manifest":    {m.Bytes(), "2ebc82008e462ba3418c764bed8d27a3a3dc6f32b751c93e50a3189ee7a04574"},
+		"mailbox key": {k.Bytes(), "d73eba5507487ac3c1e667cb69f077531101e214d5bfe5281174428cb1d4f71a"},
+		"descriptor":  {d.Bytes(), "e35142b5ddf3b2bf5e6ffa93e6ca8332e26474d84b2d571cdc3efdc9e8cf2ca2"},
+	} {
+		if h := sha256.Sum256(c.b); hex.EncodeToString(h[:]) != c.want {
+			t.Errorf("%s: %d bytes, SHA-256 %x", name, len(c.b), h)
+		}
+	}
+}
+
 func fuzzCanonical(f *testing.F, parse func([]byte) (wire.Schema, error)) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := parse(b)
