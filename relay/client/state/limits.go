@@ -1,0 +1,73 @@
+package state
+
+import (
+	"time"
+
+	"waxwing/ratelimit/ticket"
+)
+
+const (
+	// DefaultLockTimeout is how long Open waits for another process to close
+	// the file: a one-shot command that is just ending.
+	DefaultLockTimeout = 2 * time.Second
+
+	// MaxContacts is the number of contacts: far more than a person has, few
+	// enough to hold in memory.
+	MaxContacts = 4096
+	// MaxSessions is the number of sessions over all contacts: four for each
+	// would be as many, and most have one.
+	MaxSessions = 4 * MaxContacts
+	// MaxLog is the number of messages kept, sent and received: about 200 MB of
+	// short ones. The oldest go first.
+	MaxLog = 1 << 18
+	// MaxWaiting is the number of messages that wait for tickets or were not
+	// confirmed yet. Beyond it Send refuses.
+	MaxWaiting = 1 << 16
+	// MaxSeen is the number of digests of received messages that are
+	// remembered, so that one that was sent again is shown once.
+	MaxSeen = MaxLog
+	// MaxOutbox is the number of sealed envelopes that the provider has not
+	// taken: 64 MB of the 16 KiB class.
+	MaxOutbox = 4096
+	// MaxWallets is the number of tickets of all contacts.
+	MaxWallets = 1 << 17
+	// MaxCodes is the number of own contact codes that are not over.
+	MaxCodes = 1024
+	// MaxPrekeys is the number of own private one-time pairs: what the provider
+	// keeps, and as many that were handed out and not used.
+	MaxPrekeys = 1024
+	// MaxSignedPrekeys and MaxSealKeys bound the own keys that are renewed
+	// weekly and kept for two weeks after that.
+	MaxSignedPrekeys = 8
+	MaxSealKeys      = 8
+	// MaxCertificates is the number of certificates of contacts: one, the next
+	// and an old one for each.
+	MaxCertificates = 4 * MaxContacts
+	// MaxDescriptors is the number of providers whose descriptor is kept.
+	MaxDescriptors = 1024
+	// MaxHeld is the number of deliveries that cannot be judged yet: whoever
+	// can make the relay append such envelopes fills this table, nothing else.
+	MaxHeld = 512
+	// MaxReceipts is the number of receipts that are still to be sent.
+	MaxReceipts = 1 << 16
+	// MaxStrikes is the number of requests about blocked or voided tickets that
+	// the provider has not carried out yet.
+	MaxStrikes = 4096
+
+	// maxStock and maxGiven are the bounds of the ticket pool.
+	maxStock = ticket.MaxStock
+	maxGiven = ticket.MaxGiven
+
+	// MaxEnvelope bounds a stored envelope or delivery, in bytes: the largest
+	// class and what a relay adds.
+	MaxEnvelope = 68 << 10
+	// MaxFrame bounds a stored content frame, in bytes.
+	MaxFrame = 64 << 10
+	// MaxSession bounds a stored session, in bytes.
+	MaxSession = 80 << 10
+	// MaxText bounds a server's endpoint, in bytes.
+	MaxText = 262
+	// MaxConfirms is the number of a contact's certificates that are waiting to
+	// be confirmed to it.
+	MaxConfirms = 4
+)

@@ -1,0 +1,205 @@
+package state
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+)
+
+// schema is the version of the file's layout. A newer file is refused.
+const schema = 1
+
+// Options configures Open. The zero value is the default.
+type Options struct {
+	LockTimeout time.Duration // how long to wait for another process; DefaultLockTimeout
+}
+
+// Store is an open file. It is safe for concurrent use; one Update runs at a
+// time, beside any number of Views, which see the state before it.
+type Store struct {
+	db *bbolt.DB
+
+	mu     sync.RWMutex
+	counts []int // of each table's records; guarded by mu
+	closed bool  // guarded by mu
+}
+
+// Open opens the file at path and creates it, with its directory, if there is
+// none. Errors are ErrInUse, ErrCorrupt, ErrVersion and ErrIO.
+func Open(path string, o Options) (s *Store, err error) {
+	if o.LockTimeout <= 0 {
+		o.LockTimeout = DefaultLockTimeout
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, wrapIO(err)
+	}
+	defer guard(&err)()
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout: o.LockTimeout, FreelistType: bbolt.FreelistMapType, OpenFile: openWhole,
+	})
+	if err != nil {
+		return nil, openError(err)
+	}
+	s = &Store{db: db, counts: make([]int, len(tables))}
+	if err := s.prepare(); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func openError(err error) error {
+	var path *fs.PathError
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return ErrInUse
+	case errors.As(err, &path):
+		return wrapIO(err)
+	}
+	return &CorruptError{"file"} // every other refusal is about the content
+}
+
+// guard turns a panic or memory fault of the engine, which meets a page that
+// makes no sense, into ErrCorrupt. Call what it returns deferred.
+func guard(err *error) func() {
+	before := debug.SetPanicOnFault(true)
+	return func() {
+		debug.SetPanicOnFault(before)
+		if r := recover(); r != nil {
+			*err = &CorruptError{"file"}
+		}
+	}
+}
+
+// prepare creates the tables that are missing and counts the records.
+func (s *Store) prepare() error {
+	return wrapUnlessTyped(s.db.Update(func(tx *bbolt.Tx) error {
+		meta, err := tx.CreateBucketIfNotExists([]byte("meta"))
+		if err != nil {
+			return wrapIO(err)
+		}
+		switch v := meta.Get([]byte("schema")); {
+		case v == nil:
+			if err := meta.Put([]byte("schema"), []byte{schema}); err != nil {
+				return wrapIO(err)
+			}
+		case len(v) != 1 || v[0] == 0:
+			return &CorruptError{"meta"}
+		case v[0] > schema:
+			return ErrVersion
+		}
+		for i, t := range tables {
+			b, err := tx.CreateBucketIfNotExists([]byte(t.name))
+			if err != nil {
+				return wrapIO(err)
+			}
+			c := b.Cursor()
+			for k, _ := c.First(); k != nil; k, _ = c.Next() {
+				s.counts[i]++
+			}
+		}
+		return nil
+	}))
+}
+
+// Tx is one transaction. It is valid inside the function that got it, and so
+// are no slices but those that a record copied.
+type Tx struct {
+	buckets []*bbolt.Bucket
+	counts  []int
+	delta   []int // what this transaction adds to counts
+	after   []func()
+}
+
+func (tx *Tx) count(i int) int { return tx.counts[i] + tx.delta[i] }
+
+// AfterCommit has f called once the transaction is durable, and not otherwise.
+func (tx *Tx) AfterCommit(f func()) { tx.after = append(tx.after, f) }
+
+func newTx(b *bbolt.Tx, counts []int) *Tx {
+	tx := &Tx{buckets: make([]*bbolt.Bucket, len(tables)), counts: counts, delta: make([]int, len(tables))}
+	for i, t := range tables {
+		tx.buckets[i] = b.Bucket([]byte(t.name))
+	}
+	return tx
+}
+
+// Update runs f in a transaction. If f returns nil, everything that it changed
+// is durable when Update returns nil; otherwise nothing of it is. The error is
+// that of f, ErrClosed, ErrCorrupt or ErrIO.
+func (s *Store) Update(f func(*Tx) error) (err error) {
+	defer guard(&err)()
+	if s.isClosed() {
+		return ErrClosed
+	}
+	var tx *Tx
+	err = s.db.Update(func(b *bbolt.Tx) error {
+		// Only one Update runs, and only it writes counts.
+		tx = newTx(b, s.counts)
+		return f(tx)
+	})
+	if err != nil {
+		return wrapUnlessTyped(err)
+	}
+	// Durable here. A crash from now on finds the new state.
+	s.mu.Lock()
+	counts := make([]int, len(s.counts))
+	for i := range counts {
+		counts[i] = tx.count(i)
+	}
+	s.counts = counts
+	s.mu.Unlock()
+	for _, f := range tx.after {
+		f()
+	}
+	return nil
+}
+
+// View runs f on one consistent state. f must change nothing.
+func (s *Store) View(f func(*Tx) error) (err error) {
+	defer guard(&err)()
+	s.mu.RLock()
+	counts := s.counts
+	s.mu.RUnlock()
+	if s.isClosed() {
+		return ErrClosed
+	}
+	return wrapUnlessTyped(s.db.View(func(b *bbolt.Tx) error { return f(newTx(b, counts)) }))
+}
+
+func (s *Store) isClosed() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.closed
+}
+
+// wrapUnlessTyped makes ErrIO of what the engine itself returns.
+func wrapUnlessTyped(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, berrors.ErrDatabaseNotOpen):
+		return ErrClosed
+	}
+	var path *fs.PathError
+	var sys *os.SyscallError
+	if errors.As(err, &path) || errors.As(err, &sys) {
+		return wrapIO(err)
+	}
+	return err
+}
+
+// Close waits for transactions that are under way and releases the lock.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	return wrapIO(s.db.Close())
+}

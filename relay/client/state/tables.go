@@ -1,0 +1,35 @@
+package state
+
+import "waxwing/ratelimit/ticket"
+
+// The tables. Names are part of the file's format and never reused.
+var (
+	Profiles = newTable[Profile]("profile", 1)   // Single
+	Counter  = newTable[Counters]("counters", 1) // Single
+
+	Contacts     = newTable[Contact]("contacts", MaxContacts)       // ContactID
+	Addresses    = newTable[Ref]("addresses", MaxContacts)          // address
+	Manifests    = newTable[Blob]("manifests", MaxContacts)         // ContactID; of the contact
+	Sessions     = newTable[Session]("sessions", MaxSessions)       // ContactID | number 8
+	Certificates = newTable[Known]("certificates", MaxCertificates) // ContactID | hash 32; of the contact
+	Wallets      = newTable[ticket.Held]("wallets", MaxWallets)     // ContactID | ticket 58
+	Receipts     = newTable[Digest]("receipts", MaxReceipts)        // ContactID | number 8; to be sent
+
+	Log           = newTable[Message]("log", MaxLog)                // Position
+	Conversations = newTable[Ref]("conversations", MaxLog)          // ContactID | Position
+	Digests       = newTable[Ref]("digests", MaxWaiting)            // ContactID | d 32; own, without receipt
+	Unconfirmed   = newTable[Ref]("unconfirmed", MaxWaiting)        // day 4 | Position; own, without receipt
+	Waiting       = newTable[Ref]("waiting", MaxWaiting)            // ContactID | Position; not sealed
+	Seen          = newTable[Ref]("seen", MaxSeen)                  // ContactID | d 32; the day on which it came
+	Outbox        = newTable[Envelope]("outbox", MaxOutbox)         // number 8
+	Held          = newTable[HeldDelivery]("held", MaxHeld)         // number 8
+	Stock         = newTable[ticket.Stocked]("stock", maxStock)     // serial 8
+	Given         = newTable[ticket.Given]("given", maxGiven)       // serial 8
+	Codes         = newTable[Code]("codes", MaxCodes)               // number 4
+	Signed        = newTable[OwnKey]("signed", MaxSignedPrekeys)    // prekey id 4
+	OneTime       = newTable[OwnKey]("onetime", MaxPrekeys)         // prekey id 4
+	LastResort    = newTable[OwnKey]("lastresort", 8)               // prekey id 4; one a week, two weeks
+	SealKeys      = newTable[OwnKey]("sealkeys", MaxSealKeys)       // week 4
+	Descriptors   = newTable[Provider]("providers", MaxDescriptors) // domain
+	Strikes       = newTable[Strike]("strikes", MaxStrikes)         // number 8
+)

@@ -1,0 +1,405 @@
+package state
+
+import (
+	"waxwing/core/directory"
+	"waxwing/core/ids"
+	"waxwing/core/keys"
+	"waxwing/core/wire"
+	"waxwing/ratelimit/ticket"
+)
+
+// The records. Integers are big-endian, each record begins with its version,
+// and each stands behind a CRC-32C of table, key and record (4 bytes). Records
+// of ratelimit/ticket are laid out there.
+const recordVersion = 1
+
+// Profile is the account and the keys of its device.
+type Profile struct {
+	Address    ids.Address
+	Device     ids.DeviceID
+	Registered bool // the provider has the account
+	Published  bool // and prekeys and seal key
+	Server     string
+	Pin        directory.Pin // of the own provider
+	Invite     []byte
+	Mailbox    ids.MailboxID // zero before registration
+	Identity   [32]byte      // seed of the account's identity key
+	Sign       [32]byte      // seed of the device's signing key
+	DeviceDH   [32]byte      // private, of the device's sessions
+	AccountDH  [32]byte      // private, of the account's deniable tags
+	SealRoot   [32]byte      // root of the seal secrets S
+	Manifest   []byte
+	Cert       []byte  // the own sender certificate, empty before the first
+	CertExpiry ids.Day // its last day
+	keys.Redacted
+}
+
+// Fields lists the layout.
+func (p *Profile) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	c.Address("address", &p.Address)
+	wire.U32(c, "device", &p.Device)
+	c.Bool("registered", &p.Registered)
+	c.Bool("published", &p.Published)
+	c.String("server", &p.Server, MaxText)
+	c.Fixed("pin", p.Pin[:])
+	c.Bytes("invite", &p.Invite, wire.MaxInvite)
+	c.Fixed("mailbox", p.Mailbox[:])
+	c.Fixed("identity", p.Identity[:])
+	c.Fixed("sign", p.Sign[:])
+	c.Fixed("device DH", p.DeviceDH[:])
+	c.Fixed("account DH", p.AccountDH[:])
+	c.Fixed("seal root", p.SealRoot[:])
+	c.Bytes("manifest", &p.Manifest, wire.MaxManifest)
+	c.Bytes("certificate", &p.Cert, wire.MaxCertificate)
+	wire.U32(c, "certificate expiry", &p.CertExpiry)
+}
+
+// Reasons is how many reasons for dropping a delivery are counted.
+const Reasons = 24
+
+// Counters holds the next number of everything that is numbered here, and what
+// was counted.
+type Counters struct {
+	Contact    ContactID
+	Position   Position
+	Session    uint64
+	Outbox     uint64
+	Held       uint64
+	Receipt    uint64
+	Strike     uint64
+	Code       uint32
+	Signed     uint32
+	OneTime    uint32
+	LastResort uint32
+	Cursor     uint64 // the mailbox's sequence number up to which all is here
+	Swept      ids.Day
+	Stock      uint32 // one-time prekeys at the provider, when last asked
+	Dropped    [Reasons]uint64
+}
+
+// Fields lists the layout.
+func (n *Counters) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	wire.U32(c, "contact", &n.Contact)
+	wire.U64(c, "position", &n.Position)
+	wire.U64(c, "session", &n.Session)
+	wire.U64(c, "outbox", &n.Outbox)
+	wire.U64(c, "held", &n.Held)
+	wire.U64(c, "receipt", &n.Receipt)
+	wire.U64(c, "strike", &n.Strike)
+	wire.U32(c, "code", &n.Code)
+	wire.U32(c, "signed", &n.Signed)
+	wire.U32(c, "one-time", &n.OneTime)
+	wire.U32(c, "last resort", &n.LastResort)
+	wire.U64(c, "cursor", &n.Cursor)
+	wire.U32(c, "swept", &n.Swept)
+	wire.U32(c, "stock", &n.Stock)
+	for i := range n.Dropped {
+		wire.U64(c, "dropped", &n.Dropped[i])
+	}
+}
+
+// ContactStatus says how far a contact has come.
+type ContactStatus uint8
+
+const (
+	// ContactCode: added from a contact code; its keys were not looked up yet.
+	ContactCode ContactStatus = 1
+	// ContactKnown: its keys are known.
+	ContactKnown ContactStatus = 2
+)
+
+// Contact is somebody to write to.
+type Contact struct {
+	Address     ids.Address
+	Status      ContactStatus
+	Blocked     bool
+	Entry       [16]byte              // its entry in the own blocklist; zero for none
+	Fingerprint directory.Fingerprint // of the pinned identity key
+	Identity    keys.VerifyKey        // zero before ContactKnown
+	AccountDH   keys.DHPublic         // for deniable tags; zero before ContactKnown
+	Device      ids.DeviceID          // its device; zero before ContactKnown
+	Mailbox     ids.MailboxID
+
+	// A ticket of a contact code, for one first message.
+	HasFirst    bool
+	FirstTicket ticket.Ticket
+	FirstKey    [32]byte
+	FirstExpiry ids.Day
+	SealWeek    directory.Week // key id of SealKey
+	SealKey     []byte         // the mailbox's seal key, 1216 bytes, or empty
+
+	Conversation [16]byte // id of what we write to it
+	Sequence     uint64   // of the last frame that we wrote
+	Previous     [32]byte // d of that frame
+	Batch        uint32   // number of the last batch of tickets given to it
+	Marks        ticket.Marks
+	Sending      uint64     // session to send on; 0 for none
+	Confirmed    [32]byte   // hash of our certificate that it confirmed; zero for none
+	Confirm      [][32]byte // hashes of its certificates that we have to confirm
+	OwedSince    uint64     // since when it waits for receipts, Unix time in milliseconds; 0 if it does not
+	Changed      bool       // something came under another identity key than the pinned one
+}
+
+// Fields lists the layout.
+func (k *Contact) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	c.Address("address", &k.Address)
+	wire.U8(c, "status", &k.Status)
+	c.Check(k.Status == ContactCode || k.Status == ContactKnown, "status", "unknown value")
+	c.Bool("blocked", &k.Blocked)
+	c.Fixed("entry", k.Entry[:])
+	c.Fixed("fingerprint", k.Fingerprint[:])
+	c.Fixed("identity", k.Identity[:])
+	c.Fixed("account DH", k.AccountDH[:])
+	wire.U32(c, "device", &k.Device)
+	c.Fixed("mailbox", k.Mailbox[:])
+	c.Bool("first ticket present", &k.HasFirst)
+	if k.HasFirst {
+		c.Fixed("first ticket", k.FirstTicket[:])
+		c.Fixed("first key", k.FirstKey[:])
+		wire.U32(c, "first expiry", &k.FirstExpiry)
+	}
+	wire.U32(c, "seal week", &k.SealWeek)
+	c.Bytes("seal key", &k.SealKey, keys.SealPublicSize)
+	c.Fixed("conversation", k.Conversation[:])
+	wire.U64(c, "sequence", &k.Sequence)
+	c.Fixed("previous", k.Previous[:])
+	wire.U32(c, "batch", &k.Batch)
+	c.Nested("marks", &k.Marks)
+	wire.U64(c, "sending", &k.Sending)
+	c.Fixed("confirmed", k.Confirmed[:])
+	wire.List(c, "confirm", &k.Confirm, MaxConfirms, func(c *wire.Codec, h *[32]byte) { c.Fixed("hash", h[:]) })
+	wire.U64(c, "owed since", &k.OwedSince)
+	c.Bool("changed", &k.Changed)
+}
+
+// Ref is a number: of a contact, a position or a day.
+type Ref struct{ Value uint64 }
+
+// Fields lists the layout.
+func (r *Ref) Fields(c *wire.Codec) { wire.U64(c, "value", &r.Value) }
+
+// Blob is bytes whose format belongs to another package.
+type Blob struct{ Bytes []byte }
+
+// Fields lists the layout.
+func (b *Blob) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	c.Bytes("bytes", &b.Bytes, wire.MaxManifest)
+}
+
+// Digest is d of a message.
+type Digest struct{ D [32]byte }
+
+// Fields lists the layout.
+func (d *Digest) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	c.Fixed("d", d.D[:])
+}
+
+// Session is a ratchet session with a contact's device.
+type Session struct {
+	Last  uint64 // the higher, the later something was received on it
+	Used  ids.Day // when last used
+	State []byte // ratchet.Session.Marshal
+	keys.Redacted
+}
+
+// Fields lists the layout.
+func (s *Session) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	wire.U64(c, "last", &s.Last)
+	wire.U32(c, "used", &s.Used)
+	c.Bytes("state", &s.State, MaxSession)
+}
+
+// Known is a contact's certificate that came in full and was verified.
+type Known struct {
+	Expiry ids.Day
+	Cert   []byte
+}
+
+// Fields lists the layout.
+func (k *Known) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	wire.U32(c, "expiry", &k.Expiry)
+	c.Bytes("certificate", &k.Cert, wire.MaxCertificate)
+}
+
+// Status says what became of a message.
+type Status uint8
+
+// The statuses. Numbers are never reused.
+const (
+	StatusReceived  Status = 1 // it came from the contact
+	StatusWaiting   Status = 2 // not sealed: for tickets, or its turn
+	StatusSealed    Status = 3 // in the outbox
+	StatusAccepted  Status = 4 // the own provider has it durably
+	StatusDelivered Status = 5 // the contact's device has it
+	StatusFailed    Status = 6 // refused for good
+)
+
+// Message is one message of a conversation, sent or received.
+type Message struct {
+	Contact ContactID
+	Status  Status
+	Time    uint64   // when it was written or received, Unix time in milliseconds
+	D       [32]byte // franking digest
+	Key     [32]byte // kf
+	Com     [32]byte // received: the commitment and its day, for a report
+	Day     ids.Day  // of the commitment: received, or last sealed
+	Stamp   [32]byte // received: the relay's stamp
+	Stamped uint64   // received: the relay's time, milliseconds
+	Tries   uint8    // sent: how often it was sealed
+	Failure uint16   // StatusFailed: the wire.Code
+	Frame   []byte   // F
+	keys.Redacted
+}
+
+// Fields lists the layout.
+func (m *Message) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	wire.U32(c, "contact", &m.Contact)
+	wire.U8(c, "status", &m.Status)
+	c.Check(m.Status >= StatusReceived && m.Status <= StatusFailed, "status", "unknown value")
+	wire.U64(c, "time", &m.Time)
+	c.Fixed("d", m.D[:])
+	c.Fixed("kf", m.Key[:])
+	c.Fixed("com", m.Com[:])
+	wire.U32(c, "day", &m.Day)
+	c.Fixed("stamp", m.Stamp[:])
+	wire.U64(c, "stamped", &m.Stamped)
+	wire.U8(c, "tries", &m.Tries)
+	wire.U16(c, "failure", &m.Failure)
+	c.Bytes("F", &m.Frame, MaxFrame)
+}
+
+// Envelope is a sealed envelope on its way to the own provider.
+type Envelope struct {
+	Contact  ContactID
+	Position Position // of its message; 0 for control only
+	Dest     ids.Domain
+	Day      ids.Day
+	Bytes    []byte
+}
+
+// Fields lists the layout.
+func (e *Envelope) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	wire.U32(c, "contact", &e.Contact)
+	wire.U64(c, "position", &e.Position)
+	c.Domain("dest", &e.Dest)
+	wire.U32(c, "day", &e.Day)
+	c.Bytes("envelope", &e.Bytes, MaxEnvelope)
+}
+
+// HeldReason says why a delivery is held.
+type HeldReason uint8
+
+// The reasons. Numbers are never reused.
+const (
+	HeldSerial      HeldReason = 1 // its serial is not known
+	HeldCertificate HeldReason = 2 // it refers to a certificate that is not known
+	HeldProvider    HeldReason = 3 // the sender's provider's keys are not known
+)
+
+// HeldDelivery is a delivery that cannot be judged yet.
+type HeldDelivery struct {
+	Reason   HeldReason
+	Until    ids.Day // discarded after it
+	Hidden   bool    // whether Domain is absent
+	Domain   ids.Domain
+	Delivery []byte
+}
+
+// Fields lists the layout.
+func (h *HeldDelivery) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	wire.U8(c, "reason", &h.Reason)
+	c.Check(h.Reason >= HeldSerial && h.Reason <= HeldProvider, "reason", "unknown value")
+	wire.U32(c, "until", &h.Until)
+	c.Bool("no domain", &h.Hidden)
+	if !h.Hidden {
+		c.Domain("domain", &h.Domain)
+	}
+	c.Bytes("delivery", &h.Delivery, MaxEnvelope)
+}
+
+// Code is an own contact code that was given out.
+type Code struct {
+	Serial uint64
+	Expiry ids.Day
+	Owner  ContactID // who used it; 0 for nobody yet
+}
+
+// Fields lists the layout.
+func (k *Code) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	wire.U64(c, "serial", &k.Serial)
+	wire.U32(c, "expiry", &k.Expiry)
+	wire.U32(c, "owner", &k.Owner)
+}
+
+// OwnKey is a private key of the own device or account.
+type OwnKey struct {
+	Made  ids.Day
+	Until ids.Day // erased after it; 0 as long as it is the current one
+	Key   []byte  // as its package marshals it
+	keys.Redacted
+}
+
+// maxOwnKey bounds a private key, in bytes: a last-resort pair that remembers
+// all that it began (32 KiB), and its fixed part.
+const maxOwnKey = 40 << 10
+
+// Fields lists the layout.
+func (k *OwnKey) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	wire.U32(c, "made", &k.Made)
+	wire.U32(c, "until", &k.Until)
+	c.Bytes("key", &k.Key, maxOwnKey)
+}
+
+// Provider is what is known of a provider.
+type Provider struct {
+	Pinned     bool // from a contact code or the own configuration, not first use
+	Pin        directory.Pin
+	Fetched    uint64 // Unix time, milliseconds; 0 for never
+	Descriptor []byte
+}
+
+// Fields lists the layout.
+func (p *Provider) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	c.Bool("pinned", &p.Pinned)
+	c.Fixed("pin", p.Pin[:])
+	wire.U64(c, "fetched", &p.Fetched)
+	c.Bytes("descriptor", &p.Descriptor, wire.MaxDescriptor)
+}
+
+// StrikeKind says what the own provider is to do.
+type StrikeKind uint8
+
+// The kinds. Numbers are never reused.
+const (
+	StrikeBlock   StrikeKind = 1 // blocklist.Request: strike serials, add the entry
+	StrikeUnblock StrikeKind = 2 // remove the entry
+)
+
+// Strike is a request about tickets or the blocklist, until it was carried out.
+type Strike struct {
+	Kind    StrikeKind
+	Entry   [16]byte
+	Request []byte // StrikeBlock: blocklist.Request
+}
+
+// Fields lists the layout.
+func (s *Strike) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	wire.U8(c, "kind", &s.Kind)
+	c.Check(s.Kind == StrikeBlock || s.Kind == StrikeUnblock, "kind", "unknown value")
+	c.Fixed("entry", s.Entry[:])
+	c.Bytes("request", &s.Request, wire.MaxBlock)
+}
