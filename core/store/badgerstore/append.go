@@ -156,17 +156,10 @@ func (g *group) enqueue(b *box, r *store.AppendReq) store.Cursor {
 		b.chunk = h.nextChunk()
 	}
 	c := firstCursor(b.chunk) + store.Cursor(len(b.pending))
-	if h.messages == 0 {
-		h.oldest = c
-	}
-	h.last = c
-	h.messages++
-	h.bytes += int64(len(r.Body))
 	expires := store.ExpirySecond(r.Expires)
-	h.soonest = min(h.soonest, expires)
+	h.add(c, expires, len(r.Body))
 	b.pending = append(b.pending, pendingMsg{r, expires})
 	b.pendingBytes += recordHeader + len(r.Body)
-	b.dirty = true
 	g.bytes += recordHeader + len(r.Body)
 	return c
 }
@@ -188,6 +181,10 @@ func (g *group) flush(b *box) {
 	g.setChunk(chunkID{b.id, b.chunk}, chunk)
 	clear(b.pending)
 	b.pending, b.pendingBytes = b.pending[:0], 0
+	b.changed = true
+	if b.head.nextChunk()-b.head.written >= headEvery {
+		b.dirty = true
+	}
 	g.mark(b)
 }
 

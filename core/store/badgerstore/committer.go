@@ -12,15 +12,16 @@ import (
 
 // committer is what belongs to the committer's goroutine.
 type committer struct {
-	e           *Engine // fixed
-	sets        map[store.SetID]set
-	setN        uint32  // last number given to a set
-	version     uint64  // last version given to a document
-	today       ids.Day // never goes back, nor below the spent rows that were dropped
-	scratchSlot uint16  // next slot of the scratch rows
-	scratchSum  int     // bytes written since slot 0
-	written     int64   // bytes since the free space was last looked at
-	group       group
+	e             *Engine // fixed
+	sets          map[store.SetID]set
+	setN          uint32  // last number given to a set
+	version       uint64  // last version given to a document
+	today         ids.Day // never goes back, nor below the spent rows that were dropped
+	scratchChunks uint    // chunks of noise written
+	scratchSlot   uint16  // next slot of the scratch rows
+	scratchSum    int     // bytes written since slot 0
+	written       int64   // bytes since the free space was last looked at
+	group         group
 }
 
 func (c *committer) init(e *Engine) {

@@ -46,7 +46,8 @@ type group struct {
 type box struct {
 	id      ids.MailboxID
 	head    head
-	dirty   bool  // the head has to be written
+	dirty   bool  // the head's row has to be written
+	changed bool  // the head has changed, but its row need not be written
 	scratch []int // sizes of records that are disposed of, see scratch.go
 
 	pending      []pendingMsg // appended in this group, not yet in a chunk
@@ -158,6 +159,7 @@ func (g *group) commit() error {
 		g.flush(b)
 		g.flushScratch(b)
 		if b.dirty {
+			b.head.written = b.head.nextChunk()
 			g.put(headKey(&b.id), b.head.appendTo(make([]byte, 0, headSize+len(b.head.readers)*readerSize)))
 		}
 	}
@@ -224,7 +226,7 @@ func (g *group) publish() {
 		}
 	}
 	for _, b := range g.order {
-		if b.dirty {
+		if b.dirty || b.changed {
 			c.putHead(&b.id, b.head)
 		}
 	}
@@ -237,13 +239,31 @@ func (g *group) publish() {
 // loadHead reads a mailbox's head from the disk, and reports whether it was ever
 // used. The generation is the cache's from before the transaction began.
 func (e *Engine) loadHead(txn *badger.Txn, id *ids.MailboxID, generation uint64) (head, bool, error) {
-	v, err := valueOf(txn, headKey(id))
-	if err != nil || v == nil {
+	row, err := valueOf(txn, headKey(id))
+	if err != nil {
 		return newHead(), false, err
 	}
-	h, err := parseHead(v)
-	if err != nil {
-		return newHead(), false, newFault("read", err)
+	h, known := newHead(), row != nil
+	if known {
+		if h, err = parseHead(row); err != nil {
+			return newHead(), false, newFault("read", err)
+		}
+	}
+	for {
+		chunk, err := valueOf(txn, chunkKey(id, h.nextChunk()))
+		if err != nil {
+			return newHead(), false, err
+		}
+		if chunk == nil {
+			break
+		}
+		if err := h.rollForward(chunk); err != nil {
+			return newHead(), false, newFault("read", err)
+		}
+		known = true
+	}
+	if !known {
+		return h, false, nil
 	}
 	e.cache.loaded(id, h, generation)
 	return h, true, nil

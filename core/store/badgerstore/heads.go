@@ -13,6 +13,11 @@ import (
 // is a value: once published in the cache, or handed to a reader, it is not
 // changed any more.
 //
+// Its row is written with every change but an append. What was appended since
+// follows from the chunks, which are numbered without gaps: whoever loads a head
+// goes on from its row chunk by chunk (rollForward), at most headEvery of them.
+// That saves a row per append, a third of what it costs.
+//
 //	oldest 8 | last 8 | messages 4 | bytes 8 | soonest 8 | mark 4 | readers 1 | (reader 4 | acked 8)...
 type head struct {
 	oldest   store.Cursor // no message kept is below it; at least 1
@@ -22,6 +27,8 @@ type head struct {
 	soonest  int64    // no message kept expires before this Unix second
 	mark     ids.Hour // the hour of the mailbox's 'e' row, 0 for none
 	readers  []reader // in the order of ids
+
+	written uint64 // chunks that the row on the disk knows of; not in the row
 }
 
 type reader struct {
@@ -33,6 +40,9 @@ const (
 	headSize   = 8 + 8 + 4 + 8 + 8 + 4 + 1
 	readerSize = 4 + 8
 	never      = math.MaxInt64
+	// headEvery is the number of chunks after which the row is written anyway,
+	// so that loading a head stays cheap.
+	headEvery = 16
 )
 
 // newHead is the head of a mailbox that was never used.
@@ -79,7 +89,33 @@ func parseHead(b []byte) (head, error) {
 	if h.oldest == 0 || h.oldest > h.last+1 || h.bytes < 0 || h.soonest < 0 {
 		return head{}, errCorrupt
 	}
+	h.written = h.nextChunk()
 	return h, nil
+}
+
+// rollForward takes a chunk into account that the head's row does not know of.
+func (h *head) rollForward(chunk []byte) error {
+	c := firstCursor(h.nextChunk())
+	for ; len(chunk) > 0; c++ {
+		r, rest, err := nextRecord(chunk)
+		if err != nil || r.flags&flagRemoved != 0 {
+			return errCorrupt
+		}
+		chunk = rest
+		h.add(c, r.expires, len(r.body))
+	}
+	return nil
+}
+
+// add counts a message that was appended.
+func (h *head) add(c store.Cursor, expires int64, size int) {
+	if h.messages == 0 {
+		h.oldest = c
+	}
+	h.last = c
+	h.messages++
+	h.bytes += int64(size)
+	h.soonest = min(h.soonest, expires)
 }
 
 // find returns the index of a reader, or where it would be.

@@ -46,7 +46,7 @@ func (g *group) dispose(b *box, r *store.AppendReq, key []byte) {
 }
 
 // flushScratch writes what was disposed of for a mailbox as chunks of noise,
-// and a head, unless the mailbox's own is written.
+// and a head now and then, as for a delivery.
 func (g *group) flushScratch(b *box) {
 	if len(b.scratch) == 0 {
 		return
@@ -62,7 +62,8 @@ func (g *group) flushScratch(b *box) {
 		}
 	}
 	b.scratch = b.scratch[:0]
-	if !b.dirty {
+	// A head's row is written for every headEvery-th chunk.
+	if g.c.scratchChunks++; g.c.scratchChunks%headEvery == 0 {
 		g.putScratch(scratchHead, headKeySize, headSize+len(b.head.readers)*readerSize)
 	}
 }
