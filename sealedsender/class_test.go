@@ -69,8 +69,15 @@ func TestClassFor(t *testing.T) {
 		}
 	}
 	for _, n := range []Needs{
-		{}, {Sessions: 9}, {Prekeys: 6}, {Sessions: 1, Frame: 53520}, {Sessions: 1, Frame: 53519, Control: 1},
-		{Sessions: -1, Prekeys: 2}, {Sessions: 1, Frame: -1}, {Sessions: 1, Control: -1}, {Sessions: 2, Prekeys: -1},
+		{},
+		{Sessions: 9},
+		{Prekeys: 6},
+		{Sessions: 1, Frame: 53520},
+		{Sessions: 1, Frame: 53519, Control: 1},
+		{Sessions: -1, Prekeys: 2},
+		{Sessions: 1, Frame: -1},
+		{Sessions: 1, Control: -1},
+		{Sessions: 2, Prekeys: -1},
 		{Sessions: 1, Frame: 1 << 62, Control: 1 << 62},
 	} {
 		if got, err := ClassFor(n); !errors.Is(err, ErrClass) {

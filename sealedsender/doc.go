@@ -9,8 +9,8 @@
 //
 // # Sealing the head
 //
-// Two ways, which look alike and of which the ticket's serial tells the
-// recipient:
+// Two ways of one length, unmarked; the ticket's serial tells the recipient
+// which it is:
 //
 //   - First contact: HPKE (RFC 9180) with X-Wing to the mailbox's weekly key,
 //     info = "waxwing seal" | provider | mailbox | key id, aad = version | com.
@@ -55,8 +55,10 @@
 //
 // # What it does not protect
 //
-// The ways that relays collude on timing; what a relay learns from connections
-// and size classes. Whoever takes the weekly key or S can open heads sealed under
+// Relays that collude on timing; what a relay learns from connections and size
+// classes. An encapsulation of X-Wing is not quite uniform (an X25519 key's last
+// bit is zero), so that a relay can tell first contacts among the 16 and 64 KiB
+// classes. Whoever takes the weekly key or S can open heads sealed under
 // them until they are erased: they see who wrote, never what was written (the body
 // key is under the session). Whoever has the recipient account's X25519 key can
 // forge tags to that account, which is what makes them deniable; the session
