@@ -73,6 +73,11 @@ func (s *Stream) closeOnTimeout(err error) error {
 	return err
 }
 
+// StopReading makes the other side send no more on this stream and ReadFrame
+// return, while frames can still be written: what was taken can be answered
+// before the stream is closed. The other side's writes fail with the code.
+func (s *Stream) StopReading(code wire.Code) { s.q.CancelRead(quic.StreamErrorCode(code)) }
+
 // Close sends what was appended and ends the stream; what the other side still
 // sends is dropped. It returns Flush's error.
 func (s *Stream) Close() error {

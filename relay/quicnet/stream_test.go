@@ -297,12 +297,36 @@ func TestCancelUnblocks(t *testing.T) {
 				}
 			}
 		}()
-		time.Sleep(time.Second)
+		time.Sleep(50 * time.Millisecond) // in which tens of megabytes pass
 		c.Cancel(wire.CodeBusy)
 		if err := <-written; !errors.Is(err, ErrClosed) {
 			t.Error(err)
 		}
 		if err := <-read; !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestStopReading answers what was taken after it takes no more.
+func TestStopReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, Config{}, DialConfig{})
+		c, s := p.stream(t, wire.StreamSubmit)
+		send(t, c, 1)
+		receive(t, s, 1)
+		s.StopReading(wire.CodeBusy)
+		if _, _, err := s.ReadFrame(); !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+		send(t, s, 2)
+		receive(t, c, 2)
+		err := c.WriteFrame(wire.TypeAck, &wire.Ack{})
+		if err == nil {
+			err = c.Flush()
+		}
+		var closed *CloseError
+		if !errors.As(err, &closed) || closed.Code != wire.CodeBusy || !closed.Remote {
 			t.Error(err)
 		}
 	})
