@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -235,6 +234,45 @@ func TestUnspent(t *testing.T) {
 	}
 }
 
+// A contact code belongs to whoever uses it first; its tickets then are that
+// account's, also for a block, and are opened with the code's secret.
+func TestContactCodes(t *testing.T) {
+	p := newPool(t, 200)
+	none := ids.Address{}
+	g, rows, err := p.Draw(root, none, 7, 2, today)
+	if err != nil || !rows[0].Code || !rows[0].Account.IsZero() {
+		t.Fatal(err)
+	}
+	_, other, err := p.Draw(root, none, 8, 1, today)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Unspent(none, today)) != 3 || len(p.Unspent(alice, today)) != 0 {
+		t.Error("codes have an owner")
+	}
+	if p.Assign(9, alice) != nil || p.Assign(7, none) != nil {
+		t.Error("assigned an unknown code, or to nobody")
+	}
+	moved := p.Assign(7, alice)
+	if len(moved) != 2 || p.Assign(7, carol) != nil {
+		t.Fatalf("%d rows moved, or moved twice", len(moved))
+	}
+	for _, row := range moved {
+		if got, _ := p.Owner(row.Serial); got != row || row.Account != alice || !row.SealSecret(root).Equal(&g.Secret) {
+			t.Errorf("row %+v", row)
+		}
+	}
+	if _, drawn, _ := p.Draw(root, alice, 7, 1, today); drawn[0].Code || drawn[0].SealSecret(root).Equal(&g.Secret) {
+		t.Error("a batch of the account and a code share a secret")
+	}
+	if len(p.Unspent(alice, today)) != 3 || p.Outstanding(none, today) != 1 || p.Unspent(none, today)[0] != other[0] {
+		t.Error("wrong owners")
+	}
+	if _, err := wire.Marshal(&Given{Serial: 1}); !errors.Is(err, wire.ErrMalformed) {
+		t.Errorf("a row for nobody: %v", err)
+	}
+}
+
 // A pool loaded from the rows that the caller stored is the pool it was.
 func TestPoolReloads(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -280,6 +318,11 @@ func TestPoolReloads(t *testing.T) {
 				if err != nil && !errors.Is(err, ErrStock) {
 					t.Fatal(err)
 				}
+				_, code, err := p.Draw(root, ids.Address{}, uint32(next), 1, day)
+				if err == nil && rapid.Bool().Draw(t, "assign") {
+					code = p.Assign(uint32(next), alice)
+				}
+				rows = append(rows, code...)
 				for i := range rows {
 					delete(stock, rows[i].Serial)
 					given[rows[i].Serial] = rows[i].Append(nil)
@@ -325,147 +368,5 @@ func TestSealSecretIsHKDF(t *testing.T) {
 		if bytes.Equal(s.Bytes(), want) {
 			t.Errorf("%s does not matter", name)
 		}
-	}
-}
-
-func grantOf(first uint64, n int, expiry ids.Day) *Grant {
-	g := &Grant{Batch: 3, Secret: *root, Expiry: expiry}
-	for _, s := range stocked(first, n, expiry) {
-		g.Tickets = append(g.Tickets, s.Minted)
-	}
-	return g
-}
-
-func TestWalletTakesEachTicketOnce(t *testing.T) {
-	var w Wallet
-	for _, g := range []*Grant{grantOf(1, 10, today+5), grantOf(11, 10, today+2), grantOf(6, 10, today+5)} {
-		if _, err := w.Add(g); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// The third grant holds five tickets of the first and five of the second.
-	if w.Len(today) != 20 || w.Len(today+3) != 10 || w.Len(today+6) != 0 {
-		t.Errorf("%d, %d", w.Len(today), w.Len(today+3))
-	}
-	seen := map[Ticket]bool{}
-	var last ids.Day
-	for range 20 {
-		h, ok := w.Take(today)
-		if !ok || seen[h.Ticket] || h.Expiry < last || !h.Secret.Equal(root) {
-			t.Fatal("ticket twice, late or missing")
-		}
-		seen[h.Ticket], last = true, h.Expiry
-	}
-	if _, ok := w.Take(today); ok {
-		t.Error("a 21st ticket")
-	}
-}
-
-func TestWalletExpiry(t *testing.T) {
-	var w Wallet
-	w.Add(grantOf(1, 3, today+1))
-	w.Add(grantOf(11, 2, today+4))
-	if h, ok := w.Take(today + 2); !ok || h.Expiry != today+4 {
-		t.Error("took an expired ticket")
-	}
-	if dropped := w.Drop(today + 1); len(dropped) != 0 {
-		t.Error("dropped a good ticket")
-	}
-	if dropped := w.Drop(today + 2); len(dropped) != 3 || len(w.rows) != 1 {
-		t.Errorf("dropped %d", len(dropped))
-	}
-}
-
-func TestWalletIsBounded(t *testing.T) {
-	var w Wallet
-	var rows []Held
-	for i := range 6 {
-		added, err := w.Add(grantOf(uint64(1+i*MaxGrant), MaxGrant, today))
-		rows = append(rows, added...)
-		if want := i >= MaxWallet/MaxGrant; errors.Is(err, ErrFull) != want {
-			t.Fatalf("grant %d: %v", i, err)
-		}
-	}
-	if len(rows) != MaxWallet || len(w.rows) != MaxWallet {
-		t.Fatalf("%d rows", len(rows))
-	}
-	again, err := NewWallet(rows)
-	if err != nil || again.Len(today) != MaxWallet {
-		t.Error(err)
-	}
-	if _, err := NewWallet(append(rows, Held{})); !errors.Is(err, ErrFull) {
-		t.Error(err)
-	}
-}
-
-func TestTopUp(t *testing.T) {
-	now := time.UnixMilli(1_000_000_000_000)
-	var m Marks
-	n, m := m.TopUp(now, 0)
-	if n != MinHigh || m.High != MinHigh {
-		t.Fatalf("new contact: %d, %+v", n, m)
-	}
-	if n, same := m.TopUp(now, MinHigh/2+1); n != 0 || same != m {
-		t.Errorf("above the low mark: %d", n)
-	}
-	for want := 2 * MinHigh; want <= 4*MaxHigh; want *= 2 { // drains fast
-		now = now.Add(FastDrain)
-		n, m = m.TopUp(now, 0)
-		if n != min(want, MaxHigh) || int(m.High) != n {
-			t.Fatalf("busy: %d, want %d", n, want)
-		}
-	}
-	now = now.Add(FastDrain + time.Second)
-	if n, m = m.TopUp(now, 10); n != MaxHigh-10 {
-		t.Errorf("steady: %d", n)
-	}
-	for want := MaxHigh / 2; want >= MinHigh/4; want /= 2 { // drains slowly
-		now = now.Add(SlowDrain + time.Second)
-		n, m = m.TopUp(now, 0)
-		if n != max(want, MinHigh) {
-			t.Fatalf("quiet: %d, want %d", n, want)
-		}
-	}
-	if n, back := m.TopUp(now.Add(-24*365*time.Hour), 0); n != MinHigh || back.High != m.High {
-		t.Errorf("clock went back: %d", n)
-	}
-	if _, early := (Marks{}).TopUp(time.Time{}, 0); early.Last != 0 {
-		t.Error("time before 1970")
-	}
-	if n, _ := m.TopUp(now, 1<<30); n != 0 {
-		t.Error("negative top-up")
-	}
-}
-
-func TestMintCount(t *testing.T) {
-	for _, tt := range []struct{ usable, given, want int }{
-		{0, 0, MinStock},
-		{MinStock * 3 / 4, 0, MinStock / 4},
-		{MinStock*3/4 + 1, 0, 0},
-		{MinStock, 1 << 20, wire.MaxMint},
-		{MaxStock, 1 << 20, 0},
-		{1000, 500, wire.MaxMint},
-		{1500, 500, 500},
-	} {
-		if got := MintCount(tt.usable, tt.given); got != tt.want {
-			t.Errorf("%d in stock, %d given: mint %d, want %d", tt.usable, tt.given, got, tt.want)
-		}
-	}
-}
-
-func TestGrantSizes(t *testing.T) {
-	for _, n := range []int{1, 2, MaxGrant} {
-		b, err := wire.Marshal(grantOf(1, n, today))
-		if err != nil || len(b) != GrantSize(n) || GrantFits(len(b)) != n || GrantFits(len(b)-1) != n-1 {
-			t.Errorf("%d tickets: %d bytes, %v", n, len(b), err)
-		}
-	}
-	if GrantSize(MaxGrant) != MaxGrantSize || GrantFits(1<<20) != MaxGrant || GrantFits(0) != 0 {
-		t.Error("sizes disagree")
-	}
-	// A full grant has to fit into a body of the largest class, with 1 KiB for
-	// everything else.
-	if MaxGrantSize+1024 > wire.Class64K.BodySize() {
-		t.Errorf("%d bytes do not fit", MaxGrantSize)
 	}
 }

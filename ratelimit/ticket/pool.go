@@ -45,10 +45,19 @@ func StockOf(m *wire.Minted) []Stocked {
 // Given says who got the ticket with a serial: a row of the client's store.
 type Given struct {
 	Serial  uint64
-	Expiry  ids.Day // of the ticket itself, not of its grant
-	Account ids.Address
-	Batch   uint32 // selects S
-	Used    bool   // something came under it
+	Expiry  ids.Day     // of the ticket itself, not of its grant
+	Account ids.Address // zero for a contact code that nobody has used yet
+	Batch   uint32      // selects S, together with the account it was drawn for
+	Code    bool        // drawn for a contact code, for no account
+	Used    bool        // something came under it
+}
+
+// SealSecret returns S of the ticket.
+func (g *Given) SealSecret(root *keys.Secret) *keys.Secret {
+	if g.Code {
+		return SealSecret(root, ids.Address{}, g.Batch)
+	}
+	return SealSecret(root, g.Account, g.Batch)
 }
 
 // over reports whether nothing can arrive under the ticket any more.
@@ -132,7 +141,9 @@ func usable(s *Stocked, today ids.Day) bool { return int64(s.Expiry) >= int64(to
 
 // Draw takes n tickets at random out of the stock and notes that they are
 // given to the account, which gets S of the batch. The grant's expiry is the
-// earliest of its tickets'. The caller stores the returned rows and removes
+// earliest of its tickets'. The zero account is for a contact code, of which
+// nobody knows yet who will use it; each code has a batch number of its own, and
+// Assign says later who it was. The caller stores the returned rows and removes
 // those of the same serials from the stock, durably, before the grant leaves:
 // a serial is given out once.
 //
@@ -157,7 +168,7 @@ func (p *Pool) Draw(root *keys.Secret, account ids.Address, batch uint32, n int,
 			g.Expiry = s.Expiry
 		}
 		g.Tickets = append(g.Tickets, s.Minted)
-		row := Given{Serial: s.Serial, Expiry: s.Expiry, Account: account, Batch: batch}
+		row := Given{Serial: s.Serial, Expiry: s.Expiry, Account: account, Batch: batch, Code: account.IsZero()}
 		rows = append(rows, row)
 		p.give(row)
 		p.remove(i)
@@ -196,6 +207,37 @@ func (p *Pool) Owner(serial uint64) (Given, bool) {
 	return Given{}, false
 }
 
+// Assign notes that an account has used the contact code with that batch
+// number, so that the code's tickets are the account's from now on, and returns
+// the changed rows for storing; none if the code is not known or is another
+// account's already. The caller assigns a code only after it has opened the
+// message under it and verified whose it is.
+func (p *Pool) Assign(batch uint32, account ids.Address) []Given {
+	if account.IsZero() {
+		return nil
+	}
+	var moved []Given
+	left := slices.DeleteFunc(p.byOwner[ids.Address{}], func(s uint64) bool {
+		g := p.given[s]
+		if g.Batch != batch {
+			return false
+		}
+		g.Account = account
+		moved = append(moved, *g)
+		return true
+	})
+	if len(moved) == 0 {
+		return nil
+	}
+	if p.byOwner[ids.Address{}] = left; len(left) == 0 {
+		delete(p.byOwner, ids.Address{})
+	}
+	for _, g := range moved {
+		p.byOwner[account] = append(p.byOwner[account], g.Serial)
+	}
+	return moved
+}
+
 // Use notes that something came under the ticket of a serial, and returns the
 // changed row for storing, or false if the serial is not known.
 func (p *Pool) Use(serial uint64) (Given, bool) {
@@ -220,7 +262,8 @@ func (p *Pool) Outstanding(account ids.Address, today ids.Day) int {
 
 // Unspent returns the rows of an account's tickets under which something may
 // still arrive, by serial: what blocking the account, or voiding what it lent,
-// strikes at the relay. Those that were used are left out, because the relay
+// strikes at the relay. Of the zero account they are those of all contact codes
+// that nobody has used. Those that were used are left out, because the relay
 // could otherwise link them to each other.
 func (p *Pool) Unspent(account ids.Address, today ids.Day) []Given {
 	var out []Given

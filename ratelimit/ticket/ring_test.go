@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -473,28 +472,4 @@ func TestSecretsPrintRedacted(t *testing.T) {
 	if !key.Equal(new(Key)) {
 		t.Error("key not erased")
 	}
-}
-
-func TestRingConcurrently(t *testing.T) {
-	r, d := newRing(t)
-	m := mint(t, r, today, 1, 1)[0]
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			var s Scratch
-			for range 200 {
-				if _, err := r.Open(&m.Ticket, &s); err != nil {
-					t.Error(err)
-				}
-				if _, err := r.Mint(today, &mailbox, 1, 3, today); err != nil && !errors.Is(err, ErrNotReady) {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	for day := today; day < today+10; day++ {
-		d.renew(t, r, day)
-		r.Expire(day)
-	}
-	wg.Wait()
 }

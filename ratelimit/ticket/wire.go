@@ -110,9 +110,15 @@ func (g *Given) Fields(c *wire.Codec) {
 	c.Const("version", version)
 	wire.U64(c, "serial", &g.Serial)
 	wire.U32(c, "expiry", &g.Expiry)
-	c.Address("account", &g.Account)
 	wire.U32(c, "batch", &g.Batch)
+	c.Bool("code", &g.Code)
 	c.Bool("used", &g.Used)
+	known := !g.Account.IsZero()
+	c.Bool("account known", &known)
+	if known {
+		c.Address("account", &g.Account)
+	}
+	c.Check(known || g.Code, "account", "none")
 }
 
 // Fields lists the layout of a contact's water mark.

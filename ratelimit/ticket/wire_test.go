@@ -20,11 +20,12 @@ var parsers = map[string]func(b []byte) ([]byte, error){
 		}
 		return wire.Marshal(g)
 	},
-	"held":    func(b []byte) ([]byte, error) { h, err := ParseHeld(b); return reencode(&h, err) },
-	"stocked": func(b []byte) ([]byte, error) { s, err := ParseStocked(b); return reencode(&s, err) },
-	"given":   func(b []byte) ([]byte, error) { g, err := ParseGiven(b); return reencode(&g, err) },
-	"marks":   func(b []byte) ([]byte, error) { m, err := ParseMarks(b); return reencode(&m, err) },
-	"record":  func(b []byte) ([]byte, error) { r := new(record); return reencode(r, wire.Unmarshal(b, r)) },
+	"held":       func(b []byte) ([]byte, error) { h, err := ParseHeld(b); return reencode(&h, err) },
+	"stocked":    func(b []byte) ([]byte, error) { s, err := ParseStocked(b); return reencode(&s, err) },
+	"given":      func(b []byte) ([]byte, error) { g, err := ParseGiven(b); return reencode(&g, err) },
+	"given code": func(b []byte) ([]byte, error) { g, err := ParseGiven(b); return reencode(&g, err) },
+	"marks":      func(b []byte) ([]byte, error) { m, err := ParseMarks(b); return reencode(&m, err) },
+	"record":     func(b []byte) ([]byte, error) { r := new(record); return reencode(r, wire.Unmarshal(b, r)) },
 }
 
 func reencode(s wire.Schema, err error) ([]byte, error) {
@@ -39,11 +40,12 @@ func examples() map[string][]byte {
 	h := Held{Minted: m.Tickets[0], Secret: *root, Expiry: today}
 	s := stocked(9, 1, today)[0]
 	g := Given{Serial: 9, Expiry: today, Account: alice, Batch: 2, Used: true}
+	code := Given{Serial: 9, Expiry: today, Batch: 2, Code: true}
 	k := Marks{High: 32, Last: 1}
 	r := record{Generation: 300, Day: today, Reserved: ReserveStep}
 	return map[string][]byte{
 		"grant": wire.MustMarshal(m), "held": h.Append(nil), "stocked": s.Append(nil),
-		"given": g.Append(nil), "marks": k.Append(nil), "record": wire.MustMarshal(&r),
+		"given": g.Append(nil), "given code": code.Append(nil), "marks": k.Append(nil), "record": wire.MustMarshal(&r),
 	}
 }
 
