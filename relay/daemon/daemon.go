@@ -1,0 +1,156 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"waxwing/core/ids"
+	"waxwing/relay/node"
+	"waxwing/relay/quicnet"
+)
+
+// Main runs the server's command line, without the program's name in args, and
+// returns the exit code. It handles SIGTERM and SIGINT while it runs.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	// After the first signal the default comes back: a second one ends the
+	// process without waiting for the drain.
+	context.AfterFunc(ctx, stop)
+	return run(ctx, args, stdin, stdout, stderr)
+}
+
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := &cobra.Command{
+		Use:   "waxwingd",
+		Short: "A messaging provider: relay, mailboxes and keys",
+		Long: "waxwingd serves one domain: it takes its users' sealed envelopes, passes them to\n" +
+			"other providers and keeps what arrives until it is fetched.\n\n" +
+			"Exit codes: 0 done, 1 failed, 2 usage, 3 in use.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArguments,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c.CommandPath(), err) })
+	root.AddCommand(initCommand(), pinCommand(), serveCommand(stdin, stdout, stderr))
+	return report(stderr, root.ExecuteContext(ctx))
+}
+
+// noArguments is cobra.NoArgs with an error that says what to do.
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if c.HasSubCommands() {
+		return usage(c.CommandPath(), fmt.Errorf("there is no command %q", args[0]))
+	}
+	return usage(c.CommandPath(), fmt.Errorf("%q is not a flag, and %s takes no arguments", args[0], c.Name()))
+}
+
+// identity is what init and pin print.
+type identity struct {
+	Domain string      `json:"domain"`
+	Pin    quicnet.Pin `json:"pin"`
+	Data   string      `json:"data"`
+}
+
+func (id *identity) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(id)
+	}
+	_, err := fmt.Fprintf(w, "%s\n", id.Pin)
+	return err
+}
+
+func initCommand() *cobra.Command {
+	var data string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "init --data DIR DOMAIN",
+		Short: "Make a provider: keys and an empty data directory; print its pin",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usage(c.CommandPath(), errors.New("want one argument: the provider's domain"))
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			domain, err := ids.ParseDomain(args[0])
+			if err != nil {
+				return usage(c.CommandPath(), err)
+			}
+			if err := needData(c, data); err != nil {
+				return err
+			}
+			pin, err := node.Init(data, domain)
+			if err != nil {
+				return dataFailure("initialise", data, err)
+			}
+			return (&identity{domain.String(), pin, data}).print(c.OutOrStdout(), asJSON)
+		},
+	}
+	dataFlags(c, &data, &asJSON)
+	return c
+}
+
+func pinCommand() *cobra.Command {
+	var data string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "pin --data DIR",
+		Short: "Print the pin by which peers and clients know this provider",
+		Args:  noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := needData(c, data); err != nil {
+				return err
+			}
+			domain, pin, err := node.Identify(data)
+			if err != nil {
+				return dataFailure("read", data, err)
+			}
+			return (&identity{domain.String(), pin, data}).print(c.OutOrStdout(), asJSON)
+		},
+	}
+	dataFlags(c, &data, &asJSON)
+	return c
+}
+
+func dataFlags(c *cobra.Command, data *string, asJSON *bool) {
+	c.Flags().StringVar(data, "data", "", "data directory (required)")
+	c.Flags().BoolVar(asJSON, "json", false, "print one JSON object instead of the pin alone")
+}
+
+func needData(c *cobra.Command, data string) error {
+	if data == "" {
+		return usage(c.CommandPath(), errors.New("--data is missing: the directory that holds the provider's keys and messages"))
+	}
+	return nil
+}
+
+// dataFailure explains an error about the data directory.
+func dataFailure(verb, dir string, err error) error {
+	f := &failure{
+		ExitFailed, fmt.Sprintf("cannot %s the data directory %s", verb, dir),
+		"check the path and its permissions", err,
+	}
+	switch {
+	case errors.Is(err, node.ErrInitialised):
+		f.code, f.next = ExitInUse, "serve it with \"waxwingd serve --data "+dir+"\", or give init another directory"
+	case errors.Is(err, node.ErrNotInitialised):
+		f.next = "make it with \"waxwingd init --data " + dir + " DOMAIN\""
+	}
+	return f
+}

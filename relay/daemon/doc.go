@@ -1,0 +1,39 @@
+// Package daemon is the whole main of the server: commands, flags, the ready
+// line, signals and the HTTP port of the metrics. cmd/waxwingd calls it, and so
+// does waxwing when it is started under the name waxwingd, so that the demo,
+// the benchmark and the script tests run the real server out of one binary.
+//
+//	waxwingd init  --data DIR DOMAIN      make a provider, print its pin
+//	waxwingd pin   --data DIR             print the pin again
+//	waxwingd serve --data DIR [flags]     serve until SIGTERM or SIGINT
+//
+// serve prints exactly one line on standard output, when it can be reached,
+// and nothing else there:
+//
+//	{"ready":true,"domain":"alpha.example","addr":"127.0.0.1:4433","pin":"...","metrics":"127.0.0.1:9090"}
+//
+// Logs go to standard error. SIGTERM and SIGINT drain: nothing new is taken,
+// what was taken is settled, then the store is closed; a second signal ends the
+// process at once, which loses nothing that was acknowledged. With
+// --exit-with-stdin the end of standard input drains too, so that a server does
+// not outlive the process that started it, however that one ends.
+//
+// The metrics port serves /metrics (Prometheus), /healthz (the process answers)
+// and /readyz (the store takes writes). It is plain HTTP without
+// authentication: bind it to a loopback or management address. It tells volumes
+// and times, and no names: see package relay/node.
+//
+// # Exit codes
+//
+//	0  done; for serve: drained after a signal
+//	1  failed
+//	2  usage: unknown command, flag or value
+//	3  in use: the data directory is served by another process, it is already
+//	   initialised, or the address is taken
+//
+// # What it does not protect against
+//
+// Whoever can read the data directory has the provider's keys; the package
+// makes it with mode 0700 and does no more. Command lines are visible to other
+// users of the machine, so no flag takes a secret.
+package daemon
