@@ -1,0 +1,74 @@
+package node
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"waxwing/relay"
+)
+
+// metrics is everything that the server counts. Labels come from closed
+// enumerations; no address, mailbox or provider is ever one, because whoever
+// reads the metrics must not learn who writes to whom.
+type metrics struct {
+	registry *prometheus.Registry
+
+	submitted [relay.ReasonEnd]prometheus.Counter // envelopes from clients, by what became of them
+	forwarded [relay.ReasonEnd]prometheus.Counter // envelopes from peers, by what became of them
+
+	pushed      prometheus.Counter // deliveries sent to devices
+	relayed     prometheus.Counter // envelopes that a peer acked
+	givenUp     prometheus.Counter // envelopes that a peer refused for good
+	peerRefused prometheus.Counter // envelopes that a peer refused for now
+	batches     prometheus.Histogram
+	requests    *prometheus.CounterVec // control requests by type and answer
+	connections *prometheus.GaugeVec   // open connections by kind
+	links       prometheus.Gauge       // peers connected to
+	handshakes  *prometheus.CounterVec // finished handshakes by kind
+	protocol    prometheus.Counter     // connections closed for breaking the protocol
+}
+
+func newMetrics() *metrics {
+	reg := prometheus.NewRegistry()
+	m := &metrics{
+		registry: reg,
+		pushed:   counter("waxwing_deliveries_total", "Deliveries sent to devices, repeats included."),
+		relayed:  counter("waxwing_relayed_total", "Envelopes that a peer provider acknowledged."),
+		givenUp:  counter("waxwing_given_up_total", "Envelopes that a peer provider refused for good."),
+		peerRefused: counter("waxwing_peer_refused_total",
+			"Envelopes that a peer provider refused for now and that are sent again."),
+		protocol: counter("waxwing_protocol_errors_total", "Streams or connections closed for breaking the protocol."),
+		batches: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "waxwing_settle_batch_size", Help: "Envelopes settled in one commit of one stream.",
+			Buckets: prometheus.ExponentialBuckets(1, 2, 10),
+		}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "waxwing_requests_total", Help: "Control requests, by type and answer.",
+		}, []string{"type", "answer"}),
+		connections: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "waxwing_connections", Help: "Open connections, from clients and from peers.",
+		}, []string{"kind"}),
+		handshakes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "waxwing_handshakes_total", Help: "Accepted connections, from clients and from peers.",
+		}, []string{"kind"}),
+		links: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "waxwing_peer_links", Help: "Peer providers that this one is connected to.",
+		}),
+	}
+	reg.MustRegister(m.pushed, m.relayed, m.givenUp, m.peerRefused, m.protocol, m.batches, m.requests,
+		m.connections, m.handshakes, m.links,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	envelopes := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "waxwing_envelopes_total", Help: "Envelopes by where they came from and what became of them.",
+	}, []string{"from", "result"})
+	reg.MustRegister(envelopes)
+	for r := range relay.ReasonEnd {
+		m.submitted[r] = envelopes.WithLabelValues("client", r.String())
+		m.forwarded[r] = envelopes.WithLabelValues("peer", r.String())
+	}
+	return m
+}
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+}

@@ -1,0 +1,270 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"waxwing/core/directory"
+	"waxwing/core/ids"
+	"waxwing/core/store"
+	"waxwing/core/store/badgerstore"
+	"waxwing/relay"
+	"waxwing/relay/quicnet"
+)
+
+const (
+	// maxPeers bounds the configured providers: each has a link with its
+	// goroutines and buffers.
+	maxPeers = 1024
+	// drainTime is how long a server that shuts down goes on answering what it
+	// has taken.
+	drainTime = 5 * time.Second
+)
+
+// ErrConfig says that a Config makes no sense.
+var ErrConfig = errors.New("node: invalid configuration")
+
+// Config is what a Node is made of. Dir and Listen are required.
+type Config struct {
+	Dir    string // data directory, made by Init
+	Listen string // UDP address, "host:port"
+	// Endpoints is where others reach the provider, "host:port" each. Default:
+	// the address that it listens on.
+	Endpoints    []string
+	Peers        []Peer
+	Registration relay.Registration
+	Limits       relay.LimitConfig
+	Network      quicnet.Config   // limits and timeouts of connections; identity and address are set here
+	Logger       *slog.Logger     // default: none
+	Now          func() time.Time // default: time.Now
+	// Store is used instead of the one in the data directory, and left open.
+	Store store.Store
+}
+
+// Node is a running provider.
+type Node struct {
+	// fixed
+	dir       string
+	domain    ids.Domain
+	endpoints []string
+	now       func() time.Time
+	log       *slog.Logger
+	identity  *quicnet.Identity
+	listener  *quicnet.Listener
+	store     store.Store
+	ownStore  bool
+	keyring   *keyring
+	peers     *peers
+	relay     *relay.Relay
+	metrics   *metrics
+	notify    *notifier
+
+	draining context.Context // ends when the server is to shut down
+	drain    context.CancelFunc
+	fatal    chan error // holds one: why the server has to stop
+	intakes  tracker
+}
+
+// Open opens a provider's data directory and starts to listen; Run serves.
+// Errors are ErrConfig, ErrNotInitialised, and those of the store, the file
+// system and the network.
+func Open(conf Config) (_ *Node, err error) {
+	n := &Node{dir: conf.Dir, now: conf.Now, log: conf.Logger, notify: newNotifier(), fatal: make(chan error, 1)}
+	if n.now == nil {
+		n.now = time.Now
+	}
+	if n.log == nil {
+		n.log = slog.New(slog.DiscardHandler)
+	}
+	n.draining, n.drain = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			n.close()
+		}
+	}()
+	domain, root, err := identify(conf.Dir)
+	if err != nil {
+		return nil, err
+	}
+	n.domain = domain
+	today := ids.DayOf(n.now())
+	if n.keyring, err = openKeyring(keydir{n.path(dirKeys)}, root, today); err != nil {
+		return nil, err
+	}
+	if n.identity, err = quicnet.NewIdentity(domain, root, n.now()); err != nil {
+		return nil, err
+	}
+	if n.store = conf.Store; n.store == nil {
+		n.ownStore = true
+		if n.store, err = badgerstore.Open(badgerstore.Config{Dir: n.path(dirStore), Now: conf.Now}); err != nil {
+			n.store = nil
+			return nil, err
+		}
+	}
+	if err := n.federate(conf.Peers); err != nil {
+		return nil, err
+	}
+	if err := n.listen(conf, today); err != nil {
+		return nil, err
+	}
+	return n, n.decide(conf)
+}
+
+// federate makes the table of peers and loads what is known of them.
+func (n *Node) federate(list []Peer) error {
+	if len(list) > maxPeers {
+		return fmt.Errorf("%w: more than %d peers", ErrConfig, maxPeers)
+	}
+	n.peers = &peers{n: n, links: map[ids.Domain]*link{}}
+	for _, p := range list {
+		if p.Domain.IsZero() || p.Domain == n.domain || n.peers.links[p.Domain] != nil {
+			return fmt.Errorf("%w: a peer without a domain, with the own one, or twice", ErrConfig)
+		}
+		n.peers.links[p.Domain] = newLink(n, p)
+	}
+	return n.peers.load()
+}
+
+func (n *Node) listen(conf Config, today ids.Day) error {
+	c := conf.Network
+	c.Addr, c.Identity, c.PeerPin, c.Now = conf.Listen, n.identity, n.peers.pin, n.now
+	var err error
+	if n.listener, err = quicnet.Listen(c); err != nil {
+		return err
+	}
+	if n.endpoints = conf.Endpoints; len(n.endpoints) == 0 {
+		n.endpoints = []string{n.listener.Addr().String()}
+	}
+	return n.describeSelf(today)
+}
+
+func (n *Node) decide(conf Config) error {
+	dir, err := directory.New(n.store, directory.Config{Domain: n.domain})
+	if err != nil {
+		return err
+	}
+	n.metrics = newMetrics()
+	n.relay, err = relay.New(relay.Config{
+		Domain: n.domain, Store: n.store, Tickets: n.keyring.tickets, Stamps: n.keyring.stamps,
+		Directory: dir, Keys: n.keyring, Peers: n.peers, Registration: conf.Registration, Limits: conf.Limits,
+	})
+	return err
+}
+
+func (n *Node) path(name string) string { return filepath.Join(n.dir, name) }
+
+// Domain returns the provider's name.
+func (n *Node) Domain() ids.Domain { return n.domain }
+
+// Pin returns by what clients and peers know the provider.
+func (n *Node) Pin() quicnet.Pin { return n.identity.Pin() }
+
+// Addr returns the address that the provider listens on.
+func (n *Node) Addr() net.Addr { return n.listener.Addr() }
+
+// Gatherer returns the metrics.
+func (n *Node) Gatherer() prometheus.Gatherer { return n.metrics.registry }
+
+// Health returns nil, or why the provider does not work.
+func (n *Node) Health(ctx context.Context) error { return n.store.Health(ctx) }
+
+// Run serves until ctx ends or the store fails. Then it takes nothing more,
+// answers what it has taken, and closes everything. The error is the store's.
+func (n *Node) Run(ctx context.Context) error {
+	defer n.close()
+	// What serves outlives ctx: it ends when it has answered.
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	linked, unlink := context.WithCancel(serving)
+	defer unlink()
+	var work sync.WaitGroup
+	defer work.Wait()
+	accepted := make(chan error, 1)
+	work.Go(func() { accepted <- n.accept(serving) })
+	for _, l := range n.peers.links {
+		work.Go(func() { l.run(linked) })
+	}
+	work.Go(func() { n.rotation(linked) })
+
+	var err error
+	select {
+	case <-ctx.Done():
+		n.log.Info("draining", "for_at_most", drainTime.String())
+	case err = <-n.fatal:
+		n.log.Error("the store failed; shutting down, as nothing more can be acknowledged")
+	case err = <-accepted:
+		n.log.Error("the listener failed; shutting down")
+	}
+	unlink()
+	n.drain()
+	n.waitForIntakes(drainTime)
+	err = errors.Join(err, n.listener.Close())
+	stop()
+	return err
+}
+
+// waitForIntakes waits until what was taken is answered.
+func (n *Node) waitForIntakes(limit time.Duration) {
+	done := make(chan struct{})
+	go func() {
+		n.intakes.wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(limit):
+	}
+}
+
+// tracker counts what runs until it is told to wait; from then on nothing more
+// begins.
+type tracker struct {
+	mu     sync.Mutex // guards closed, and wg against an Add beside Wait
+	closed bool
+	wg     sync.WaitGroup
+}
+
+func (t *tracker) begin() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closed {
+		t.wg.Add(1)
+	}
+	return !t.closed
+}
+
+func (t *tracker) wait() {
+	t.mu.Lock()
+	t.closed = true
+	t.mu.Unlock()
+	t.wg.Wait()
+}
+
+// fail stops the server: after a failed sync nothing more may be acked.
+func (n *Node) fail(err error) {
+	select {
+	case n.fatal <- err:
+	default:
+	}
+}
+
+func (n *Node) close() {
+	n.drain()
+	if n.listener != nil {
+		_ = n.listener.Close()
+	}
+	if n.store != nil && n.ownStore {
+		_ = n.store.Close()
+	}
+	if n.keyring != nil {
+		n.keyring.root.Erase()
+	}
+}

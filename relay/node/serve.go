@@ -1,0 +1,188 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"sync"
+	"time"
+
+	"waxwing/core/store"
+	"waxwing/core/wire"
+	"waxwing/relay"
+	"waxwing/relay/quicnet"
+)
+
+// accept serves connections until the listener is drained, and returns when
+// all of them have ended.
+func (n *Node) accept(ctx context.Context) error {
+	var conns sync.WaitGroup
+	defer conns.Wait()
+	for {
+		c, err := n.listener.Accept(ctx)
+		if err != nil {
+			if errors.Is(err, quicnet.ErrClosed) || ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		conns.Go(func() { n.serveConn(ctx, c) })
+	}
+}
+
+// serveConn serves the streams of one connection until it ends.
+func (n *Node) serveConn(ctx context.Context, c *quicnet.Conn) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(c.Context(), cancel)
+	defer stop()
+	kind, serve := "client", (*connection).clientStream
+	conn := &connection{n: n, c: c}
+	if domain, ok := c.Peer(); ok {
+		kind, serve = "peer", (*connection).peerStream
+		conn.peer = relay.PeerOf(domain)
+	} else {
+		rand.Read(conn.nonce[:])
+		conn.session = relay.NewSession(c.Exporter(), conn.nonce)
+	}
+	n.metrics.handshakes.WithLabelValues(kind).Inc()
+	n.metrics.connections.WithLabelValues(kind).Inc()
+	defer n.metrics.connections.WithLabelValues(kind).Dec()
+
+	var streams sync.WaitGroup
+	code := wire.CodeBusy
+	for {
+		s, err := c.AcceptStream(ctx)
+		if err != nil {
+			if errors.Is(err, quicnet.ErrProtocol) {
+				code = wire.CodeMalformed
+				n.metrics.protocol.Inc()
+			}
+			break
+		}
+		streams.Go(func() {
+			err := serve(conn, ctx, s)
+			s.Cancel(wire.CodeBusy)
+			switch {
+			case errors.Is(err, quicnet.ErrProtocol):
+				n.metrics.protocol.Inc()
+				c.Close(wire.CodeMalformed)
+			case errors.Is(err, store.ErrUnavailable):
+				n.fail(err)
+			}
+		})
+	}
+	// Streams end on their own when the server drains: they answer what they
+	// have taken. On a connection that is gone they end at once.
+	streams.Wait()
+	c.Close(code)
+}
+
+// connection is what the streams of one connection share.
+type connection struct {
+	// fixed
+	n       *Node
+	c       *quicnet.Conn
+	peer    *relay.Peer    // of a provider's connection
+	session *relay.Session // of a client's
+	nonce   [wire.NonceSize]byte
+}
+
+func (c *connection) clientStream(ctx context.Context, s *quicnet.Stream) error {
+	if s.Kind() == wire.StreamControl {
+		return c.control(ctx, s)
+	}
+	who := c.session.Device()
+	if who == nil {
+		return quicnet.ErrProtocol // authenticate first
+	}
+	switch s.Kind() {
+	case wire.StreamSubmit:
+		var parser wire.SubmitParser
+		from := relay.SenderOf(who.Address())
+		in := &intake{n: c.n, stream: s, frame: wire.TypeSubmit, counts: &c.n.metrics.submitted}
+		in.admit = func(now time.Time, body []byte, a *relay.Admitted) (uint64, *relay.Refusal, error) {
+			number, dest, envelope, err := parser.Parse(body)
+			if err != nil {
+				return 0, nil, err
+			}
+			return number, c.n.relay.AdmitSubmit(now, from, dest, envelope, a), nil
+		}
+		return in.run(ctx)
+	case wire.StreamDeliver:
+		d := &delivery{n: c.n, stream: s, who: who}
+		return d.run(ctx)
+	}
+	return quicnet.ErrProtocol
+}
+
+func (c *connection) peerStream(ctx context.Context, s *quicnet.Stream) error {
+	switch s.Kind() {
+	case wire.StreamControl:
+		return c.control(ctx, s)
+	case wire.StreamForward:
+		in := &intake{n: c.n, stream: s, frame: wire.TypeForward, counts: &c.n.metrics.forwarded}
+		in.admit = func(now time.Time, body []byte, a *relay.Admitted) (uint64, *relay.Refusal, error) {
+			number, envelope, err := wire.ParseForward(body)
+			if err != nil {
+				return 0, nil, err
+			}
+			return number, c.n.relay.AdmitForward(now, c.peer, envelope, a), nil
+		}
+		return in.run(ctx)
+	}
+	return quicnet.ErrProtocol
+}
+
+func (c *connection) control(ctx context.Context, s *quicnet.Stream) error {
+	hello := &wire.Hello{Domain: c.n.domain, Nonce: c.nonce, Time: uint64(c.n.now().UnixMilli())}
+	return quicnet.ServeControl(ctx, s, hello, func(ctx context.Context, m wire.Message) wire.Message {
+		ctx, cancel := context.WithTimeout(ctx, relay.SessionTime)
+		defer cancel()
+		a := c.answer(ctx, m)
+		result := "ok"
+		if r, ok := a.(*wire.Refusal); ok {
+			result = r.Code.String()
+		}
+		c.n.metrics.requests.WithLabelValues(requestName(m), result).Inc()
+		return a
+	})
+}
+
+func (c *connection) answer(ctx context.Context, m wire.Message) wire.Message {
+	if c.peer != nil {
+		return c.n.relay.HandlePeer(ctx, c.n.now(), c.peer, m)
+	}
+	if a := c.n.relay.Handle(ctx, c.n.now(), c.session, m); a != nil {
+		return a
+	}
+	// Admitted, and for another provider.
+	return c.n.passOn(ctx, m.(*wire.Query))
+}
+
+// requestName is a metric label: one of a closed list.
+func requestName(m wire.Message) string {
+	switch m.(type) {
+	case *wire.Register:
+		return "register"
+	case *wire.Auth:
+		return "auth"
+	case *wire.Prekeys:
+		return "prekeys"
+	case *wire.SealKey:
+		return "seal_key"
+	case *wire.Certify:
+		return "certify"
+	case *wire.Mint:
+		return "mint"
+	case *wire.Block:
+		return "block"
+	case *wire.Unblock:
+		return "unblock"
+	case *wire.Query:
+		return "query"
+	case *wire.Describe:
+		return "describe"
+	}
+	return "other"
+}
