@@ -168,7 +168,11 @@ func (a *advance) ratchetStep(s *Session, h *header) (err error) {
 		return ErrDecrypt // an answer to a key that we have not sent
 	}
 	if a.receiving {
-		if a.before, err = a.skipTo(h.prev); err != nil {
+		// Of the chain that is left, what is missing beyond the limit is given
+		// up, not refused: those messages would be refused anyway, and the new
+		// chain, in which the two sides understand each other again, would with
+		// them be lost for good.
+		if a.before, err = a.skipTo(min(h.prev, a.received+uint32(a.limits.MaxJump))); err != nil {
 			return err
 		}
 	}

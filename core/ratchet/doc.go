@@ -19,11 +19,12 @@
 // # Ratchet
 //
 // The Double Ratchet (Signal, "The Double Ratchet Algorithm", revision 4,
-// section 4: header encryption) with X25519, HKDF-SHA256, HMAC-SHA256. Two
-// things differ from the text, neither of them visible to the peer: a new
-// ratchet key is drawn when something is sent and not when something is
-// received (the old private key is then already erased, and the new one is
-// younger), and nothing changes until the message's tag verified.
+// section 4: header encryption) with X25519, HKDF-SHA256, HMAC-SHA256. Three
+// things differ from the text, none of them visible to the peer: a new ratchet
+// key is drawn when something is sent and not when something is received (the
+// old private key is then already erased, and the new one is younger); nothing
+// changes until the message's tag verified; and too many missing messages at
+// the end of a chain are given up, while the text refuses what comes after.
 //
 // Header plaintexts have one size; a sealed header is a random nonce, 96
 // encrypted bytes and a tag, and holds no constant of the session. Bodies are

@@ -28,8 +28,9 @@ var (
 	// ErrReplay says that the message was decrypted before, that its key was
 	// dropped to keep a limit, or that the first message was accepted before.
 	ErrReplay = errors.New("ratchet: message key is gone")
-	// ErrTooFarAhead says that more messages are missing before this one than
-	// Config.MaxJump.
+	// ErrTooFarAhead says that more messages of its chain are missing before
+	// this one than Config.MaxJump. The next chain, after the peer has received
+	// something, is readable again; without one a new session is needed.
 	ErrTooFarAhead = errors.New("ratchet: too many messages skipped")
 	// ErrDecrypt says that a message is not authentic, has other associated
 	// data, or breaks the protocol.

@@ -1,12 +1,12 @@
 package ratchet
 
 const (
-	// DefaultMaxJump is how many messages may be missing before one that
-	// arrives, in each of the two chains that it touches. Two thousand are a
-	// busy week of a device that was off, and cost 2 ms to step over.
+	// DefaultMaxJump is how many messages of its chain may be missing before one
+	// that arrives; as many are stepped over in a chain that it leaves. Two
+	// thousand are a busy week of a device that was off, and cost 1 ms.
 	DefaultMaxJump = 2000
 	// LimitMaxJump is the highest Config.MaxJump, the value that Signal's
-	// clients use: 25 ms of work for one message of a hostile contact.
+	// clients use: 25 ms of work in two chains for one message of a hostile contact.
 	LimitMaxJump = 25000
 
 	// MaxSkippedKeys is how many keys of missing messages a session keeps at

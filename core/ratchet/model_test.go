@@ -86,11 +86,11 @@ func (m *modelSide) decrypt(cfg Config, x modelMessage) error {
 		m.received = x.n + 1
 		return nil
 	case x.chain == m.peerChain+1:
-		if m.peerChain >= 0 && x.prev-m.received > cfg.MaxJump || x.n > cfg.MaxJump {
+		if x.n > cfg.MaxJump {
 			return ErrTooFarAhead
 		}
 		if m.peerChain >= 0 {
-			m.add(cfg, m.peerChain, m.received, x.prev)
+			m.add(cfg, m.peerChain, m.received, min(x.prev, m.received+cfg.MaxJump))
 		}
 		m.add(cfg, x.chain, 0, x.n)
 		m.peerChain, m.received, m.sending = x.chain, x.n+1, false

@@ -88,6 +88,35 @@ func TestSkippedKeysAreGone(t *testing.T) {
 	}
 }
 
+// What a limit drops, what is moved to a larger array and a private ratchet key
+// that has served are not left in memory either.
+func TestDroppedKeysAreErased(t *testing.T) {
+	var s skippedKeys
+	s.add(&secret{1}, manyKeys(3), MaxSkippedKeys)
+	s.sets[0].keys[0].seed = secret{5}
+	first := s.sets[0].keys
+	s.add(&secret{1}, []skippedKey{{n: 9, seed: secret{9}}}, MaxSkippedKeys)
+	second := s.sets[0].keys
+	if !bytes.Equal(first[0].seed[:], make([]byte, 32)) || second[0].seed != (secret{5}) {
+		t.Error("moved keys are left where they were")
+	}
+	s.add(&secret{2}, manyKeys(1), 2) // room for two
+	if s.count() != 2 || second[0].seed != (secret{}) || second[2] != (skippedKey{}) || second[3].seed != (secret{9}) {
+		t.Error("dropped keys are left in memory")
+	}
+
+	a, b := pair(t)
+	encrypt(t, a, "x") // a's ratchet key is in use
+	decrypt(t, b, encrypt(t, a, "y"), "y")
+	if a.ratchet == nil {
+		t.Fatal("no ratchet key")
+	}
+	decrypt(t, a, encrypt(t, b, "turn"), "turn")
+	if a.ratchet != nil {
+		t.Error("a ratchet key that has served is still held")
+	}
+}
+
 // A thief of the state reads nothing that was opened before.
 func TestStolenStateReadsNothingOld(t *testing.T) {
 	a, b := pair(t)

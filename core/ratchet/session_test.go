@@ -145,21 +145,38 @@ func TestMaxJump(t *testing.T) {
 	b.cfg.MaxJump = 11
 	decrypt(t, b, m, "far")
 
-	// The end of a chain that is left counts on its own.
+	// Of a chain that is left as many are kept; what is beyond is given up, and
+	// the session goes on.
+	var lost [][]byte
 	for range 12 {
-		encrypt(t, a, "lost")
+		lost = append(lost, encrypt(t, a, "lost"))
 	}
+	refuse(t, b, encrypt(t, a, "far"), nil, ErrTooFarAhead)
 	decrypt(t, a, encrypt(t, b, "turn"), "turn")
-	for range 11 {
+	for range 12 {
 		encrypt(t, a, "lost")
 	}
 	m = encrypt(t, a, "far")
 	refuse(t, b, m, nil, ErrTooFarAhead)
 	b.cfg.MaxJump = 12
 	decrypt(t, b, m, "far")
-	if n := b.skipped.count(); n != 11+12+11 {
+	if n := b.skipped.count(); n != 11+12+12 {
 		t.Errorf("%d keys kept", n)
 	}
+	decrypt(t, b, lost[11], "lost")
+
+	decrypt(t, a, encrypt(t, b, "turn"), "turn")
+	m = encrypt(t, a, "new chain")
+	a = reload(t, a)
+	decrypt(t, b, m, "new chain")
+	lost = nil
+	for range 14 {
+		lost = append(lost, encrypt(t, a, "lost"))
+	}
+	decrypt(t, a, encrypt(t, b, "turn"), "turn")
+	decrypt(t, b, encrypt(t, a, "goes on"), "goes on")
+	decrypt(t, b, lost[11], "lost")
+	refuse(t, b, lost[12], nil, ErrReplay)
 }
 
 func TestDefaultLimits(t *testing.T) {
@@ -240,14 +257,24 @@ func TestPlaintextLimit(t *testing.T) {
 
 func TestChainEnds(t *testing.T) {
 	a, b := pair(t)
-	encrypt(t, a, "begins a chain")
+	decrypt(t, b, encrypt(t, a, "begins a chain"), "begins a chain")
 	a.c.sent = maxChain
 	before := a.Marshal()
 	if _, err := a.Encrypt(nil, nil); !errors.Is(err, ErrExhausted) || !bytes.Equal(before, a.Marshal()) {
 		t.Error(err)
 	}
 	a.c.sent = maxChain - 1
-	refuse(t, b, encrypt(t, a, "last"), nil, ErrTooFarAhead)
+	last := encrypt(t, a, "last")
+	refuse(t, b, last, nil, ErrTooFarAhead)
+	// Reached step by step, the last number is a message, and there is none
+	// after it, even from a peer that goes on.
+	b.c.received = maxChain - 1
+	b.c.recvChain = a.c.sendChain
+	a.c.sent = maxChain - 1
+	decrypt(t, b, encrypt(t, a, "last"), "last")
+	seed := chainStep(&a.c.sendChain)
+	m := sealHeader(nil, &a.c.sendHeader, &a.id, new([nonceSize]byte), &header{ratchet: a.c.public, prev: a.c.prevSent, n: maxChain})
+	refuse(t, b, sealBody(m, &seed, nil, &a.id, nil, nil), nil, ErrTooFarAhead)
 }
 
 // A peer that breaks the protocol, holding all keys.
