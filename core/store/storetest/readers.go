@@ -1,0 +1,233 @@
+package storetest
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"waxwing/core/store"
+)
+
+func testReaders(t *testing.T, s *suite) {
+	if c := s.openReader(box(1), 1); c != 0 {
+		t.Fatalf("reader of an empty mailbox stands at %d", c)
+	}
+	a := s.mustAppend(box(1), 1)
+	b := s.mustAppend(box(1), 2)
+	s.ack(box(1), 1, a)
+	s.twice(func() {
+		if c := s.openReader(box(1), 1); c != a {
+			t.Fatalf("opened again it stands at %d, want %d", c, a)
+		}
+	})
+	// A new one stands before what is kept, behind what is gone.
+	if c := s.openReader(box(1), 2); c < a || c >= b {
+		t.Fatalf("a new reader stands at %d, want %d", c, a)
+	}
+	s.ack(box(1), 1, b)
+	s.holds(box(1), 0, 2)
+	s.ok(s.CloseReader(context.Background(), box(1), 2)) // nothing waits for it now
+	s.twice(func() { s.holds(box(1), 0) })
+	s.ok(s.CloseReader(context.Background(), box(1), 2))
+	s.ok(s.CloseReader(context.Background(), box(8), 1))
+	s.is(s.ackErr(box(1), 2, b), store.ErrNotFound)
+	// Without readers nothing is removed.
+	c := s.mustAppend(box(1), 3)
+	s.ok(s.CloseReader(context.Background(), box(1), 1))
+	s.twice(func() {
+		s.holds(box(1), 0, 3)
+		s.is(s.ackErr(box(1), 1, c), store.ErrNotFound)
+	})
+	// The limit counts open ones.
+	for i := range store.MaxReaders {
+		s.openReader(box(2), store.ReaderID(i)*1_000_003)
+	}
+	s.openReader(box(2), 0)
+	_, err := s.OpenReader(context.Background(), box(2), 5)
+	s.is(err, store.ErrFull)
+	s.ok(s.CloseReader(context.Background(), box(2), 1_000_003))
+	s.openReader(box(2), 5)
+	// A reader that opens when all is gone stands at the end.
+	last := s.mustAppend(box(3), 1)
+	s.openReader(box(3), 1)
+	s.ack(box(3), 1, last)
+	if c := s.openReader(box(3), 2); c != last {
+		t.Fatalf("a reader of an emptied mailbox stands at %d, want %d", c, last)
+	}
+}
+
+func testAck(t *testing.T, s *suite) {
+	s.openReader(box(1), 1)
+	s.openReader(box(1), 2)
+	var c []store.Cursor
+	for i := range 5 {
+		c = append(c, s.mustAppend(box(1), i))
+	}
+	s.ack(box(1), 1, c[2])
+	s.holds(box(1), 0, 0, 1, 2, 3, 4)
+	s.ack(box(1), 2, c[1])
+	s.twice(func() { s.holds(box(1), 0, 2, 3, 4) })
+	s.ack(box(1), 2, c[0]) // lower: no-op
+	s.ack(box(1), 2, c[1]) // again: no-op
+	if got := s.openReader(box(1), 2); got != c[1] {
+		t.Fatalf("reader stands at %d, want %d", got, c[1])
+	}
+	s.ack(box(1), 2, 1<<63) // beyond the last: the last
+	s.twice(func() { s.holds(box(1), 0, 3, 4) })
+	if got := s.openReader(box(1), 2); got != c[4] {
+		t.Fatalf("reader stands at %d, want the last, %d", got, c[4])
+	}
+	// What comes later is not acked by that.
+	s.mustAppend(box(1), 5)
+	s.ack(box(1), 1, 1<<63)
+	s.twice(func() { s.holds(box(1), 0, 5) })
+	s.stat(box(1), 1, int64(len(body(5))))
+	// In one call each element is for itself.
+	errs := s.Ack(context.Background(), []store.AckReq{
+		{Mailbox: box(1), Reader: 9, UpTo: 1}, {Mailbox: box(1), Reader: 2, UpTo: 1 << 40}, {Mailbox: box(7), Reader: 1, UpTo: 1},
+	})
+	s.is(errs[0], store.ErrNotFound)
+	s.ok(errs[1])
+	s.is(errs[2], store.ErrNotFound)
+	s.twice(func() { s.holds(box(1), 0) })
+	for _, err := range s.Ack(context.Background(), make([]store.AckReq, store.MaxBatch+1)) {
+		s.is(err, store.ErrInvalid)
+	}
+	// An id whose message was removed may come again.
+	s.want(s.request(box(1), 5), store.Appended)
+}
+
+// testAckMany acks more than an engine may do in one go, in uneven steps.
+func testAckMany(t *testing.T, s *suite) {
+	s.openReader(box(1), 0)
+	var reqs []store.AppendReq
+	for i := range store.MaxBatch {
+		reqs = append(reqs, s.request(box(1), i))
+	}
+	var all []int
+	for i, r := range s.Append(context.Background(), reqs) {
+		if r.Outcome != store.Appended {
+			t.Fatalf("%+v", r)
+		}
+		all = append(all, i)
+	}
+	for _, i := range []int{1, 100, 165, 166, store.MaxBatch - 2} {
+		m := s.fetch(box(1), 0)
+		at := slices.IndexFunc(m, func(m store.Message) bool { return m.ID == id(i) })
+		s.ack(box(1), 0, m[at].Cursor)
+		s.twice(func() { s.holds(box(1), 0, all[i+1:]...) })
+		s.stat(box(1), len(all)-i-1, sizes(all[i+1:]))
+	}
+	s.want(s.request(box(1), store.MaxBatch-1), store.Duplicate)
+	s.want(s.request(box(1), 3), store.Appended)
+	s.ack(box(1), 0, 1<<40)
+	s.twice(func() { s.stat(box(1), 0, 0) })
+}
+
+func sizes(messages []int) (sum int64) {
+	for _, n := range messages {
+		sum += int64(len(body(n)))
+	}
+	return sum
+}
+
+func testExpiry(t *testing.T, s *suite) {
+	short := func(n int, life time.Duration) store.AppendReq {
+		r := s.request(box(1), n)
+		r.Expires = s.clock.Now().Add(life)
+		return r
+	}
+	s.want(short(0, 10*time.Hour), store.Appended)
+	s.want(short(1, 2*time.Hour), store.Appended)
+	s.want(short(2, 90*time.Minute+time.Millisecond), store.Appended) // rounded up to a second
+	s.want(short(3, 10*time.Hour), store.Appended)
+	s.want(short(4, -time.Hour), store.Appended)
+	s.holds(box(1), 0, 0, 1, 2, 3)
+	s.clock.Advance(90 * time.Minute)
+	s.holds(box(1), 0, 0, 1, 2, 3)
+	s.clock.Advance(time.Second)
+	s.twice(func() { s.holds(box(1), 0, 0, 1, 3) })
+	s.clock.Advance(30 * time.Minute)
+	s.twice(func() { s.holds(box(1), 0, 0, 3) })
+	// Space is freed within ExpirySlack, also of what lies in the middle.
+	s.clock.Advance(store.ExpirySlack)
+	s.eventually("expired messages no longer count", func() bool {
+		st, err := s.Stat(context.Background(), box(1))
+		return err == nil && st.Messages == 2 && st.Bytes == sizes([]int{0, 3})
+	})
+	s.twice(func() { s.holds(box(1), 0, 0, 3) })
+	// An id whose message is gone may come again, and acks step over gaps.
+	s.want(short(1, 10*time.Hour), store.Appended)
+	s.openReader(box(1), 1)
+	m := s.fetch(box(1), 0)
+	s.ack(box(1), 1, m[1].Cursor)
+	s.twice(func() { s.holds(box(1), 0, 1) })
+	s.stat(box(1), 1, sizes([]int{1}))
+	s.ack(box(1), 1, m[2].Cursor)
+	s.stat(box(1), 0, 0)
+	if c := s.mustAppend(box(1), 9); c <= m[2].Cursor {
+		t.Fatal("a cursor came twice")
+	}
+}
+
+func testExpiryFreesQuota(t *testing.T, s *suite) {
+	var reqs []store.AppendReq
+	for i := range 500 {
+		r := s.request(box(1), i)
+		r.Expires = s.clock.Now().Add(time.Duration(1+i%2) * 3 * time.Hour)
+		r.Quota.Messages = 500
+		reqs = append(reqs, r)
+	}
+	for _, r := range s.Append(context.Background(), reqs) {
+		s.ok(r.Err)
+	}
+	r := s.request(box(1), 1000)
+	r.Quota.Messages = 500
+	s.wantErr(r, store.ErrFull)
+	s.clock.Advance(3*time.Hour + store.ExpirySlack)
+	s.eventually("the quota has room", func() bool { return s.append1(r).Outcome == store.Appended })
+	s.twice(func() {
+		var want []int
+		for i := 1; i < 500; i += 2 {
+			want = append(want, i)
+		}
+		s.holds(box(1), 0, append(want, 1000)...)
+		s.stat(box(1), 251, sizes(append(want, 1000)))
+	})
+	s.clock.Advance(3*time.Hour + store.ExpirySlack)
+	s.eventually("all but one are gone", func() bool {
+		st, err := s.Stat(context.Background(), box(1))
+		return err == nil && st.Messages == 1
+	})
+	s.holds(box(1), 0, 1000)
+	s.openReader(box(1), 1)
+	s.ack(box(1), 1, 1<<40)
+	s.stat(box(1), 0, 0)
+}
+
+func testDrop(t *testing.T, s *suite) {
+	s.ok(s.Drop(context.Background(), box(9)))
+	day := s.today()
+	var last store.Cursor
+	for i := range 200 {
+		last = s.mustAppend(box(1), i)
+	}
+	s.want(s.serial(box(1), 500, day, 1), store.Appended)
+	s.mustAppend(box(2), 1)
+	s.openReader(box(1), 1)
+	s.ok(s.Drop(context.Background(), box(1)))
+	s.twice(func() {
+		s.holds(box(1), 0)
+		s.stat(box(1), 0, 0)
+		s.is(s.ackErr(box(1), 1, 1), store.ErrNotFound)
+		s.want(s.serial(box(1), 500, day, 1), store.Duplicate)
+		s.want(s.serial(box(1), 501, day, 1), store.Spent)
+		s.holds(box(2), 0, 1)
+	})
+	s.ok(s.Drop(context.Background(), box(1)))
+	if c := s.mustAppend(box(1), 0); c <= last {
+		t.Fatalf("cursor %d after %d", c, last)
+	}
+	s.holds(box(1), 0, 0)
+}
