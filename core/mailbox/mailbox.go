@@ -91,6 +91,18 @@ func parseSerials(stored []byte) (serials, error) {
 	return s, nil
 }
 
+// Known reports whether the mailbox exists here: whether it ever had tickets
+// minted, which comes before anything can be sent to it. A ticket of one that
+// does not is from before a backup was restored, or from before its account was
+// removed.
+func (m *Mailboxes) Known(ctx context.Context, mailbox ids.MailboxID) (bool, error) {
+	_, err := m.st.Get(ctx, serialsKey(mailbox))
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Block strikes the serials of a request and adds its entry to the mailbox's
 // blocklist, and returns how many serials were unspent until now. When it
 // returns, envelopes under those are disposed of. Sent again, a request changes

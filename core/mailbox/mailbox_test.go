@@ -381,3 +381,20 @@ func FuzzSerialsRecord(f *testing.F) {
 		}
 	})
 }
+
+func TestKnown(t *testing.T) {
+	st := store.NewMemory(store.MemoryConfig{})
+	m, box := New(st), ids.NewMailboxID()
+	if known, err := m.Known(t.Context(), box); known || err != nil {
+		t.Errorf("a mailbox that never was: %v, %v", known, err)
+	}
+	_, err := m.ReserveSerials(t.Context(), box, 1)
+	must(t, err)
+	if known, err := m.Known(t.Context(), box); !known || err != nil {
+		t.Errorf("a mailbox with tickets: %v, %v", known, err)
+	}
+	must(t, st.Close())
+	if _, err := m.Known(t.Context(), box); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("store closed: %v", err)
+	}
+}

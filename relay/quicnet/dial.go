@@ -51,16 +51,20 @@ func Dial(ctx context.Context, conf DialConfig) (*Conn, error) {
 	// wants it, and the NAT is on its side.
 	qconf.KeepAlivePeriod = conf.Timeouts.KeepAlive
 
-	var q *quic.Conn
-	if conf.PacketConn != nil {
-		q, err = quic.Dial(ctx, conf.PacketConn, addr, tlsConf, qconf)
-	} else {
-		// quic-go closes the socket that it opens here with the connection.
-		q, err = quic.DialAddr(ctx, addr.String(), tlsConf, qconf)
+	socket, closeSocket := conf.PacketConn, func() {}
+	if socket == nil {
+		udp, err := net.ListenUDP("udp", nil)
+		if err != nil {
+			return nil, ErrUnreachable
+		}
+		socket, closeSocket = receiveJoined(udp, dialReads), func() { _ = udp.Close() }
 	}
+	q, err := quic.Dial(ctx, socket, addr, tlsConf, qconf)
 	if err != nil {
+		closeSocket()
 		return nil, dialError(ctx, err)
 	}
+	context.AfterFunc(q.Context(), closeSocket)
 	c, err := newConn(q, conf.Timeouts)
 	if err != nil {
 		closeQUIC(q, CodeNone)

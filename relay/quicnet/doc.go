@@ -29,7 +29,8 @@
 // body. Writers append to a buffer that is sent when it holds 64 KiB or on
 // Flush; readers get slices of a read buffer. Both buffers belong to a stream
 // only while it carries data, so that an idle connection costs what quic-go
-// and crypto/tls cost.
+// and crypto/tls cost. On Linux the kernel hands over received packets joined,
+// which takes 15 to 30 % off the CPU of a full stream.
 //
 // A Caller and ServeControl are the two ends of a control stream: requests and
 // answers, several under way at once.

@@ -30,6 +30,11 @@ const (
 	// together may grow above connWindow: 64 connections at full size. Without
 	// it maxConns connections could make the server hold maxConnWindow each.
 	windowBudget = 64 * maxConnWindow
+	// listenReads and dialReads are how many joined packets of up to 64 KiB one
+	// system call reads (receiveJoined). Each costs a buffer of that size per
+	// socket; a listener has one socket for all its connections.
+	listenReads = 4
+	dialReads   = 1
 )
 
 // Numbers of things.

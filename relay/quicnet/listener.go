@@ -99,10 +99,12 @@ func Listen(conf Config) (*Listener, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 		}
-		if l.socket, err = net.ListenUDP("udp", addr); err != nil {
+		udp, err := net.ListenUDP("udp", addr)
+		if err != nil {
 			return nil, fmt.Errorf("quicnet: %w", err)
 		}
-		socket = l.socket
+		l.socket = udp
+		socket = receiveJoined(udp, listenReads)
 	}
 	l.transport = &quic.Transport{
 		Conn:                socket,

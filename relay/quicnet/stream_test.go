@@ -131,6 +131,7 @@ func TestPeerVanishes(t *testing.T) {
 		if d := time.Since(start); d > defaultIdleTimeout+time.Second {
 			t.Errorf("noticed after %v", d)
 		}
+		<-p.server.Context().Done()
 		if !errors.Is(p.server.Err(), ErrClosed) {
 			t.Error(p.server.Err())
 		}

@@ -201,9 +201,9 @@ func (d *Digest) Fields(c *wire.Codec) {
 
 // Session is a ratchet session with a contact's device.
 type Session struct {
-	Last  uint64 // the higher, the later something was received on it
+	Last  uint64  // the higher, the later something was received on it
 	Used  ids.Day // when last used
-	State []byte // ratchet.Session.Marshal
+	State []byte  // ratchet.Session.Marshal
 	keys.Redacted
 }
 

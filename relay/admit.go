@@ -1,0 +1,160 @@
+package relay
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"waxwing/core/ids"
+	"waxwing/core/mailbox"
+	"waxwing/core/store"
+	"waxwing/core/wire"
+	"waxwing/franking"
+	"waxwing/ratelimit/ticket"
+)
+
+// Admitted is an envelope that the rules let in, or that is to be disposed of
+// without a word. Only the Admit functions make one, and Settle takes nothing
+// else. It may be used again for another envelope after Settle returned; its
+// zero value is ready.
+type Admitted struct {
+	req      store.AppendReq
+	disposal Reason // what Settle reports instead of Delivered; 0 if none
+	outbox   bool   // to an outbox, not to a mailbox here
+	body     []byte // owned; what req.Body points to
+	scratch  ticket.Scratch
+	envelope wire.Envelope
+}
+
+// Mailbox returns the mailbox or outbox that Settle appends to, for waking
+// whoever waits for it.
+func (a *Admitted) Mailbox() ids.MailboxID { return a.req.Mailbox }
+
+// AdmitForward admits an envelope that a peer forwards. The answer, if not
+// nil, depends on the form of the envelope and on the peer's limits only.
+func (r *Relay) AdmitForward(now time.Time, peer *Peer, raw []byte, a *Admitted) *Refusal {
+	if ref := checkForm(now, raw, &a.envelope); ref != nil {
+		return ref
+	}
+	if ref := r.limits.peer(now, peer, len(raw)); ref != nil {
+		return ref
+	}
+	return r.admitHere(now, a)
+}
+
+// AdmitSubmit admits an envelope that an account of this provider hands in:
+// into the outbox to its destination or, for another account of this
+// provider, the way that forwarded ones take.
+func (r *Relay) AdmitSubmit(now time.Time, from *Sender, dest ids.Domain, raw []byte, a *Admitted) *Refusal {
+	if ref := checkForm(now, raw, &a.envelope); ref != nil {
+		return ref
+	}
+	if ref := r.limits.account(now, from); ref != nil {
+		return ref
+	}
+	if dest == r.domain {
+		return r.admitHere(now, a)
+	}
+	if !r.peers.Known(dest) {
+		return &Refusal{Reason: RefusedDestination}
+	}
+	payload := wire.PayloadHash(a.envelope.Head, a.envelope.Body)
+	a.body = append(a.body[:0], raw...)
+	a.disposal, a.outbox = 0, true
+	// The row names neither the account nor the connection: only where it goes.
+	a.req = store.AppendReq{
+		Mailbox: mailbox.Outbox(dest),
+		ID:      a.envelope.ID(&payload),
+		Body:    a.body,
+		Expires: giveUp(a.envelope.Day),
+		Quota:   outboxQuota,
+	}
+	return nil
+}
+
+// giveUp is when an outbox stops trying: at the end of the last day on which
+// the delivering relay would take the envelope.
+func giveUp(day ids.Day) time.Time { return (day + ids.MaxDelay).End() }
+
+// checkForm parses an envelope and applies the one rule about its age. Both
+// hops do it, so that what one acks the other does not refuse.
+func checkForm(now time.Time, raw []byte, e *wire.Envelope) *Refusal {
+	if wire.ParseEnvelope(raw, e) != nil {
+		return refusedMalformed
+	}
+	if !ids.InTime(e.Day, ids.DayOf(now)) {
+		return refusedStale
+	}
+	return nil
+}
+
+// Made once, so that refusing a flood does not allocate.
+var (
+	refusedMalformed = &Refusal{Reason: RefusedMalformed}
+	refusedStale     = &Refusal{Reason: RefusedStale}
+	refusedOutbox    = &Refusal{RefusedOutbox, outboxRetry}
+	refusedStore     = &Refusal{RefusedStore, storeRetry}
+)
+
+// admitHere opens the ticket, checks the binder and stamps. From here on
+// nothing is refused: what does not fit is disposed of, after the same work.
+func (r *Relay) admitHere(now time.Time, a *Admitted) *Refusal {
+	e := &a.envelope
+	payload := wire.PayloadHash(e.Head, e.Body)
+	bound := ticket.BoundOf(e, &payload)
+	opened, err := r.tickets.Open((*ticket.Ticket)(e.Ticket), &a.scratch)
+	if err != nil {
+		// The binder is still computed, under no key: a forged ticket costs
+		// what a good one does.
+		opened = ticket.Opened{Expiry: ^ids.Day(0)}
+	}
+	bindErr := opened.Check(&bound, (*ticket.Binder)(e.Binder))
+	a.disposal, a.outbox = 0, false
+	switch {
+	case err != nil:
+		a.disposal = DisposedForged
+	case errors.Is(bindErr, ticket.ErrExpired):
+		a.disposal = DisposedExpired
+	case bindErr != nil:
+		a.disposal = DisposedBinder
+	}
+	received := uint64(now.UnixMilli())
+	stamp, err := r.stamps.Stamp(&franking.Receipt{Mailbox: opened.Mailbox, Com: *e.Com, Day: e.Day, Received: received})
+	if err != nil {
+		return refusedStore // today's key is not stored yet
+	}
+	a.body = appendDelivery(a.body[:0], e, received, &stamp, &opened)
+	a.req = store.AppendReq{
+		Mailbox:   opened.Mailbox,
+		ID:        e.ID(&payload),
+		Body:      a.body,
+		Expires:   now.Add(time.Duration(e.TTL) * time.Second),
+		Serial:    store.Serial{Day: opened.Expiry, N: opened.Serial},
+		HasSerial: true,
+		Quota:     mailbox.Quota,
+		Discard:   a.disposal != 0,
+	}
+	return nil
+}
+
+// appendDelivery builds a wire.Delivery without allocating; a test holds it to
+// the schema.
+func appendDelivery(b []byte, e *wire.Envelope, received uint64, stamp *franking.Stamp, o *ticket.Opened) []byte {
+	b = append(b, wire.Version)
+	b = binary.BigEndian.AppendUint64(b, received)
+	b = append(b, e.Com[:]...)
+	b = binary.BigEndian.AppendUint32(b, uint32(e.Day))
+	b = append(b, byte(e.Class))
+	b = append(b, stamp[:]...)
+	b = append(b, noSnapshot[:]...)
+	b = append(b, byte(wire.ByTicket))
+	b = append(b, e.Ticket[:]...)
+	b = binary.BigEndian.AppendUint64(b, o.Serial)
+	b = binary.BigEndian.AppendUint32(b, uint32(o.Expiry))
+	b = append(b, e.Head...)
+	return append(b, e.Body...)
+}
+
+// noSnapshot stands where the id of the key snapshot in force will be, once
+// providers log their keys.
+var noSnapshot [32]byte

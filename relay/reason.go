@@ -1,0 +1,90 @@
+package relay
+
+import (
+	"time"
+
+	"waxwing/core/wire"
+)
+
+// Reason is what became of an envelope or why a request was refused. Each is a
+// label of a metric and has a test; docs/protocol.md lists them all.
+type Reason uint8
+
+// The reasons. A sender cannot tell Delivered, Duplicate and the disposals
+// apart.
+const (
+	// Stored for good.
+	Delivered Reason = iota // appended to a mailbox here
+	Queued                  // appended to the outbox to another provider
+	Duplicate               // the same envelope again, already settled
+
+	// Disposed of, and acked like a delivery.
+	DisposedForged  // the ticket is not one of ours, or its key is gone
+	DisposedExpired // the ticket's last day is over
+	DisposedBinder  // whoever made the envelope does not know the ticket's key, or it was changed
+	DisposedSpent   // another envelope has spent the ticket
+	DisposedStruck  // the mailbox's owner blocked whom the ticket was given to
+	DisposedUnknown // there is no such mailbox
+	DisposedFull    // the mailbox is full
+
+	// Refused with an answer.
+	RefusedMalformed   // the envelope's form
+	RefusedStale       // outside -1..MaxDelay days
+	RefusedAccount     // over a limit of the account
+	RefusedPeer        // over a limit of the forwarding provider
+	RefusedDestination // no such peer
+	RefusedOutbox      // the outbox to that peer is full
+	RefusedStore       // the store does not take it now
+	ReasonEnd          // how many reasons there are
+)
+
+var reasonNames = [ReasonEnd]string{
+	Delivered: "delivered", Queued: "queued", Duplicate: "duplicate",
+	DisposedForged: "disposed_forged", DisposedExpired: "disposed_expired", DisposedBinder: "disposed_binder",
+	DisposedSpent: "disposed_spent", DisposedStruck: "disposed_struck", DisposedUnknown: "disposed_unknown",
+	DisposedFull: "disposed_full", RefusedMalformed: "refused_malformed", RefusedStale: "refused_stale",
+	RefusedAccount: "refused_account", RefusedPeer: "refused_peer", RefusedDestination: "refused_destination",
+	RefusedOutbox: "refused_outbox", RefusedStore: "refused_store",
+}
+
+// String returns the metric label.
+func (r Reason) String() string {
+	if r < ReasonEnd {
+		return reasonNames[r]
+	}
+	return "invalid"
+}
+
+// Acked reports whether the sender is told that the envelope is settled.
+func (r Reason) Acked() bool { return r < RefusedMalformed }
+
+// Refusal is an answer other than an ack.
+type Refusal struct {
+	Reason     Reason
+	RetryAfter time.Duration // 0 if trying again is no use
+}
+
+// Code returns what the other side is told.
+func (r *Refusal) Code() wire.Code {
+	switch r.Reason {
+	case RefusedMalformed:
+		return wire.CodeMalformed
+	case RefusedStale:
+		return wire.CodeStale
+	case RefusedAccount, RefusedPeer:
+		return wire.CodeLimit
+	case RefusedDestination:
+		return wire.CodeUnknownProvider
+	case RefusedOutbox, RefusedStore:
+		return wire.CodeBusy
+	}
+	panic("relay: " + r.Reason.String() + " is not a refusal")
+}
+
+// Milliseconds returns RetryAfter as frames carry it, rounded up.
+func (r *Refusal) Milliseconds() uint32 { return milliseconds(r.RetryAfter) }
+
+func milliseconds(d time.Duration) uint32 {
+	ms := (d + time.Millisecond - 1) / time.Millisecond
+	return uint32(min(max(ms, 0), 1<<31))
+}

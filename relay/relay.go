@@ -1,0 +1,103 @@
+package relay
+
+import (
+	"fmt"
+	"time"
+
+	"waxwing/core/directory"
+	"waxwing/core/ids"
+	"waxwing/core/keys"
+	"waxwing/core/mailbox"
+	"waxwing/core/query"
+	"waxwing/core/store"
+	"waxwing/franking"
+	"waxwing/ratelimit/ticket"
+)
+
+// Registration says who may open an account.
+type Registration uint8
+
+const (
+	// RegistrationOpen lets everyone in, within the limit of registrations.
+	RegistrationOpen Registration = iota
+	// RegistrationClosed lets nobody in.
+	RegistrationClosed
+)
+
+// PeerTable says which providers this one federates with.
+type PeerTable interface {
+	// Known reports whether envelopes for a provider can be forwarded.
+	Known(ids.Domain) bool
+	// Descriptor returns a peer's descriptor as it is pinned here, or the own
+	// one; ok is false if there is none.
+	Descriptor(ids.Domain) (d *directory.Descriptor, ok bool)
+}
+
+// Keys are the provider's own keys that decisions need. They change while the
+// provider runs; implementations are safe for concurrent use.
+type Keys interface {
+	// Certificate returns the key that signs sender certificates today.
+	Certificate(today ids.Day) (*keys.SigningKey, bool)
+	// RelayKey returns the keys that queries are sealed to, by their ids.
+	query.Keys
+}
+
+// Config is what a Relay is made of. All but Registration and Limits are
+// required.
+type Config struct {
+	Domain       ids.Domain
+	Store        store.Store
+	Tickets      *ticket.Ring
+	Stamps       *franking.StampRing
+	Directory    *directory.Directory
+	Keys         Keys
+	Peers        PeerTable
+	Registration Registration
+	Limits       LimitConfig
+}
+
+// Relay makes the decisions of one provider. It is safe for concurrent use.
+type Relay struct {
+	// Fixed.
+	domain       ids.Domain
+	registration Registration
+	store        store.Store
+	tickets      *ticket.Ring
+	stamps       *franking.StampRing
+	directory    *directory.Directory
+	mailboxes    *mailbox.Mailboxes
+	keys         Keys
+	peers        PeerTable
+	limits       *limits
+	questions    *query.ReplayCache
+	known        knownMailboxes
+}
+
+// New returns a Relay. Errors wrap ErrConfig.
+func New(c Config) (*Relay, error) {
+	if c.Domain.IsZero() || c.Store == nil || c.Tickets == nil || c.Stamps == nil ||
+		c.Directory == nil || c.Keys == nil || c.Peers == nil || c.Registration > RegistrationClosed {
+		return nil, fmt.Errorf("%w: something required is missing", ErrConfig)
+	}
+	l, err := newLimits(c.Limits)
+	if err != nil {
+		return nil, err
+	}
+	return &Relay{
+		domain: c.Domain, registration: c.Registration, store: c.Store, tickets: c.Tickets, stamps: c.Stamps,
+		directory: c.Directory, mailboxes: mailbox.New(c.Store), keys: c.Keys, peers: c.Peers,
+		limits: l, questions: query.NewReplayCache(),
+		known: knownMailboxes{set: map[ids.MailboxID]struct{}{}},
+	}, nil
+}
+
+// Domain returns the provider's own name.
+func (r *Relay) Domain() ids.Domain { return r.domain }
+
+// certificateDays is how long a sender certificate is valid: longer than a
+// week's holiday, short enough that a stolen device is soon without one.
+const certificateDays = 10
+
+// SessionTime is how long a control request may take before its connection is
+// given up.
+const SessionTime = 30 * time.Second

@@ -1,0 +1,156 @@
+package relay
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"waxwing/core/directory"
+	"waxwing/core/wire"
+	"waxwing/ratelimit/gcra"
+)
+
+// Session is one connection of a client: first nobody's, then a device's.
+type Session struct {
+	// Fixed.
+	challenge directory.Challenge
+
+	device   atomic.Pointer[directory.Authenticated] // set once, by Register or Auth
+	attempts atomic.Int32
+}
+
+// NewSession returns the session of a connection, by its TLS exporter and the
+// nonce that the server sent on it.
+func NewSession(exporter [32]byte, nonce [wire.NonceSize]byte) *Session {
+	return &Session{challenge: directory.Challenge{Exporter: exporter, Nonce: nonce}}
+}
+
+// Device returns the device that the connection belongs to, or nil.
+func (s *Session) Device() *directory.Authenticated { return s.device.Load() }
+
+// maxAttempts bounds how many signatures one connection may have checked. A
+// limit by the address that is claimed would let anyone lock its owner out.
+const maxAttempts = 3
+
+// attempt reports whether the connection may still become a device's.
+func (s *Session) attempt() bool {
+	return s.device.Load() == nil && s.attempts.Add(1) <= maxAttempts
+}
+
+// Handle answers a control request of a client. A Query to another provider
+// is not answered but admitted: then the answer is nil, and the caller passes
+// the question on.
+func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Message) wire.Message {
+	switch m := m.(type) {
+	case *wire.Register:
+		return r.register(ctx, now, s, m)
+	case *wire.Auth:
+		return r.authenticate(ctx, s, m)
+	case *wire.Describe:
+		return r.describe(m)
+	}
+	who := s.Device()
+	if who == nil {
+		return refuse(wire.CodeUnauthenticated)
+	}
+	key := limitKey(who.Address().String())
+	if m, ok := m.(*wire.Mint); ok {
+		return r.mint(ctx, now, who, key, m)
+	}
+	if ref := spend(r.limits.accountRequests, now, key, 1); ref != nil {
+		return ref
+	}
+	switch m := m.(type) {
+	case *wire.Prekeys:
+		return r.prekeys(ctx, who, m)
+	case *wire.SealKey:
+		return answer(r.directory.PublishMailboxKey(ctx, who, m.Key, now))
+	case *wire.Certify:
+		return r.certify(ctx, now, who)
+	case *wire.Block:
+		return r.block(ctx, now, who, m)
+	case *wire.Unblock:
+		return answer(r.mailboxes.Unblock(ctx, who.Mailbox(), m.Entry))
+	case *wire.Query:
+		if m.Dest == r.domain {
+			return r.question(ctx, now, r.domain, m)
+		}
+		if !r.peers.Known(m.Dest) {
+			return refuse(wire.CodeUnknownProvider)
+		}
+		return nil
+	}
+	return refuse(wire.CodeMalformed)
+}
+
+// HandlePeer answers a control request of a peer provider.
+func (r *Relay) HandlePeer(ctx context.Context, now time.Time, p *Peer, m wire.Message) wire.Message {
+	if ref := spend(r.limits.peerRequests, now, p.key, 1); ref != nil {
+		return ref
+	}
+	switch m := m.(type) {
+	case *wire.Describe:
+		return r.describe(m)
+	case *wire.Query:
+		if m.Dest == r.domain { // one hop, never more
+			return r.question(ctx, now, p.Domain, m)
+		}
+		return refuse(wire.CodeForbidden)
+	}
+	return refuse(wire.CodeMalformed)
+}
+
+// registrationKey is the one bucket of all registrations.
+var registrationKey gcra.Key
+
+func (r *Relay) register(ctx context.Context, now time.Time, s *Session, m *wire.Register) wire.Message {
+	if r.registration == RegistrationClosed {
+		return refuse(wire.CodeForbidden)
+	}
+	if !s.attempt() {
+		return refuse(wire.CodeConflict)
+	}
+	if ref := spend(r.limits.registrations, now, registrationKey, 1); ref != nil {
+		return ref
+	}
+	reg, err := directory.VerifyRegistration(m, r.domain, s.challenge)
+	if err != nil {
+		return answer(err)
+	}
+	who, err := r.directory.Register(ctx, reg, now)
+	if err != nil {
+		return answer(err)
+	}
+	return r.enter(ctx, s, who)
+}
+
+func (r *Relay) authenticate(ctx context.Context, s *Session, m *wire.Auth) wire.Message {
+	if !s.attempt() {
+		return refuse(wire.CodeConflict)
+	}
+	who, err := r.directory.Authenticate(ctx, m, s.challenge)
+	if err != nil {
+		return answer(err)
+	}
+	return r.enter(ctx, s, who)
+}
+
+// enter makes the connection a device's. Its reader is opened here, so that a
+// message that arrives from now on waits for the device.
+func (r *Relay) enter(ctx context.Context, s *Session, who *directory.Authenticated) wire.Message {
+	if _, err := r.mailboxes.Open(ctx, who.Mailbox(), who.Device()); err != nil {
+		return answer(err)
+	}
+	if !s.device.CompareAndSwap(nil, who) {
+		return refuse(wire.CodeConflict)
+	}
+	return &wire.Session{Mailbox: who.Mailbox()}
+}
+
+func (r *Relay) describe(m *wire.Describe) wire.Message {
+	d, ok := r.peers.Descriptor(m.Domain)
+	if !ok {
+		return refuse(wire.CodeUnknownProvider)
+	}
+	return &wire.Described{Descriptor: d.Bytes()}
+}
