@@ -60,8 +60,8 @@ func NewIdentity(domain ids.Domain, root *keys.SigningKey, now time.Time) (*Iden
 	seed := root.Seed()
 	defer clear(seed)
 	// Derived from the root, so that it outlives a restart: only then can the
-	// server tell peers of connections that it has forgotten (RFC 9000 section
-	// 10.3), and they need not wait for a timeout.
+	// server tell peers that send something of connections that it has forgotten
+	// (RFC 9000 section 10.3), and they need not wait for a timeout.
 	reset, err := hkdf.Key(sha256.New, seed, nil, "waxwing quic stateless reset v1", len(quic.StatelessResetKey{}))
 	if err != nil {
 		return nil, fmt.Errorf("%w: reset key", ErrConfig)

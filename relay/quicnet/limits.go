@@ -71,13 +71,16 @@ const (
 	// defaultHandshakeTimeout is how long the other side of a handshake may be
 	// silent; the whole handshake may take twice as long.
 	defaultHandshakeTimeout = 5 * time.Second
-	// defaultIdleTimeout ends a connection on which nothing arrives. Three
-	// keep-alives have to be lost.
-	defaultIdleTimeout = 60 * time.Second
+	// defaultIdleTimeout ends a connection on which nothing arrives; three
+	// keep-alives have to be lost. It is also how long the connecting side takes
+	// to notice a server that was killed, if it has nothing to send: a stateless
+	// reset comes at once, but only for packets of more than 42 bytes (RFC 9000
+	// section 10.3), and keep-alives are smaller.
+	defaultIdleTimeout = 30 * time.Second
 	// defaultKeepAlive is how often the connecting side sends something. UDP
 	// bindings of NATs last 30 seconds and more (RFC 4787 section 4.3 asks for
 	// two minutes; many give less).
-	defaultKeepAlive = 20 * time.Second
+	defaultKeepAlive = 10 * time.Second
 	// defaultKindTimeout is how long a new stream may keep its kind to itself.
 	defaultKindTimeout = 5 * time.Second
 	// defaultFrameTimeout is how long a frame that has begun may take to
@@ -98,8 +101,8 @@ const (
 // means its default.
 type Timeouts struct {
 	Handshake time.Duration // silence during the handshake; 5 s
-	Idle      time.Duration // silence on a connection; 60 s
-	KeepAlive time.Duration // between keep-alives of the connecting side; 20 s
+	Idle      time.Duration // silence on a connection; 30 s
+	KeepAlive time.Duration // between keep-alives of the connecting side; 10 s
 	Kind      time.Duration // a new stream's first byte; 5 s
 	Frame     time.Duration // the rest of a frame that has begun; 15 s
 	Write     time.Duration // sending one buffer; 30 s
