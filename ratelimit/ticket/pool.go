@@ -249,6 +249,22 @@ func (p *Pool) Use(serial uint64) (Given, bool) {
 	return *g, true
 }
 
+// Forget drops what was noted of a ticket that was used, before its time: a
+// client with very many bounds what it remembers. It reports whether there was
+// such a ticket. Anything more under it counts as unknown.
+func (p *Pool) Forget(serial uint64) bool {
+	g := p.given[serial]
+	if g == nil || !g.Used {
+		return false
+	}
+	delete(p.given, serial)
+	left := slices.DeleteFunc(p.byOwner[g.Account], func(s uint64) bool { return s == serial })
+	if p.byOwner[g.Account] = left; len(left) == 0 {
+		delete(p.byOwner, g.Account)
+	}
+	return true
+}
+
 // Outstanding returns how many tickets an account has that it can still use.
 func (p *Pool) Outstanding(account ids.Address, today ids.Day) int {
 	n := 0

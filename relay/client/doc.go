@@ -1,0 +1,43 @@
+// Package client is the client's side of Waxwing for app developers: register
+// an account, add contacts by a code, send, receive, block.
+//
+// Create or Open a profile, which is one directory and one account with one
+// device. Register once. Run keeps a connection in the background; Sync does one
+// exchange and returns, for commands. Send returns as soon as the message is
+// durable here; Status tells what became of it. Receive yields what came, from
+// a durable log with stable positions: an app that stores the position of what
+// it has handled sees each message exactly once, also after kill -9.
+//
+// # Inside
+//
+// Every decision of the protocol is a method of engine, which knows no network
+// and no clock: it turns (state, delivery, now) and (state, message, now) into
+// new state, in one transaction of package state. The rest is connections.
+//
+// Sending (engine.pump): ticket, control part, commitment, body, ratchet step,
+// head and binder become one stored envelope in one transaction. Only then it
+// leaves; it is sent again with the same bytes until the provider acked it, and
+// it is never sealed anew under the same ticket. A message without a receipt
+// after ids.MaxDelay days is sealed again under another ticket with the same F
+// and kf, so the same d, and shows once.
+//
+// Receiving (engine.receive, open.go): a delivery goes through the checks in the
+// order that package sealedsender's types enforce, its com is recomputed from the
+// own mailbox, and all that it changes (session, prekey, serial, tickets,
+// receipts, log, cursor) is one transaction, after which it is acked. A
+// delivery that fails a check changes nothing but a counter. The application
+// gets *Opened, which only that path makes.
+//
+// Tickets: contacts are topped up inside messages. The last reserveTickets
+// tickets of a contact are used only for messages that bring it new ones, so
+// that two who write at the same moment do not run dry together.
+//
+// # What it does not protect
+//
+// See package state about the file. A provider is pinned by the contact code or
+// at first use. A contact whose identity key changed is not shown; there is no
+// verification of devices beyond the code yet. Submission is identified: the
+// own provider sees which account submits, and to which provider. When both
+// sides have used up all tickets (for instance, none was online for two weeks)
+// a new contact code is needed.
+package client

@@ -1,0 +1,343 @@
+package client
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"waxwing/core/ids"
+	"waxwing/core/keys"
+	"waxwing/core/ratchet"
+	"waxwing/core/wire"
+	"waxwing/ratelimit/ticket"
+	"waxwing/relay/client/state"
+	"waxwing/sealedsender"
+)
+
+// engine holds the protocol's decisions over the state. What it keeps in memory
+// is a copy of what is stored; it is dropped when a transaction that changed it
+// fails, and read again.
+type engine struct {
+	store *state.Store
+	delay time.Duration // how long receipts are collected
+
+	mu   sync.Mutex
+	memo *memory // guarded by mu; nil until read
+}
+
+// memory is the part of the state that is kept in memory.
+type memory struct {
+	self      *self // nil before a profile is made
+	n         *state.Counters
+	pool      *ticket.Pool
+	used      []uint64 // serials of pool that are used, the oldest first
+	contacts  map[state.ContactID]*contact
+	byAddress map[ids.Address]state.ContactID
+	waiting   map[state.ContactID]int // messages that are not sealed
+	attention map[state.ContactID]bool
+	certs     map[[sealedsender.HashSize]byte]*sealedsender.VerifiedCertificate
+}
+
+// contact is a contact with what belongs to it.
+type contact struct {
+	*state.Contact
+	id       state.ContactID
+	wallet   *ticket.Wallet // nil until read
+	sessions []*session     // nil until read; the one last received on first
+	loaded   bool           // sessions were read
+
+	outstanding    int // tickets that it still has, as of the day
+	outstandingDay ids.Day
+}
+
+// session is a ratchet session with its place in the table.
+type session struct {
+	number uint64
+	row    state.Session
+	s      *ratchet.Session
+}
+
+// work is one transaction of the engine.
+type work struct {
+	*memory
+	e     *engine
+	tx    *state.Tx
+	now   time.Time
+	today ids.Day
+
+	touched  bool // memory was changed
+	counters bool
+	profile  bool
+	contactz map[*contact]bool // to be stored
+	sessionz map[*session]*contact
+	fetch    map[ids.Domain]bool // descriptors that are needed
+}
+
+// update runs f as one transaction. After an error nothing has changed.
+func (e *engine) update(now time.Time, f func(*work) error) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var w *work
+	err := e.store.Update(func(tx *state.Tx) error {
+		if e.memo == nil {
+			m, err := load(tx)
+			if err != nil {
+				return err
+			}
+			e.memo = m
+		}
+		w = &work{
+			memory: e.memo, e: e, tx: tx, now: now, today: ids.DayOf(now),
+			contactz: make(map[*contact]bool), sessionz: make(map[*session]*contact), fetch: make(map[ids.Domain]bool),
+		}
+		if err := f(w); err != nil {
+			return err
+		}
+		return w.flush()
+	})
+	if err != nil && (w == nil || w.touched) {
+		e.memo = nil
+	}
+	return err
+}
+
+// view runs f on the state in memory and in the file, changing neither.
+func (e *engine) view(now time.Time, f func(*work) error) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.store.View(func(tx *state.Tx) error {
+		if e.memo == nil {
+			m, err := load(tx)
+			if err != nil {
+				return err
+			}
+			e.memo = m
+		}
+		return f(&work{memory: e.memo, e: e, tx: tx, now: now, today: ids.DayOf(now), fetch: make(map[ids.Domain]bool)})
+	})
+}
+
+// load reads what is kept in memory.
+func load(tx *state.Tx) (*memory, error) {
+	m := &memory{
+		contacts: make(map[state.ContactID]*contact), byAddress: make(map[ids.Address]state.ContactID),
+		waiting: make(map[state.ContactID]int), attention: make(map[state.ContactID]bool),
+		certs: make(map[[sealedsender.HashSize]byte]*sealedsender.VerifiedCertificate),
+	}
+	n, err := state.Counter.Get(tx, state.Single)
+	if errors.Is(err, state.ErrNotFound) {
+		n, err = new(state.Counters), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.n = n
+	if m.self, err = loadSelf(tx); err != nil {
+		return nil, err
+	}
+	for row, err := range state.Contacts.Scan(tx, nil, nil) {
+		if err != nil {
+			return nil, err
+		}
+		c := &contact{Contact: row.Record, id: state.ContactID(state.ParseU32(row.Key))}
+		m.contacts[c.id] = c
+		m.byAddress[c.Address] = c.id
+		m.attention[c.id] = true
+	}
+	for row, err := range state.Waiting.Scan(tx, nil, nil) {
+		if err != nil {
+			return nil, err
+		}
+		m.waiting[state.ContactID(state.ParseU32(row.Key))]++
+	}
+	return m, m.loadPool(tx)
+}
+
+func (m *memory) loadPool(tx *state.Tx) error {
+	var stock []ticket.Stocked
+	for row, err := range state.Stock.Scan(tx, nil, nil) {
+		if err != nil {
+			return err
+		}
+		stock = append(stock, *row.Record)
+	}
+	var given []ticket.Given
+	for row, err := range state.Given.Scan(tx, nil, nil) {
+		if err != nil {
+			return err
+		}
+		given = append(given, *row.Record)
+		if row.Record.Used {
+			m.used = append(m.used, row.Record.Serial)
+		}
+	}
+	var err error
+	if m.pool, err = ticket.NewPool(stock, given); err != nil {
+		return &state.CorruptError{Table: "given"}
+	}
+	return nil
+}
+
+// flush stores what changed in memory.
+func (w *work) flush() error {
+	for s, c := range w.sessionz {
+		s.row.State = s.s.Marshal()
+		err := state.Sessions.Put(w.tx, state.OfContact(c.id, state.U64(s.number)), &s.row)
+		clear(s.row.State)
+		s.row.State = nil
+		if err != nil {
+			return err
+		}
+	}
+	for c := range w.contactz {
+		if err := state.Contacts.Put(w.tx, state.U32(c.id), c.Contact); err != nil {
+			return err
+		}
+	}
+	if w.profile {
+		if err := state.Profiles.Put(w.tx, state.Single, &w.self.Profile); err != nil {
+			return err
+		}
+	}
+	if w.counters {
+		return state.Counter.Put(w.tx, state.Single, w.n)
+	}
+	return nil
+}
+
+// dirty notes that a contact changed.
+func (w *work) dirty(c *contact) { w.touched, w.contactz[c] = true, true }
+
+// count returns the counters, to be changed.
+func (w *work) count() *state.Counters {
+	w.touched, w.counters = true, true
+	return w.n
+}
+
+// ownProfile returns the profile, to be changed.
+func (w *work) ownProfile() *self {
+	w.touched, w.profile = true, true
+	return w.self
+}
+
+// byID returns the contact of an address, or nil.
+func (m *memory) find(a ids.Address) *contact { return m.contacts[m.byAddress[a]] }
+
+// newContact adds a contact. Errors are ErrFull and the store's.
+func (w *work) newContact(rec *state.Contact) (*contact, error) {
+	if len(w.contacts) >= state.MaxContacts {
+		return nil, ErrFull
+	}
+	n := w.count()
+	n.Contact++
+	c := &contact{Contact: rec, id: n.Contact, wallet: new(ticket.Wallet), loaded: true}
+	if err := state.Addresses.Put(w.tx, []byte(rec.Address.String()), &state.Ref{Value: uint64(c.id)}); err != nil {
+		return nil, err
+	}
+	w.contacts[c.id] = c
+	w.byAddress[rec.Address] = c.id
+	w.attention[c.id] = true
+	w.dirty(c)
+	return c, nil
+}
+
+// walletOf returns a contact's tickets.
+func (w *work) walletOf(c *contact) (*ticket.Wallet, error) {
+	if c.wallet != nil {
+		return c.wallet, nil
+	}
+	var rows []ticket.Held
+	for row, err := range state.Wallets.Scan(w.tx, state.U32(c.id), nil) {
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, *row.Record)
+	}
+	wallet, err := ticket.NewWallet(rows)
+	if err != nil {
+		return nil, &state.CorruptError{Table: "wallets"}
+	}
+	c.wallet = wallet
+	return wallet, nil
+}
+
+// sessionsOf returns the sessions with a contact, the one on which something
+// was received last first.
+func (w *work) sessionsOf(c *contact) ([]*session, error) {
+	if c.loaded {
+		return c.sessions, nil
+	}
+	var all []*session
+	for row, err := range state.Sessions.Scan(w.tx, state.U32(c.id), nil) {
+		if err != nil {
+			return nil, err
+		}
+		s, err := ratchet.UnmarshalSession(ratchet.Config{}, row.Record.State)
+		if err != nil {
+			return nil, &state.CorruptError{Table: "sessions"}
+		}
+		clear(row.Record.State)
+		row.Record.State = nil
+		all = append(all, &session{number: state.ParseU64(state.Rest(row.Key)), row: *row.Record, s: s})
+	}
+	slices.SortFunc(all, func(a, b *session) int { return cmp.Compare(b.row.Last, a.row.Last) })
+	c.sessions, c.loaded = all, true
+	return all, nil
+}
+
+// addSession adds a session and removes the one that was used longest ago, if
+// there are too many.
+func (w *work) addSession(c *contact, s *ratchet.Session) (*session, error) {
+	all, err := w.sessionsOf(c)
+	if err != nil {
+		return nil, err
+	}
+	n := w.count()
+	n.Session++
+	added := &session{number: n.Session, s: s, row: state.Session{Last: n.Session, Used: w.today}}
+	all = slices.Insert(all, 0, added)
+	for len(all) > maxSessions {
+		old := all[len(all)-1]
+		all = all[:len(all)-1]
+		delete(w.sessionz, old)
+		if err := state.Sessions.Delete(w.tx, state.OfContact(c.id, state.U64(old.number))); err != nil {
+			return nil, err
+		}
+		old.s.Erase()
+	}
+	c.sessions = all
+	w.sessionz[added] = c
+	return added, nil
+}
+
+// latest moves a session to the front and has it stored.
+func (w *work) latest(c *contact, s *session) {
+	n := w.count()
+	n.Session++
+	s.row.Last, s.row.Used = n.Session, w.today
+	i := slices.Index(c.sessions, s)
+	copy(c.sessions[1:i+1], c.sessions[:i])
+	c.sessions[0] = s
+	w.sessionz[s] = c
+}
+
+// outstandingOf returns how many tickets a contact still has.
+func (w *work) outstandingOf(c *contact) int {
+	if c.outstandingDay != w.today {
+		c.outstanding, c.outstandingDay = w.pool.Outstanding(c.Address, w.today+refreshDays), w.today
+	}
+	return c.outstanding
+}
+
+// wireTicket converts between the equal types of two packages.
+func wireTicket(t ticket.Ticket) [wire.TicketSize]byte { return t }
+
+func secretFrom(b [32]byte) *keys.Secret {
+	s, err := keys.SecretFrom(b[:])
+	if err != nil {
+		panic(err) // it has the right size
+	}
+	return s
+}

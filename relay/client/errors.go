@@ -1,0 +1,70 @@
+package client
+
+import (
+	"errors"
+
+	"waxwing/core/wire"
+	"waxwing/relay/client/state"
+)
+
+// What callers branch on, with errors.Is.
+var (
+	// ErrExists: there is a profile in the directory already.
+	ErrExists = errors.New("client: there is a profile already")
+	// ErrNoProfile: there is no profile in the directory, or none was made.
+	ErrNoProfile = errors.New("client: there is no profile")
+	// ErrNotRegistered: the profile has no account yet.
+	ErrNotRegistered = errors.New("client: not registered")
+	// ErrRegistered: the profile has an account, under another address or
+	// provider than asked for.
+	ErrRegistered = errors.New("client: registered already")
+	// ErrUnknownContact: no contact has this address.
+	ErrUnknownContact = errors.New("client: not a contact")
+	// ErrKnownContact: the contact is known and can be written to, so the code
+	// was not used.
+	ErrKnownContact = errors.New("client: a contact already")
+	// ErrUnknownMessage: there is no such message.
+	ErrUnknownMessage = errors.New("client: no such message")
+	// ErrBlocked: the contact is blocked; unblock it first.
+	ErrBlocked = errors.New("client: contact is blocked")
+	// ErrBadCode: the text is not a contact code, or was mistyped.
+	ErrBadCode = errors.New("client: not a contact code")
+	// ErrOwnCode: the contact code is the profile's own.
+	ErrOwnCode = errors.New("client: own contact code")
+	// ErrCodeExpired: the contact code is too old.
+	ErrCodeExpired = errors.New("client: contact code has expired")
+	// ErrIdentityChanged: the account has another identity key than the one
+	// that is pinned.
+	ErrIdentityChanged = errors.New("client: identity key changed")
+	// ErrWaiting: the message waits for tickets from the contact.
+	ErrWaiting = errors.New("client: waiting for the contact")
+	// ErrTickets: the provider has not minted enough tickets yet.
+	ErrTickets = errors.New("client: not enough own tickets yet")
+	// ErrTooLong: the text does not fit into the largest envelope.
+	ErrTooLong = errors.New("client: text too long")
+	// ErrEmpty: the text is empty or not UTF-8.
+	ErrEmpty = errors.New("client: text empty or not UTF-8")
+	// ErrFull: a limit of the profile is reached (package state).
+	ErrFull = state.ErrFull
+	// ErrInUse: another process has the profile open.
+	ErrInUse = state.ErrInUse
+	// ErrCorrupt: the profile's file is damaged.
+	ErrCorrupt = state.ErrCorrupt
+	// ErrClosed: the client was closed.
+	ErrClosed = state.ErrClosed
+	// ErrServer: the provider or the one asked through it answered something
+	// that does not verify.
+	ErrServer = errors.New("client: answer of the provider does not verify")
+	// ErrOffline: there is no connection to the provider.
+	ErrOffline = errors.New("client: not connected")
+	// ErrNoAccount: the address does not exist at its provider.
+	ErrNoAccount = errors.New("client: no such account")
+)
+
+// RefusedError is a refusal of the provider.
+type RefusedError struct {
+	Code       wire.Code
+	RetryAfter uint32 // milliseconds; 0 if trying again is no use
+}
+
+func (e *RefusedError) Error() string { return "client: refused by the provider: " + e.Code.String() }

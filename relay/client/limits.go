@@ -1,0 +1,56 @@
+package client
+
+import (
+	"time"
+
+	"waxwing/core/ids"
+)
+
+const (
+	// batchSize is how many envelopes one transaction seals, or deliveries it
+	// opens: enough to share one fsync, few enough to keep the state in memory
+	// small and other callers' waiting short.
+	batchSize = 64
+	// reserveTickets is how many tickets of a contact only go to messages that
+	// bring it new ones: one to use, one if that is lost.
+	reserveTickets = 2
+	// refreshDays is how many days before their end tickets no longer count as
+	// a supply, so that both sides renew each other's before the last is over.
+	refreshDays = 3
+	// maxSessions is how many sessions with one contact are kept and tried: one
+	// in use, one crossed, and those of a contact that lost its state twice.
+	maxSessions = 4
+	// certificateDays is how many days before its end the own certificate is
+	// renewed: an envelope may be delivered ids.MaxDelay days later, but is
+	// checked on its own day.
+	certificateDays = 2
+	// codeDays is the default life of a contact code, in days.
+	codeDays = 7
+	// prekeyStock is how many one-time prekeys the provider is kept supplied
+	// with, and prekeyLow the number below which more are sent.
+	prekeyStock = 64
+	prekeyLow   = 32
+	// oldKeyDays is how many days a replaced signed prekey or seal key is kept:
+	// a week until the last one who looked it up uses it, and the delay.
+	oldKeyDays = 7 + ids.MaxDelay
+	// seenDays is how many days the digest of a received message is remembered:
+	// as long as its sender may send it again (maxTries times).
+	seenDays = (maxTries + 1) * (ids.MaxDelay + 1)
+	// maxTries is how often a message is sealed before it is given up: a month
+	// without any receipt.
+	maxTries = 5
+	// descriptorAge is how old a provider's descriptor may be before it is
+	// asked for again; descriptorRetry how soon after that at the earliest,
+	// when a certificate does not verify under it.
+	descriptorAge   = 24 * time.Hour
+	descriptorRetry = time.Minute
+	// defaultReceiptDelay is how long receipts are collected.
+	defaultReceiptDelay = time.Second
+	// maxCertificateCache is how many verified certificates are kept in memory,
+	// 0.5 kB each.
+	maxCertificateCache = 4096
+	// maxUsedGiven is how many rows of tickets that were used are kept, to tell
+	// a replay from a ticket that is not known. The rest of ticket.MaxGiven is
+	// for tickets that are still out.
+	maxUsedGiven = 1 << 14
+)

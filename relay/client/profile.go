@@ -1,0 +1,153 @@
+package client
+
+import (
+	"errors"
+
+	"waxwing/core/directory"
+	"waxwing/core/ids"
+	"waxwing/core/keys"
+	"waxwing/core/wire"
+	"waxwing/relay/client/state"
+	"waxwing/sealedsender"
+)
+
+// self is the own account with its keys in a form ready for use.
+type self struct {
+	state.Profile
+	identity *keys.SigningKey
+	sign     *keys.SigningKey
+	dh       *keys.DHKey
+	account  *keys.DHKey
+	root     *keys.Secret
+	manifest *directory.Manifest
+	cert     *sealedsender.VerifiedCertificate // nil until it was verified
+}
+
+// newSelf makes the keys of a new account.
+func newSelf(address ids.Address, server string, pin directory.Pin, invite []byte) (*self, error) {
+	s := &self{
+		identity: keys.NewSigningKey(), sign: keys.NewSigningKey(),
+		dh: keys.NewDHKey(), account: keys.NewDHKey(), root: keys.NewSecret(),
+	}
+	f := directory.ManifestFields{Address: address, Version: 1, DH: s.account.Public()}
+	device := f.AddDevice(s.sign.Public(), s.dh.Public())
+	m, err := directory.SignManifest(f, s.identity)
+	if err != nil {
+		return nil, err
+	}
+	s.manifest = m
+	s.Profile = state.Profile{
+		Address: address, Device: device, Server: server, Pin: pin, Invite: invite,
+		Identity: [32]byte(s.identity.Seed()), Sign: [32]byte(s.sign.Seed()),
+		DeviceDH: [32]byte(s.dh.Bytes()), AccountDH: [32]byte(s.account.Bytes()),
+		SealRoot: [32]byte(s.root.Bytes()), Manifest: m.Bytes(),
+	}
+	return s, nil
+}
+
+// loadSelf reads the profile; nil if there is none.
+func loadSelf(tx *state.Tx) (*self, error) {
+	p, err := state.Profiles.Get(tx, state.Single)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &self{Profile: *p, root: secretFrom(p.SealRoot)}
+	var errs [5]error
+	s.identity, errs[0] = keys.SigningKeyFromSeed(p.Identity[:])
+	s.sign, errs[1] = keys.SigningKeyFromSeed(p.Sign[:])
+	s.dh, errs[2] = keys.DHKeyFrom(p.DeviceDH[:])
+	s.account, errs[3] = keys.DHKeyFrom(p.AccountDH[:])
+	s.manifest, errs[4] = directory.ParseManifest(p.Manifest)
+	for _, err := range errs {
+		if err != nil {
+			return nil, &state.CorruptError{Table: "profile"}
+		}
+	}
+	return s, nil
+}
+
+// registration is what the provider is asked with.
+func (s *self) registration(server ids.Domain, ch directory.Challenge) *wire.Register {
+	return &wire.Register{
+		Invite: s.Invite, Manifest: s.Profile.Manifest,
+		Signature: directory.SignRegistration(s.identity, s.manifest, server, ch),
+	}
+}
+
+// auth authenticates a connection.
+func (s *self) auth(server ids.Domain, ch directory.Challenge) *wire.Auth {
+	return &wire.Auth{
+		Address: s.Address, Device: s.Device,
+		Signature: directory.SignAuth(s.sign, s.Address, s.Device, server, ch),
+	}
+}
+
+// prepare makes the profile, or finds the one that was made before for the same
+// account: a registration whose answer was lost is repeated with its keys.
+func (w *work) prepare(address ids.Address, server string, pin directory.Pin, invite []byte) error {
+	if old := w.self; old != nil {
+		if old.Address != address && old.Registered {
+			return ErrRegistered
+		}
+		if old.Address == address {
+			own := w.ownProfile()
+			own.Server, own.Pin, own.Invite = server, pin, invite
+			return w.pin(address.Domain(), pin, true)
+		}
+	}
+	s, err := newSelf(address, server, pin, invite)
+	if err != nil {
+		return err
+	}
+	w.touched, w.profile = true, true
+	w.memory.self = s
+	return w.pin(address.Domain(), pin, true)
+}
+
+// registered notes that the provider has the account.
+func (w *work) registered(mailbox ids.MailboxID) error {
+	if w.self.Registered && w.self.Mailbox != mailbox {
+		return ErrServer
+	}
+	if !w.self.Registered {
+		own := w.ownProfile()
+		own.Registered, own.Mailbox = true, mailbox
+	}
+	return nil
+}
+
+// certified takes the own certificate that the provider issued.
+func (w *work) certified(cert []byte) error {
+	v, err := w.verifyCertificate(cert, w.self.Address.Domain(), w.today)
+	if err != nil {
+		return ErrServer
+	}
+	if v.Address() != w.self.Address || v.Device() != w.self.Device ||
+		v.Identity() != w.self.identity.Public() || v.DH() != w.self.dh.Public() {
+		return ErrServer
+	}
+	own := w.ownProfile()
+	own.Cert, own.CertExpiry, own.cert = v.Bytes(), v.Expiry(), v
+	return nil
+}
+
+// ownCert returns the own certificate if it is valid today, else nil.
+func (w *work) ownCert() *sealedsender.VerifiedCertificate {
+	if len(w.self.Cert) == 0 || w.self.CertExpiry < w.today {
+		return nil
+	}
+	if w.self.cert == nil {
+		v, err := w.verifyCertificate(w.self.Cert, w.self.Address.Domain(), w.today)
+		if err != nil {
+			return nil
+		}
+		w.self.cert = v
+	}
+	if w.self.cert.ValidOn(w.today) != nil {
+		return nil
+	}
+	return w.self.cert
+}

@@ -1,0 +1,284 @@
+package client
+
+import (
+	"crypto/rand"
+	"errors"
+
+	"waxwing/core/content"
+	"waxwing/core/ids"
+	"waxwing/core/keys"
+	"waxwing/core/wire"
+	"waxwing/franking"
+	"waxwing/ratelimit/ticket"
+	"waxwing/relay/client/state"
+	"waxwing/sealedsender"
+)
+
+// minMix is the stock from which tickets may be given out.
+const minMix = ticket.MinMix
+
+// admission is what admits one envelope: a ticket with its batch's secret, or
+// that of a contact code.
+type admission struct {
+	held  ticket.Held
+	first bool
+}
+
+// draft is an envelope in the making.
+type draft struct {
+	c       *contact
+	m       *state.Message // nil for control only
+	frame   []byte
+	key     *franking.Key
+	s       *session
+	prekey  []byte // PrekeyMessage until the contact answered
+	cert    *sealedsender.VerifiedCertificate
+	first   bool
+	control content.Control
+	grant   int // tickets that control brings
+	class   wire.Class
+	com     franking.Commitment
+}
+
+// seal makes and stores the next envelope for a contact: with a message, or of
+// control alone. False says that it cannot be made now: no ticket, or no
+// session yet.
+func (w *work) seal(c *contact, m *state.Message, pos state.Position) (bool, error) {
+	d, err := w.draft(c, m)
+	if d == nil || err != nil {
+		return false, err
+	}
+	// From here on something is used up: it goes into one transaction with the
+	// envelope, or nothing of it does.
+	w.dirty(c)
+	if err := w.fillControl(d); err != nil {
+		return false, err
+	}
+	a, err := w.takeTicket(d)
+	if err != nil {
+		return false, err
+	}
+	envelope, err := w.buildEnvelope(d, a)
+	if err != nil {
+		return false, err
+	}
+	n := w.count()
+	n.Outbox++
+	row := &state.Envelope{Contact: c.id, Position: pos, Dest: c.Address.Domain(), Day: w.today, Bytes: envelope}
+	if err := state.Outbox.Put(w.tx, state.U64(n.Outbox), row); err != nil {
+		return false, err
+	}
+	if m == nil {
+		return true, nil
+	}
+	return true, w.sealedMessage(c, m, pos)
+}
+
+// draft decides whether an envelope can be made, without changing anything.
+func (w *work) draft(c *contact, m *state.Message) (*draft, error) {
+	if c.Status != state.ContactKnown || c.Sending == 0 || c.Blocked || state.Outbox.Count(w.tx) >= state.MaxOutbox {
+		return nil, nil
+	}
+	d := &draft{c: c, m: m, cert: w.ownCert()}
+	wallet, err := w.walletOf(c)
+	if err != nil || d.cert == nil {
+		return nil, err
+	}
+	if d.s, err = w.sendingSession(c); err != nil || d.s == nil {
+		return nil, err
+	}
+	have := wallet.Len(w.today)
+	if have == 0 {
+		if d.first = c.HasFirst && c.FirstExpiry >= w.today && len(c.SealKey) > 0 && m != nil; !d.first {
+			return nil, nil
+		}
+	}
+	if d.grant, _ = c.Marks.TopUp(w.now, w.outstandingOf(c)); d.grant > 0 && !w.canGive(d.grant) {
+		d.grant = 0
+	}
+	if m == nil && d.grant == 0 && c.OwedSince == 0 {
+		return nil, nil
+	}
+	// The last tickets bring new ones, or nothing comes back any more.
+	if have <= reserveTickets && d.grant == 0 {
+		return nil, nil
+	}
+	if m != nil {
+		d.frame = m.Frame
+		d.key, err = franking.KeyFrom(m.Key[:])
+	} else {
+		d.key = franking.NewKey()
+	}
+	if pre, ok := d.s.s.PrekeyHeader(); ok {
+		d.prekey = wire.MustMarshal(&pre)
+	}
+	return d, err
+}
+
+// canGive reports whether tickets may be given out.
+func (w *work) canGive(n int) bool {
+	return w.pool.Usable(w.today) >= minMix && state.Given.Count(w.tx)+n <= ticket.MaxGiven
+}
+
+// sendingSession returns the session to send on.
+func (w *work) sendingSession(c *contact) (*session, error) {
+	all, err := w.sessionsOf(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range all {
+		if s.number == c.Sending {
+			return s, nil
+		}
+	}
+	return nil, nil
+}
+
+// needs is what d has to find room for.
+func (d *draft) needs(control int) sealedsender.Needs {
+	n := sealedsender.Needs{
+		First: d.first, Confirmed: d.c.Confirmed == d.cert.Hash(), Frame: len(d.frame), Control: control,
+	}
+	if d.prekey != nil {
+		n.Prekeys = 1
+	} else {
+		n.Sessions = 1
+	}
+	return n
+}
+
+// fillControl builds the control part and fixes the class: receipts, what has
+// to be confirmed, the own keys until the contact answered, and tickets.
+func (w *work) fillControl(d *draft) error {
+	if err := w.takeReceipts(d); err != nil {
+		return err
+	}
+	for _, h := range d.c.Confirm {
+		d.control.Confirmed = append(d.control.Confirmed, content.Digest(h))
+	}
+	d.c.Confirm = nil
+	if d.prekey != nil {
+		d.control.Manifest = w.self.Profile.Manifest
+	}
+	if d.prekey != nil || d.grant > 0 {
+		d.control.Mailbox = w.self.Mailbox
+	}
+	if err := w.takeGrant(d); err != nil {
+		return err
+	}
+	b, err := d.control.Marshal()
+	if err != nil {
+		return err
+	}
+	d.class, err = sealedsender.ClassFor(d.needs(len(b)))
+	return err
+}
+
+// takeGrant draws as many tickets as are due and fit.
+func (w *work) takeGrant(d *draft) error {
+	if d.grant == 0 {
+		return nil
+	}
+	room := sealedsender.Room(wire.Class64K) - len(d.frame)
+	n := min(d.grant, ticket.GrantFits(d.control.GrantRoom(room)), w.pool.Usable(w.today))
+	if n <= 0 {
+		return nil
+	}
+	d.c.Batch++
+	_, marks := d.c.Marks.TopUp(w.now, w.outstandingOf(d.c))
+	g, rows, err := w.pool.Draw(w.self.root, d.c.Address, d.c.Batch, n, w.today)
+	if errors.Is(err, ticket.ErrStock) || errors.Is(err, ticket.ErrFull) {
+		return nil // without tickets, then; more are minted
+	}
+	if err != nil {
+		return err
+	}
+	d.c.Marks = marks
+	d.c.outstanding += n
+	for i := range rows {
+		key := state.U64(rows[i].Serial)
+		if err := errors.Join(state.Stock.Delete(w.tx, key), state.Given.Put(w.tx, key, &rows[i])); err != nil {
+			return err
+		}
+	}
+	d.control.Grant, err = wire.Marshal(g)
+	return err
+}
+
+// takeTicket takes the ticket that admits the envelope out of the wallet.
+func (w *work) takeTicket(d *draft) (*admission, error) {
+	c := d.c
+	if d.first {
+		c.HasFirst = false
+		a := &admission{first: true}
+		a.held.Ticket, a.held.Key = c.FirstTicket, ticket.KeyFrom(&c.FirstKey)
+		c.FirstTicket, c.FirstKey = ticket.Ticket{}, [32]byte{}
+		return a, nil
+	}
+	held, ok := c.wallet.Take(w.today)
+	if !ok {
+		return nil, ErrWaiting // draft counted at least one
+	}
+	return &admission{held: held}, state.Wallets.Delete(w.tx, state.OfContact(c.id, held.Ticket[:]))
+}
+
+// buildEnvelope commits, encrypts and binds.
+func (w *work) buildEnvelope(d *draft, a *admission) ([]byte, error) {
+	c := d.c
+	control, err := d.control.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	digest := d.key.Digest(d.frame)
+	d.com = d.key.Commit(&digest, &franking.Place{Provider: c.Address.Domain(), Mailbox: c.Mailbox, Day: w.today})
+	outer := sealedsender.Outer{Class: d.class, Com: d.com, Day: w.today}
+	body, err := sealedsender.SealBody(outer, &sealedsender.Content{
+		KF: *d.key.Bytes(), Hour: ids.HourOf(w.now), Frame: d.frame, Control: control,
+	})
+	if err != nil {
+		return nil, err
+	}
+	message, err := d.s.s.Encrypt(body.Key().Bytes(), body.SessionData())
+	body.Key().Erase()
+	if err != nil {
+		return nil, err
+	}
+	w.sessionz[d.s] = c
+	h := &sealedsender.Head{
+		Sender: w.self.dh, Certificate: d.cert, Confirmed: c.Confirmed == d.cert.Hash(), Recipient: c.AccountDH,
+		Entries: []sealedsender.Entry{{Device: c.Device, Session: [sealedsender.SessionPart]byte(message), Prekey: d.prekey}},
+	}
+	rand.Read(h.Salt[:])
+	head, err := w.sealHead(c, body, h, a)
+	if err != nil {
+		return nil, err
+	}
+	return bindEnvelope(&outer, head, body.Bytes(), a), nil
+}
+
+func (w *work) sealHead(c *contact, body *sealedsender.SealedBody, h *sealedsender.Head, a *admission) ([]byte, error) {
+	if !a.first {
+		t := wireTicket(a.held.Ticket)
+		return body.SealHeadWithSecret(h, &a.held.Secret, &t)
+	}
+	to, err := keys.ParseSealPublic(c.SealKey)
+	if err != nil {
+		return nil, &state.CorruptError{Table: "contacts"}
+	}
+	return body.SealHeadFirst(h, to, sealedsender.Mailbox{
+		Provider: c.Address.Domain(), ID: c.Mailbox, KeyID: uint32(c.SealWeek),
+	})
+}
+
+// bindEnvelope puts the envelope together.
+func bindEnvelope(o *sealedsender.Outer, head, body []byte, a *admission) []byte {
+	payload := wire.PayloadHash(head, body)
+	bound := ticket.Bound{Com: o.Com, Day: o.Day, Class: o.Class, TTL: wire.MaxTTL, Payload: payload}
+	binder := a.held.Key.Binder(&a.held.Ticket, &bound)
+	a.held.Key.Erase()
+	e := wire.Envelope{
+		Ticket: (*[wire.TicketSize]byte)(&a.held.Ticket), Binder: (*[wire.BinderSize]byte)(&binder), Com: &o.Com,
+		Day: o.Day, Class: o.Class, TTL: wire.MaxTTL, Head: head, Body: body,
+	}
+	return e.Append(make([]byte, 0, o.Class.Size()))
+}

@@ -1,0 +1,205 @@
+package client
+
+import (
+	"errors"
+
+	"waxwing/core/directory"
+	"waxwing/core/ids"
+	"waxwing/core/ratchet"
+	"waxwing/ratelimit/ticket"
+	"waxwing/relay/client/state"
+)
+
+// take makes a delivery that passed every check part of the state: session,
+// prekey, serial, what the control part brings, the log.
+func (w *work) take(o *opening) error {
+	w.touched = true
+	clear(o.before)
+	if o.c == nil {
+		if err := w.acquaint(o); err != nil {
+			return errors.Join(err, o.restore())
+		}
+	}
+	w.dirty(o.c)
+	w.attention[o.c.id] = true
+	if err := w.takeSession(o); err != nil {
+		return err
+	}
+	if err := w.useSerial(o.d.Serial); err != nil {
+		return err
+	}
+	if o.code != nil && o.code.Owner == 0 {
+		o.code.Owner = o.c.id
+		if err := state.Codes.Put(w.tx, state.U32(o.owner.Batch), o.code); err != nil {
+			return err
+		}
+	}
+	if err := w.takeControl(o); err != nil {
+		return err
+	}
+	if o.frame == nil {
+		return nil // control only: never shown, and no receipt for it
+	}
+	return w.show(o)
+}
+
+// acquaint makes a contact of whoever used a contact code.
+func (w *work) acquaint(o *opening) error {
+	cert := o.sender.Certificate()
+	c, err := w.newContact(&state.Contact{
+		Address: cert.Address(), Status: state.ContactKnown,
+		Fingerprint: directory.FingerprintOf(cert.Identity()),
+	})
+	if errors.Is(err, ErrFull) {
+		return drop(dropContacts)
+	}
+	o.c = c
+	return err
+}
+
+// takeSession stores the session as it is after the message, and settles the
+// prekey that began it.
+func (w *work) takeSession(o *opening) error {
+	c := o.c
+	if o.began == nil {
+		w.latest(c, o.session)
+		c.Sending = o.session.number
+		return nil
+	}
+	if err := w.usePrekey(o.used); err != nil {
+		return err
+	}
+	own, err := w.sendingSession(c)
+	if err != nil {
+		return err
+	}
+	s, err := w.addSession(c, o.began)
+	if err != nil {
+		return err
+	}
+	if own == nil || ratchet.Crossed(own.s, s.s) == s.s {
+		c.Sending = s.number
+	}
+	return nil
+}
+
+// takeControl applies the control part.
+func (w *work) takeControl(o *opening) error {
+	c, ctl := o.c, o.control
+	cert := o.sender.Certificate()
+	c.Device = cert.Device()
+	c.Identity = cert.Identity()
+	if o.theirs != nil {
+		c.AccountDH = o.theirs.DH()
+		c.Status = state.ContactKnown
+		if err := state.Manifests.Put(w.tx, state.U32(c.id), &state.Blob{Bytes: o.theirs.Bytes()}); err != nil {
+			return err
+		}
+	}
+	if ctl.Mailbox != (ids.MailboxID{}) {
+		c.Mailbox = ctl.Mailbox
+	}
+	if o.full {
+		if err := w.keepCertificate(c, o); err != nil {
+			return err
+		}
+	}
+	for _, h := range ctl.Confirmed {
+		if own := w.ownCert(); own != nil && own.Hash() == h {
+			c.Confirmed = h
+		}
+	}
+	for _, d := range ctl.Delivered {
+		if err := w.delivered(c, d); err != nil {
+			return err
+		}
+	}
+	if o.grant != nil {
+		return w.takeTickets(c, o.grant)
+	}
+	return nil
+}
+
+// keepCertificate stores a certificate that came in full, to be confirmed: from
+// then on its hash is enough.
+func (w *work) keepCertificate(c *contact, o *opening) error {
+	cert := o.sender.Certificate()
+	hash := cert.Hash()
+	key := state.OfContact(c.id, hash[:])
+	if !state.Certificates.Has(w.tx, key) {
+		if state.Certificates.Count(w.tx) >= state.MaxCertificates {
+			return nil // not confirmed, so it keeps coming in full
+		}
+		if err := state.Certificates.Put(w.tx, key, &state.Known{Expiry: cert.Expiry(), Cert: cert.Bytes()}); err != nil {
+			return err
+		}
+	}
+	for _, h := range c.Confirm {
+		if h == hash {
+			return nil
+		}
+	}
+	if len(c.Confirm) < state.MaxConfirms {
+		c.Confirm = append(c.Confirm, hash)
+	}
+	return nil
+}
+
+// takeTickets puts a grant into the contact's wallet.
+func (w *work) takeTickets(c *contact, g *ticket.Grant) error {
+	wallet, err := w.walletOf(c)
+	if err != nil {
+		return err
+	}
+	room := state.MaxWallets - state.Wallets.Count(w.tx)
+	if room < len(g.Tickets) {
+		return nil // the contact is told nothing; it will give more
+	}
+	added, err := wallet.Add(g)
+	if err != nil && !errors.Is(err, ticket.ErrFull) {
+		return err
+	}
+	for i := range added {
+		if err := state.Wallets.Put(w.tx, state.OfContact(c.id, added[i].Ticket[:]), &added[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// show appends a message to the log, unless its d was there before: then it
+// was sent again because the receipt was lost, and gets another one.
+func (w *work) show(o *opening) error {
+	c := o.c
+	d := o.franked.Digest()
+	if err := w.owe(c, d); err != nil {
+		return err
+	}
+	key := state.OfContact(c.id, d[:])
+	if state.Seen.Has(w.tx, key) {
+		return nil
+	}
+	if state.Seen.Count(w.tx) >= state.MaxSeen {
+		if err := w.forgetSeen(c); err != nil {
+			return err
+		}
+	}
+	if err := state.Seen.Put(w.tx, key, &state.Ref{Value: uint64(w.today)}); err != nil {
+		return err
+	}
+	_, err := w.log(c, &state.Message{
+		Contact: c.id, Status: state.StatusReceived, Time: uint64(w.now.UnixMilli()),
+		D: d, Key: *o.franked.Key().Bytes(), Com: o.d.Com, Day: o.d.Day,
+		Stamp: o.d.Stamp, Stamped: o.d.Received, Frame: o.franked.Frame(),
+	})
+	return err
+}
+
+// forgetSeen makes room among the digests: whoever fills them loses its own.
+func (w *work) forgetSeen(c *contact) error {
+	rows, err := state.Seen.Rows(w.tx, state.U32(c.id), nil, 1)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	return state.Seen.Delete(w.tx, rows[0].Key)
+}

@@ -1,0 +1,188 @@
+package client
+
+import (
+	"errors"
+
+	"waxwing/blocklist"
+	"waxwing/core/ids"
+	"waxwing/core/wire"
+	"waxwing/ratelimit/ticket"
+	"waxwing/relay/client/state"
+)
+
+// useSerial notes that a serial is spent. The oldest used ones are forgotten
+// when there are many: a replay then counts as an unknown serial, and is held
+// instead of dropped.
+func (w *work) useSerial(serial uint64) error {
+	before, ok := w.pool.Owner(serial)
+	if !ok || before.Used {
+		return nil
+	}
+	w.touched = true
+	row, _ := w.pool.Use(serial)
+	if c := w.find(row.Account); c != nil {
+		w.attention[c.id] = true
+		if c.outstandingDay == w.today && row.Expiry >= w.today+refreshDays {
+			c.outstanding--
+		}
+	}
+	w.used = append(w.used, serial)
+	if err := state.Given.Put(w.tx, state.U64(serial), &row); err != nil {
+		return err
+	}
+	if len(w.used) <= maxUsedGiven {
+		return nil
+	}
+	old := w.used[0]
+	w.used = w.used[1:]
+	w.pool.Forget(old)
+	return state.Given.Delete(w.tx, state.U64(old))
+}
+
+// strike has the own provider strike an account's unspent tickets, and takes
+// them for spent from now on.
+func (w *work) strike(account ids.Address, entry blocklist.EntryID) error {
+	rows := w.pool.Unspent(account, w.today)
+	serials := make([]blocklist.Serial, len(rows))
+	for i, g := range rows {
+		serials[i] = blocklist.Serial{Day: g.Expiry, N: g.Serial}
+		if err := w.useSerial(g.Serial); err != nil {
+			return err
+		}
+	}
+	for _, r := range blocklist.NewRequests(entry, serials) {
+		b, err := r.Marshal()
+		if err != nil {
+			return err
+		}
+		if err := w.ask(&state.Strike{Kind: state.StrikeBlock, Entry: entry, Request: b}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask stores a request to the own provider until it was carried out.
+func (w *work) ask(s *state.Strike) error {
+	n := w.count()
+	n.Strike++
+	return state.Strikes.Put(w.tx, state.U64(n.Strike), s)
+}
+
+// void strikes the tickets of an account that lent one to another: the entry
+// that striking needs is removed at once, as nobody is blocked.
+func (w *work) void(account ids.Address) error {
+	if account == w.self.Address {
+		return nil // a contact code's ticket was all that there was
+	}
+	entry := blocklist.NewEntryID()
+	return errors.Join(
+		w.strike(account, entry),
+		w.ask(&state.Strike{Kind: state.StrikeUnblock, Entry: entry}),
+	)
+}
+
+// block blocks a contact: its tickets are struck at the provider, and what
+// still arrives is dropped here.
+func (w *work) block(address ids.Address) error {
+	c := w.find(address)
+	switch {
+	case w.self == nil || !w.self.Registered:
+		return ErrNotRegistered
+	case c == nil:
+		return ErrUnknownContact
+	case c.Blocked:
+		return nil
+	}
+	w.dirty(c)
+	c.Blocked = true
+	c.Entry = blocklist.NewEntryID()
+	if err := w.strike(address, c.Entry); err != nil {
+		return err
+	}
+	return w.dropReceipts(c)
+}
+
+func (w *work) dropReceipts(c *contact) error {
+	c.OwedSince = 0
+	rows, err := state.Receipts.Rows(w.tx, state.U32(c.id), nil, 0)
+	for _, row := range rows {
+		err = errors.Join(err, state.Receipts.Delete(w.tx, row.Key))
+	}
+	return err
+}
+
+// unblock takes a block back. The contact gets fresh tickets with the next
+// message, or at once if there are tickets to write to it with.
+func (w *work) unblock(address ids.Address) error {
+	c := w.find(address)
+	switch {
+	case w.self == nil || !w.self.Registered:
+		return ErrNotRegistered
+	case c == nil:
+		return ErrUnknownContact
+	case !c.Blocked:
+		return nil
+	}
+	w.dirty(c)
+	c.Blocked = false
+	w.attention[c.id] = true
+	entry := c.Entry
+	c.Entry = [16]byte{}
+	return w.ask(&state.Strike{Kind: state.StrikeUnblock, Entry: entry})
+}
+
+// strikeRow is a request to the own provider.
+type strikeRow struct {
+	number uint64
+	m      wire.Message
+}
+
+// strikes returns the requests that were not carried out, in order.
+func (w *work) strikes(limit int) (out []strikeRow, err error) {
+	rows, err := state.Strikes.Rows(w.tx, nil, nil, limit)
+	for _, row := range rows {
+		s := strikeRow{number: state.ParseU64(row.Key)}
+		switch row.Record.Kind {
+		case state.StrikeBlock:
+			s.m = &wire.Block{Block: row.Record.Request}
+		default:
+			s.m = &wire.Unblock{Entry: row.Record.Entry}
+		}
+		out = append(out, s)
+	}
+	return out, err
+}
+
+// struck notes that a request was carried out.
+func (w *work) struck(number uint64) error { return state.Strikes.Delete(w.tx, state.U64(number)) }
+
+// mintCount returns how many tickets to ask for now.
+func (w *work) mintCount() int {
+	day := 0
+	for _, c := range w.contacts {
+		day += w.outstandingOf(c)
+	}
+	// What contacts hold stands for what they use in a day: the marks follow
+	// their pace.
+	return min(ticket.MintCount(w.pool.Usable(w.today), day), ticket.MaxStock-state.Stock.Count(w.tx))
+}
+
+// minted puts fresh tickets into stock. The error is ErrServer for an answer
+// that is not what was asked for.
+func (w *work) minted(m *wire.Minted) error {
+	rows := ticket.StockOf(m)
+	w.touched = true
+	if err := w.pool.Add(rows); err != nil {
+		return ErrServer
+	}
+	for i := range rows {
+		if err := state.Stock.Put(w.tx, state.U64(rows[i].Serial), &rows[i]); err != nil {
+			return err
+		}
+	}
+	for id := range w.contacts {
+		w.attention[id] = true // there may be tickets for them now
+	}
+	return nil
+}
