@@ -173,8 +173,8 @@ func newStage(ctx context.Context, root string) (_ *stage, err error) {
 	}
 	alice, carol, bob := s.accounts[0], s.accounts[1], s.accounts[2]
 	s.paths = [2]path{
-		{alice, carol, ids.MustParseDomain(alpha.Domain), s.servers[:1]},
-		{alice, bob, ids.MustParseDomain(beta.Domain), s.servers},
+		{from: alice, to: carol, dest: ids.MustParseDomain(alpha.Domain), relays: s.servers[:1]},
+		{from: alice, to: bob, dest: ids.MustParseDomain(beta.Domain), relays: s.servers},
 	}
 	return s, s.linked(ctx)
 }

@@ -26,6 +26,8 @@ type path struct {
 	from, to *account
 	dest     ids.Domain
 	relays   []*child.Server
+
+	last uint64 // sequence number of the last delivery so far
 }
 
 // sample is what one load of one round measured.
@@ -112,11 +114,15 @@ func (p *path) transfer(ctx context.Context, frames [][]byte) ([]time.Duration, 
 		}, out.Flush)
 	})
 	group.Go(func() error {
-		return deliveries(in, len(frames), func(i int) {
+		return p.deliveries(in, len(frames), func(i int) {
 			latency[i] = time.Since(epoch) - time.Duration(sent[i].Load())
 		})
 	})
-	return latency, group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	// Unlike Cancel this sends the last ack first.
+	return latency, in.Close()
 }
 
 // acks reads a submit stream until n submissions are acknowledged.
@@ -150,15 +156,14 @@ func acks(s *quicnet.Stream, w *window, n uint64) error {
 
 // deliveries receives and acknowledges n messages, each once, and calls got
 // with the number of each.
-func deliveries(s *quicnet.Stream, n int, got func(i int)) error {
-	if err := s.WriteFrame(wire.TypeSubscribe, &wire.Subscribe{}); err != nil {
+func (p *path) deliveries(s *quicnet.Stream, n int, got func(i int)) error {
+	if err := s.WriteFrame(wire.TypeSubscribe, &wire.Subscribe{After: p.last}); err != nil {
 		return err
 	}
 	if err := s.Flush(); err != nil {
 		return err
 	}
 	seen := make([]bool, n)
-	var last uint64
 	for count := 0; count < n; {
 		typ, body, err := s.ReadFrame()
 		if err != nil {
@@ -175,12 +180,12 @@ func deliveries(s *quicnet.Stream, n int, got func(i int)) error {
 			}
 			seen[i] = true
 			got(i)
-			last = seq
+			p.last = seq
 			count++
 		}
 		// Whatever has arrived is acknowledged together.
 		if !s.Buffered() || count == n {
-			if err := s.WriteFrame(wire.TypeAck, &wire.Ack{UpTo: last}); err != nil {
+			if err := s.WriteFrame(wire.TypeAck, &wire.Ack{UpTo: p.last}); err != nil {
 				return err
 			}
 			if err := s.Flush(); err != nil {
