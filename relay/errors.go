@@ -49,7 +49,9 @@ var codes = []struct {
 	{ratchet.ErrBundle, wire.CodeMalformed, 0},
 	{blocklist.ErrFull, wire.CodeLimit, 0},
 	{query.ErrKind, wire.CodeMalformed, 0},
+	{query.ErrKeyID, wire.CodeStale, 0}, // the descriptor that it was sealed by is old
 	{query.ErrSealed, wire.CodeMalformed, 0},
+	{query.ErrTooLong, wire.CodeMalformed, 0},
 	{query.ErrStale, wire.CodeStale, 0},
 	{query.ErrBusy, wire.CodeBusy, time.Minute},
 	{ticket.ErrMint, wire.CodeForbidden, 0},

@@ -36,6 +36,10 @@ const (
 	// any of them has to change, so that a wrong clock or a sleeping machine
 	// costs minutes.
 	rotateEvery = time.Minute
+	// steady is how long the clock must have stood on a day before keys are
+	// erased for it: a clock that is weeks ahead at start would end all tickets
+	// and reports, and is mostly put right within minutes.
+	steady = 10 * time.Minute
 )
 
 // dated is a key that is drawn anew from time to time. Its file is named by
@@ -55,12 +59,16 @@ type keyring struct {
 	tickets *ticket.Ring
 	stamps  *franking.StampRing
 
+	// owned by whoever calls rotate
+	day   ids.Day
+	since time.Time // when the clock came to that day
+
 	mu    sync.RWMutex // guards the rest
 	certs []dated[*keys.SigningKey]
 	relay []dated[*keys.SealKey]
 }
 
-func openKeyring(dir keydir, root *keys.SigningKey, today ids.Day) (*keyring, error) {
+func openKeyring(dir keydir, root *keys.SigningKey, now time.Time) (*keyring, error) {
 	k := &keyring{dir: dir, root: root}
 	tickets, err := dir.all(prefixTicket)
 	if err != nil {
@@ -82,7 +90,7 @@ func openKeyring(dir keydir, root *keys.SigningKey, today ids.Day) (*keyring, er
 	if k.relay, err = loadDated(dir, prefixRelay, keys.SealKeyFromSeed); err != nil {
 		return nil, err
 	}
-	return k, k.rotate(today)
+	return k, k.rotate(now)
 }
 
 // loadDated loads keys from files named prefix, day, "-", id.
@@ -116,7 +124,22 @@ func datedName(prefix string, day ids.Day, id uint8) string {
 
 // rotate draws the keys that are due and erases those that are over. Every key
 // is durable before it is used; see the rings.
-func (k *keyring) rotate(today ids.Day) error {
+func (k *keyring) rotate(now time.Time) error {
+	today := ids.DayOf(now)
+	if err := k.renew(today); err != nil {
+		return err
+	}
+	if today != k.day {
+		k.day, k.since = today, now
+	}
+	if now.Sub(k.since) < steady {
+		return nil
+	}
+	return k.expire(today)
+}
+
+// renew draws what is due.
+func (k *keyring) renew(today ids.Day) error {
 	for {
 		c, err := k.tickets.Prepare(today)
 		if err != nil {
@@ -146,48 +169,61 @@ func (k *keyring) rotate(today ids.Day) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	over := append(k.tickets.Expire(today), k.stamps.Expire(today)...)
-	gone, err := rotateDated(k.dir, &k.certs, prefixCert, today, certificateLife, certificateKept,
-		keys.NewSigningKey, (*keys.SigningKey).Seed)
-	if err != nil {
+	if k.certs, err = drawDated(k.dir, k.certs, prefixCert, today, certificateLife, keys.NewSigningKey, (*keys.SigningKey).Seed); err != nil {
 		return err
 	}
-	over = append(over, gone...)
-	gone, err = rotateDated(k.dir, &k.relay, prefixRelay, today, relayLife, relayKept, keys.NewSealKey, (*keys.SealKey).Seed)
-	if err != nil {
-		return err
-	}
-	return k.dir.erase(append(over, gone...)...)
+	k.relay, err = drawDated(k.dir, k.relay, prefixRelay, today, relayLife, keys.NewSealKey, (*keys.SealKey).Seed)
+	return err
 }
 
-// rotateDated draws a key if the newest is life days old, and forgets those
-// that are more than kept days past that.
-func rotateDated[K any](dir keydir, have *[]dated[K], prefix string, today ids.Day, life, kept int,
-	draw func() K, seed func(K) []byte,
-) (over []string, err error) {
-	list := slices.Clone(*have)
-	age := func(d dated[K]) int { return int(int64(today) - int64(d.day)) }
-	if len(list) == 0 || age(list[len(list)-1]) >= life {
-		next := dated[K]{day: today, key: draw()}
-		if len(list) > 0 {
-			next.id = list[len(list)-1].id + 1
-		}
-		s := seed(next.key)
-		defer clear(s)
-		if err := dir.put(datedName(prefix, next.day, next.id), s); err != nil {
-			return nil, err
-		}
-		list = append(list, next)
+// expire erases what is over.
+func (k *keyring) expire(today ids.Day) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	over := append(k.tickets.Expire(today), k.stamps.Expire(today)...)
+	k.certs = dropDated(k.certs, prefixCert, today, certificateLife+certificateKept, &over)
+	k.relay = dropDated(k.relay, prefixRelay, today, relayLife+relayKept, &over)
+	if len(over) == 0 {
+		return nil
 	}
-	list = slices.DeleteFunc(list, func(d dated[K]) bool {
-		if age(d) <= life+kept {
-			return false
+	return k.dir.erase(over...)
+}
+
+// drawDated adds a key if the newest is life days old. It is durable before it
+// is used.
+func drawDated[K any](dir keydir, list []dated[K], prefix string, today ids.Day, life int,
+	draw func() K, seed func(K) []byte,
+) ([]dated[K], error) {
+	next := dated[K]{day: today}
+	if n := len(list); n > 0 {
+		if list[n-1].age(today) < life {
+			return list, nil
 		}
-		over = append(over, datedName(prefix, d.day, d.id))
-		return true
-	})
-	*have = list
-	return over, nil
+		next.id = list[n-1].id + 1
+	}
+	next.key = draw()
+	s := seed(next.key)
+	defer clear(s)
+	if err := dir.put(datedName(prefix, next.day, next.id), s); err != nil {
+		return list, err
+	}
+	return append(list, next), nil
+}
+
+func (d dated[K]) age(today ids.Day) int { return int(int64(today) - int64(d.day)) }
+
+// dropDated forgets the keys of more than limit days, but never the newest,
+// and adds the names of their files to over.
+func dropDated[K any](list []dated[K], prefix string, today ids.Day, limit int, over *[]string) []dated[K] {
+	var kept []dated[K]
+	for i, d := range list {
+		if i < len(list)-1 && d.age(today) > limit {
+			*over = append(*over, datedName(prefix, d.day, d.id))
+			continue
+		}
+		kept = append(kept, d)
+	}
+	return kept
 }
 
 // Certificate implements relay.Keys.
@@ -261,8 +297,8 @@ func (n *Node) rotation(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		today := ids.DayOf(n.now())
-		if err := errors.Join(n.keyring.rotate(today), n.describeSelf(today)); err != nil {
+		now := n.now()
+		if err := errors.Join(n.keyring.rotate(now), n.describeSelf(ids.DayOf(now))); err != nil {
 			n.log.Error("keys could not be renewed; trying again", "every", rotateEvery.String())
 		}
 	}

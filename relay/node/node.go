@@ -95,11 +95,11 @@ func Open(conf Config) (_ *Node, err error) {
 		return nil, err
 	}
 	n.domain = domain
-	today := ids.DayOf(n.now())
-	if n.keyring, err = openKeyring(keydir{n.path(dirKeys)}, root, today); err != nil {
+	now := n.now()
+	if n.keyring, err = openKeyring(keydir{n.path(dirKeys)}, root, now); err != nil {
 		return nil, err
 	}
-	if n.identity, err = quicnet.NewIdentity(domain, root, n.now()); err != nil {
+	if n.identity, err = quicnet.NewIdentity(domain, root, now); err != nil {
 		return nil, err
 	}
 	if n.store = conf.Store; n.store == nil {
@@ -112,7 +112,7 @@ func Open(conf Config) (_ *Node, err error) {
 	if err := n.federate(conf.Peers); err != nil {
 		return nil, err
 	}
-	if err := n.listen(conf, today); err != nil {
+	if err := n.listen(conf, ids.DayOf(now)); err != nil {
 		return nil, err
 	}
 	return n, n.decide(conf)
