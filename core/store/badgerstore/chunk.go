@@ -69,17 +69,3 @@ func nextRecord(b []byte) (r record, rest []byte, err error) {
 	}
 	return r, b[recordHeader+n:], nil
 }
-
-// checkChunk reports whether a chunk is well formed.
-func checkChunk(b []byte) error {
-	if len(b) == 0 {
-		return errCorrupt
-	}
-	for n := 0; len(b) > 0; n++ {
-		var err error
-		if _, b, err = nextRecord(b); err != nil || n == chunkMessages {
-			return errCorrupt
-		}
-	}
-	return nil
-}

@@ -39,9 +39,11 @@ type Config struct {
 	hooks hooks
 }
 
-// hooks let tests fail a commit before it happens and after it happened.
+// hooks let tests fail a commit before it happens and after it happened, and
+// make files so small that little data fills many.
 type hooks struct {
 	beforeCommit, afterCommit func() error
+	valueLogFile              int64
 }
 
 var errConfig = errors.New("badgerstore: Config: Dir is empty or a limit is negative")
@@ -54,6 +56,7 @@ func (c Config) complete() (Config, error) {
 	orElse(&c.CacheBytes, 32<<20)
 	orElse(&c.CacheMailboxes, 1<<16)
 	orElse(&c.MinFree, 256<<20)
+	orElse(&c.hooks.valueLogFile, valueLogFile)
 	orElse(&c.SweepEvery, time.Minute)
 	orElse(&c.CollectEvery, 5*time.Minute)
 	if c.Now == nil {
@@ -95,7 +98,7 @@ func badgerOptions(c Config, log badger.Logger) badger.Options {
 		WithBaseTableSize(4 << 20).
 		WithNumCompactors(2).
 		WithValueThreshold(valueThreshold).
-		WithValueLogFileSize(valueLogFile).
+		WithValueLogFileSize(c.hooks.valueLogFile).
 		WithCompression(options.ZSTD). // spent rows: 8 of 32 bytes are nearly constant
 		WithBlockCacheSize(16 << 20).
 		WithBlockSize(4 << 10)

@@ -1,0 +1,310 @@
+package badgerstore
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"waxwing/core/ids"
+	"waxwing/core/store"
+	"waxwing/core/store/storetest"
+)
+
+// work is what a commit writes.
+type work struct{ rows, inline, bytes int }
+
+// A disposal writes rows of the same number and sizes as a delivery.
+func TestDisposalIsEqualWork(t *testing.T) {
+	var got work
+	var c *committer
+	cfg := Config{Dir: t.TempDir(), MinFree: 1, hooks: hooks{beforeCommit: func() error {
+		if c != nil {
+			got = work{c.group.rows, c.group.inline, c.group.bytes}
+		}
+		return nil
+	}}}
+	e, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	c = &e.committer
+	day := ids.DayOf(time.Now())
+	n := 0
+	batch := func(size int, change func(*store.AppendReq)) []store.AppendReq {
+		reqs := make([]store.AppendReq, size)
+		for i := range reqs {
+			n++
+			reqs[i] = store.AppendReq{
+				Mailbox: ids.MailboxID{byte(i % 3)}, ID: benchID(n), Body: make([]byte, 1000),
+				Expires: time.Now().Add(time.Hour), HasSerial: true, Serial: store.Serial{Day: day, N: uint64(n)},
+			}
+			if change != nil {
+				change(&reqs[i])
+			}
+		}
+		return reqs
+	}
+	for _, size := range []int{1, 3, 300} {
+		// The first one writes marks; heads come with every 16th chunk.
+		e.Append(context.Background(), batch(3, nil))
+		sum := func(name string, want store.AppendOutcome, wantErr error, change func(*store.AppendReq)) work {
+			var all work
+			for range headEvery { // over which heads even out
+				for _, r := range e.Append(context.Background(), batch(size, change)) {
+					if r.Outcome != want || wantErr == nil && r.Err != nil {
+						t.Fatalf("%s: %+v", name, r)
+					}
+				}
+				all.rows += got.rows
+				all.inline += got.inline
+				all.bytes += got.bytes
+			}
+			return all
+		}
+		delivered := sum("delivered", store.Appended, nil, nil)
+		if _, err := e.Strike(context.Background(), ids.MailboxID{0}, []store.Serial{{Day: day, N: 1 << 40}}); err != nil {
+			t.Fatal(err)
+		}
+		e.Append(context.Background(), []store.AppendReq{{
+			Mailbox: ids.MailboxID{0}, ID: benchID(1 << 40), Body: []byte{1}, Expires: time.Now().Add(time.Hour), HasSerial: true, Serial: store.Serial{Day: day, N: 1<<40 + 1},
+		}})
+		for name, tt := range map[string]struct {
+			want   store.AppendOutcome
+			err    error
+			change func(*store.AppendReq)
+		}{
+			"discarded": {store.Discarded, nil, func(r *store.AppendReq) { r.Discard = true }},
+			"unknown":   {store.Discarded, nil, func(r *store.AppendReq) { r.Discard = true; r.Mailbox = ids.NewMailboxID() }},
+			"struck":    {store.Struck, nil, func(r *store.AppendReq) { r.Mailbox, r.Serial.N = ids.MailboxID{0}, 1<<40 }},
+			"spent":     {store.Spent, nil, func(r *store.AppendReq) { r.Mailbox, r.Serial.N = ids.MailboxID{0}, 1<<40+1 }},
+			"duplicate": {store.Duplicate, nil, func(r *store.AppendReq) {
+				r.Mailbox, r.Serial.N, r.ID = ids.MailboxID{0}, 1<<40+1, benchID(1<<40)
+			}},
+			"over":       {store.Spent, nil, func(r *store.AppendReq) { r.Serial.Day = day - 100 }},
+			"full":       {store.AppendNone, store.ErrFull, func(r *store.AppendReq) { r.Quota.Bytes = 1 }},
+			"full, free": {store.AppendNone, store.ErrFull, func(r *store.AppendReq) { r.HasSerial, r.Quota.Bytes = false, 1 }},
+		} {
+			if size > 1 && (name != "discarded" && name != "full") {
+				continue // Those go to one mailbox or to many: other chunks.
+			}
+			got := sum(name, tt.want, tt.err, tt.change)
+			if d := got.rows - delivered.rows; d < -size || d > size {
+				t.Errorf("%d %s: %d rows, delivered %d", size, name, got.rows, delivered.rows)
+			}
+			if d := got.bytes - delivered.bytes; d < -delivered.bytes/50 || d > delivered.bytes/50 {
+				t.Errorf("%d %s: %d bytes, delivered %d", size, name, got.bytes, delivered.bytes)
+			}
+		}
+	}
+}
+
+// countRows counts the rows of a kind on the disk.
+func countRows(t *testing.T, e *Engine, tag byte) (n int) {
+	t.Helper()
+	err := e.db.View(func(txn *badger.Txn) error {
+		o := badger.DefaultIteratorOptions
+		o.PrefetchValues = false
+		o.Prefix = []byte{tag}
+		it := txn.NewIterator(o)
+		defer it.Close()
+		for it.Rewind(); it.Valid(); it.Next() {
+			n++
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for range 1000 {
+		if holds() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("not within ten seconds: %s", what)
+}
+
+// Spent rows of days that are over leave the disk; all others stay. A clock
+// that goes back does not make their serials unspent.
+func TestEpochsAreDropped(t *testing.T) {
+	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	clock := storetest.NewClock(start)
+	dir := t.TempDir()
+	e := openTest(t, dir, clock.Now)
+	today := ids.DayOf(start)
+	const perDay = 100
+	spend := func(e *Engine, day ids.Day, n int) store.AppendOutcome {
+		r := testReq(1, int(day)*1000+n)
+		r.Serial, r.HasSerial = store.Serial{Day: day, N: uint64(n)}, true
+		r.Expires = start.Add(1000 * time.Hour)
+		return appendOne(e, r).Outcome
+	}
+	for d := range ids.Day(4) {
+		for n := range perDay {
+			if o := spend(e, today+d, n); o != store.Appended {
+				t.Fatal(o)
+			}
+		}
+	}
+	clock.Advance((store.SerialMemory + 2) * 24 * time.Hour) // two days are over
+	eventually(t, "two days are dropped", func() bool { return countRows(t, e, tagSpent) == 2*perDay })
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	clock.Advance(-(store.SerialMemory + 2) * 24 * time.Hour)
+	e = openTest(t, dir, clock.Now)
+	for d, want := range []store.AppendOutcome{store.Spent, store.Spent, store.Duplicate, store.Duplicate} {
+		if o := spend(e, today+ids.Day(d), 5); o != want {
+			t.Errorf("day %d: %v, want %v", d, o, want)
+		}
+	}
+	if o := spend(e, today, perDay+1); o != store.Spent {
+		t.Errorf("a serial of a dropped day: %v", o)
+	}
+	if m, err := e.Fetch(context.Background(), ids.MailboxID{1}, 0, 0, 0); err != nil || len(m) != 4*perDay {
+		t.Fatalf("%d messages, %v", len(m), err)
+	}
+}
+
+// Nothing of a mailbox that was emptied by expiry stays behind but its head.
+func TestSweepLeavesNothing(t *testing.T) {
+	clock := storetest.NewClock(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC))
+	e := openTest(t, t.TempDir(), clock.Now)
+	for box := range byte(20) {
+		for n := range 30 {
+			r := testReq(box, int(box)*1000+n)
+			r.Expires = clock.Now().Add(time.Duration(30-n) * 20 * time.Minute)
+			if res := appendOne(e, r); res.Err != nil {
+				t.Fatal(res.Err)
+			}
+		}
+	}
+	for range 4 {
+		clock.Advance(3*time.Hour + 20*time.Minute)
+		time.Sleep(20 * time.Millisecond)
+	}
+	eventually(t, "all rows are gone", func() bool {
+		return countRows(t, e, tagChunk)+countRows(t, e, tagID)+countRows(t, e, tagMark) == 0
+	})
+	for box := range byte(20) {
+		if st, err := e.Stat(context.Background(), ids.MailboxID{box}); err != nil || st.Messages != 0 || st.Bytes != 0 {
+			t.Fatalf("%+v, %v", st, err)
+		}
+	}
+}
+
+func valueLogBytes(t *testing.T, dir string) (sum int64) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.vlog"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if st, err := os.Stat(f); err == nil {
+			sum += st.Size()
+		}
+	}
+	return sum
+}
+
+// The space of acked messages comes back, and nobody who reads meanwhile
+// misses a message whose file went away.
+func TestCollect(t *testing.T) {
+	dir := t.TempDir()
+	open := func() *Engine {
+		e, err := Open(Config{Dir: dir, MinFree: 1, CacheBytes: 1, hooks: hooks{valueLogFile: 1 << 20}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	e := open()
+	ctx := context.Background()
+	const boxes, each = 40, 100
+	body := bytes.Repeat([]byte{7}, 4000)
+	kept, gone := ids.MailboxID{200}, func(i int) ids.MailboxID { return ids.MailboxID{byte(i)} }
+	for i := range boxes {
+		if _, err := e.OpenReader(ctx, gone(i), 1); err != nil {
+			t.Fatal(err)
+		}
+		var reqs []store.AppendReq
+		for n := range each {
+			reqs = append(reqs, store.AppendReq{Mailbox: gone(i), ID: benchID(i*each + n), Body: body, Expires: time.Now().Add(time.Hour)})
+		}
+		reqs = append(reqs, store.AppendReq{Mailbox: kept, ID: benchID(1e6 + i), Body: body, Expires: time.Now().Add(time.Hour)})
+		for _, r := range e.Append(ctx, reqs) {
+			if r.Err != nil {
+				t.Fatal(r.Err)
+			}
+		}
+	}
+	full := valueLogBytes(t, dir)
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e = open()
+	for i := range boxes {
+		if err := e.Ack(ctx, []store.AckReq{{Mailbox: gone(i), Reader: 1, UpTo: 1 << 40}})[0]; err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Every restart makes a table, and enough of them a compaction, which is
+	// where Badger counts garbage.
+	for v := range uint64(6) {
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+		e = open()
+		if err := e.LogAppend(ctx, "l", v, [][]byte{{1}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer func() { _ = e.Close() }()
+	var stop atomic.Bool
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for !stop.Load() {
+				m, err := e.Fetch(ctx, kept, 0, 0, 0)
+				if err != nil || len(m) != boxes {
+					t.Errorf("%d messages, %v", len(m), err)
+					return
+				}
+			}
+		})
+	}
+	eventually(t, "the value log shrinks", func() bool {
+		e.collect(ctx)
+		return valueLogBytes(t, dir) < full/2
+	})
+	stop.Store(true)
+	readers.Wait()
+	if err := e.Health(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Small caches change nothing but speed.
+func TestSmallCaches(t *testing.T) {
+	storetest.Run(t, func(t testing.TB, now func() time.Time) (store.Store, func() store.Store) {
+		e, err := Open(Config{Dir: t.TempDir(), Now: now, SweepEvery: 10 * time.Millisecond, MinFree: 1, CacheBytes: 1, CacheMailboxes: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = e.Close() })
+		return e, nil
+	})
+}
