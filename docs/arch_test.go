@@ -119,7 +119,7 @@ var architecture = rules{
 		{path: "github.com/spf13", in: []string{"cmd", "relay/daemon"}, why: "command lines are the binaries' own matter, and daemon holds the whole main of one"},
 		{path: "golang.org/x/term", in: []string{"cmd"}, why: "passphrases and progress at a terminal"},
 		{path: "golang.org/x/text", in: []string{"core/ids"}, why: "PRECIS: an address has one canonical form, made in one place"},
-		{path: "golang.org/x/net", in: []string{"core/ids"}, why: "IDNA: as above"},
+		{path: "golang.org/x/net", in: []string{"core/ids", "relay/quicnet"}, why: "IDNA, as above; and reading many UDP packets in one system call"},
 		{path: "golang.org/x/crypto", in: []string{"core", "sealedsender", "franking", "ratelimit", "blocklist", "relay"}, why: "primitives that the standard library lacks"},
 		{path: "golang.org/x/sync", in: []string{"core/store/badgerstore", "relay", "cmd"}, why: "groups of goroutines, above the pure floors"},
 		{path: "golang.org/x/sys", in: []string{"core/store/badgerstore", "relay", "cmd"}, why: "file locks and resource use, above the pure floors"},
