@@ -38,6 +38,7 @@ var codes = []struct {
 	{directory.ErrForeign, wire.CodeForbidden, 0},
 	{directory.ErrMismatch, wire.CodeForbidden, 0},
 	{directory.ErrExists, wire.CodeExists, 0},
+	{directory.ErrInvite, wire.CodeForbidden, 0},
 	{directory.ErrUnknown, wire.CodeNotFound, 0},
 	{directory.ErrConflict, wire.CodeConflict, 0},
 	{directory.ErrFull, wire.CodeLimit, time.Hour},

@@ -18,8 +18,10 @@ import (
 type Registration uint8
 
 const (
+	// RegistrationInvite lets in who has an invite of the operator.
+	RegistrationInvite Registration = iota
 	// RegistrationOpen lets everyone in, within the limit of registrations.
-	RegistrationOpen Registration = iota
+	RegistrationOpen
 	// RegistrationClosed lets nobody in.
 	RegistrationClosed
 )

@@ -76,7 +76,7 @@ func newProvider(t testing.TB, limits LimitConfig) *provider {
 	must(t, err)
 	p.Relay, err = New(Config{
 		Domain: beta, Store: p.store, Tickets: p.ring, Stamps: p.stamps, Directory: dir,
-		Keys: ownKeys{keys.NewSigningKey(), keys.NewSealKey()}, Peers: peerTable{}, Limits: limits,
+		Keys: ownKeys{keys.NewSigningKey(), keys.NewSealKey()}, Peers: peerTable{}, Limits: limits, Registration: RegistrationOpen,
 	})
 	must(t, err)
 	p.rotate()

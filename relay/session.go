@@ -110,6 +110,15 @@ func (r *Relay) register(ctx context.Context, now time.Time, s *Session, m *wire
 	if !s.attempt() {
 		return refuse(wire.CodeConflict)
 	}
+	// Before the limit of registrations and any signature: who has no invite
+	// uses up nothing of those who have one.
+	var invite *directory.InviteCode
+	if r.registration == RegistrationInvite {
+		var err error
+		if invite, err = r.directory.FindInvite(ctx, m.Invite); err != nil {
+			return answer(err)
+		}
+	}
 	if ref := spend(r.limits.registrations, now, registrationKey, 1); ref != nil {
 		return ref
 	}
@@ -117,7 +126,12 @@ func (r *Relay) register(ctx context.Context, now time.Time, s *Session, m *wire
 	if err != nil {
 		return answer(err)
 	}
-	who, err := r.directory.Register(ctx, reg, now)
+	var who *directory.Authenticated
+	if invite != nil {
+		who, err = r.directory.RegisterInvited(ctx, reg, invite, now)
+	} else {
+		who, err = r.directory.Register(ctx, reg, now)
+	}
 	if err != nil {
 		return answer(err)
 	}

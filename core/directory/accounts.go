@@ -32,6 +32,7 @@ type Directory struct {
 	// between them the stock must not fall below the reserve. A stripe's number
 	// also names a scratch document that its holder alone writes.
 	stripes [lookupStripes]sync.Mutex
+	invites sync.Mutex // orders the changes of invites, which compete for their uses
 }
 
 // Config configures a Directory.

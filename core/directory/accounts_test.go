@@ -42,6 +42,7 @@ type flaky struct {
 	mu              sync.Mutex // guards the rest
 	loseReply, fail bool
 	writes          int
+	afterCAS        func() // runs once, behind the next CAS that has its effect
 }
 
 func (f *flaky) before() error {
@@ -70,7 +71,11 @@ func (f *flaky) CAS(ctx context.Context, k store.Key, v uint64, b []byte) (uint6
 		return 0, err
 	}
 	n, err := f.Memory.CAS(ctx, k, v, b)
-	return n, f.after(err)
+	answer := f.after(err)
+	if f.afterCAS != nil {
+		f.afterCAS()
+	}
+	return n, answer
 }
 
 func (f *flaky) Put(ctx context.Context, k store.Key, items []store.Item) error {

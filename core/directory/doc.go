@@ -13,6 +13,10 @@
 // signature was checked, an Authenticated only if a device proved its key on
 // this connection.
 //
+// Registration may be by invite: a random code that lets a number of manifests
+// in until a day. The store holds hashes of codes and of uses, so that it tells
+// neither a code that still works nor who came with which.
+//
 // Draining the one-time prekeys of an account would take away the forward
 // secrecy of first messages to it ("Prekey Pogo", arXiv 2504.07323). Against
 // that, lookups are limited per target and per asking provider, and a share of

@@ -29,6 +29,12 @@ var (
 	ErrForked = errors.New("directory: contradicts what was seen before")
 	// ErrState: what is stored is not what this package wrote.
 	ErrState = errors.New("directory: stored record is corrupt")
+	// ErrInviteText: not an invite, or mistyped.
+	ErrInviteText = errors.New("directory: not an invite, or mistyped")
+	// ErrInvite: no such invite, or it is used up, expired or revoked.
+	ErrInvite = errors.New("directory: invite is unknown, used up, expired or revoked")
+	// ErrInviteLimits: its number of uses or its expiry is out of range.
+	ErrInviteLimits = errors.New("directory: uses or expiry of the invite out of range")
 	// ErrMismatch: it is about another account, mailbox or provider than asked.
 	ErrMismatch = errors.New("directory: about something else than asked for")
 )

@@ -59,6 +59,17 @@ const (
 	// lookupStripes is how many lookups of different accounts run at once: many
 	// more than it takes to fill the store's group commits.
 	lookupStripes = 256
+	// MaxInviteUses bounds how many accounts one invite lets in: a school, or a
+	// small company. Each is remembered with 16 bytes in one document.
+	MaxInviteUses = 1000
+	// MaxInviteLife is how long an invite may be valid: one that was forgotten
+	// must not open the door for ever.
+	MaxInviteLife = 366 * 24 * time.Hour
+	// MaxInvites bounds the invites that are kept; making one reads them all.
+	MaxInvites = 10_000
+	// inviteMemory is how long after its end an invite is kept for its list and
+	// for clients that ask again after a lost answer.
+	inviteMemory = 30 * 24 * time.Hour
 	// casTries is how often a change to a document is tried again because
 	// another one came between. Only one account's own devices compete.
 	casTries = 8

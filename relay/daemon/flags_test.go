@@ -111,7 +111,7 @@ func TestMistakesInUse(t *testing.T) {
 		{[]string{"serve", "--data", dir}, ExitFailed, "waxwingd init"},
 		{[]string{"serve", "--data", dir, "--listen", "nowhere"}, ExitUsage, "HOST:PORT"},
 		{[]string{"serve", "--data", dir, "--endpoint", "nowhere"}, ExitUsage, "HOST:PORT"},
-		{[]string{"serve", "--data", dir, "--registration", "maybe"}, ExitUsage, "open or closed"},
+		{[]string{"serve", "--data", dir, "--registration", "maybe"}, ExitUsage, "invite or open or closed"},
 	} {
 		code, out, errs := exec(t, tt.args...)
 		if code != tt.code || out != "" || !strings.Contains(errs, tt.says) || !strings.Contains(errs, "next: ") {

@@ -33,7 +33,7 @@ type options struct {
 func serveCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	o := &options{
 		listen:       ":4433",
-		registration: choiceFlag{"open", []string{"open", "closed"}},
+		registration: choiceFlag{"invite", []string{"invite", "open", "closed"}},
 		logFormat:    choiceFlag{"text", []string{"text", "json"}},
 		logLevel:     choiceFlag{"info", []string{"debug", "info", "warn", "error"}},
 	}
@@ -64,7 +64,7 @@ func serveCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	f.Var(&o.listen, "listen", "UDP address to listen on")
 	f.StringSliceVar(&o.endpoints, "endpoint", nil, "HOST:PORT by which others reach this server; default: the address listened on")
 	f.Var(&o.peers, "peer", "another provider; repeat for each")
-	f.Var(&o.registration, "registration", "whether anybody may register an account")
+	f.Var(&o.registration, "registration", "who may register an account")
 	f.Var(&o.metrics, "metrics", "address of the HTTP port with /metrics, /healthz and /readyz; default: none")
 	f.BoolVar(&o.exitWithStdin, "exit-with-stdin", false, "drain and exit when standard input ends")
 	f.Var(&o.logFormat, "log-format", "form of the log on standard error")
@@ -149,10 +149,13 @@ func serve(ctx context.Context, o *options, stdout, stderr io.Writer) error {
 }
 
 func (o *options) registrationMode() relay.Registration {
-	if o.registration.value == "closed" {
+	switch o.registration.value {
+	case "open":
+		return relay.RegistrationOpen
+	case "closed":
 		return relay.RegistrationClosed
 	}
-	return relay.RegistrationOpen
+	return relay.RegistrationInvite
 }
 
 func (o *options) logger(w io.Writer) *slog.Logger {

@@ -63,6 +63,7 @@ type Node struct {
 	ownStore  bool
 	keyring   *keyring
 	peers     *peers
+	directory *directory.Directory
 	relay     *relay.Relay
 	metrics   *metrics
 	notify    *notifier
@@ -147,14 +148,14 @@ func (n *Node) listen(conf Config, today ids.Day) error {
 }
 
 func (n *Node) decide(conf Config) error {
-	dir, err := directory.New(n.store, directory.Config{Domain: n.domain})
-	if err != nil {
+	var err error
+	if n.directory, err = directory.New(n.store, directory.Config{Domain: n.domain}); err != nil {
 		return err
 	}
 	n.metrics = newMetrics()
 	n.relay, err = relay.New(relay.Config{
 		Domain: n.domain, Store: n.store, Tickets: n.keyring.tickets, Stamps: n.keyring.stamps,
-		Directory: dir, Keys: n.keyring, Peers: n.peers, Registration: conf.Registration, Limits: conf.Limits,
+		Directory: n.directory, Keys: n.keyring, Peers: n.peers, Registration: conf.Registration, Limits: conf.Limits,
 	})
 	return err
 }

@@ -18,6 +18,7 @@ import (
 	"waxwing/core/ratchet"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/ticket"
+	"waxwing/relay"
 	"waxwing/relay/quicnet"
 )
 
@@ -42,7 +43,9 @@ type server struct {
 
 func newServer(t testing.TB, domain string) *server {
 	t.Helper()
-	s := &server{t: t, domain: ids.MustParseDomain(domain), conf: Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"}}
+	s := &server{t: t, domain: ids.MustParseDomain(domain), conf: Config{
+		Dir: t.TempDir(), Listen: "127.0.0.1:0", Registration: relay.RegistrationOpen,
+	}}
 	var err error
 	if s.pin, err = Init(s.conf.Dir, s.domain); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -146,24 +147,59 @@ func TestStreamsNeedAuthentication(t *testing.T) {
 	}
 }
 
+// newApplicant makes the keys of an account that is still to be registered.
+func newApplicant(t testing.TB, address string) *device {
+	d := &device{t: t, address: ids.MustParseAddress(address), identity: keys.NewSigningKey(), sign: keys.NewSigningKey()}
+	f := directory.ManifestFields{Address: d.address, Version: 1, Identity: d.identity.Public(), DH: keys.NewDHKey().Public()}
+	f.AddDevice(d.sign.Public(), keys.NewDHKey().Public())
+	var err error
+	d.manifest, err = directory.SignManifest(f, d.identity)
+	must(t, err)
+	return d
+}
+
+// register asks on a new connection.
+func register(t testing.TB, s *server, d *device, invite string) error {
+	d.dial(s)
+	sig := directory.SignRegistration(d.identity, d.manifest, s.domain, d.challenge())
+	_, err := d.caller.Call(testContext(t), &wire.Register{Invite: []byte(invite), Manifest: d.manifest.Bytes(), Signature: sig})
+	return err
+}
+
+// Without an invite nobody gets in, nor learns of an address, nor uses up the
+// limit of those who have one; a code works once, and again for a lost answer.
+func TestRegistrationByInvite(t *testing.T) {
+	beta := newServer(t, "beta.example")
+	beta.conf.Registration = relay.RegistrationInvite
+	beta.conf.Limits = relay.LimitConfig{Registrations: gcra.Limit{Burst: 3, Count: 1, Period: time.Hour}}
+	beta.start()
+	code, _, err := beta.node.directory.NewInvite(t.Context(), 1, time.Now().Add(time.Hour), time.Now())
+	must(t, err)
+	bob, carol := newApplicant(t, "bob@beta.example"), newApplicant(t, "carol@beta.example")
+	for _, bad := range []string{"", "nonsense", new(directory.InviteCode).Text(), code.Text()[1:]} {
+		if err := register(t, beta, bob, bad); !refusedWith(err, wire.CodeForbidden) {
+			t.Errorf("invite %q: %v", bad, err)
+		}
+	}
+	for range 2 {
+		if err := register(t, beta, bob, code.Text()); err != nil {
+			t.Errorf("a good invite: %v", err)
+		}
+	}
+	if err := register(t, beta, carol, code.Text()); !refusedWith(err, wire.CodeForbidden) {
+		t.Errorf("a used invite: %v", err)
+	}
+	if err := register(t, beta, newApplicant(t, bob.address.String()), ""); !refusedWith(err, wire.CodeForbidden) {
+		t.Errorf("a taken address without an invite: %v", err)
+	}
+}
+
 func TestRegistration(t *testing.T) {
 	beta := newServer(t, "beta.example")
 	beta.conf.Limits = relay.LimitConfig{Registrations: gcra.PerSecond(1, 3)}
 	beta.start()
 	bob := newDevice(t, beta, "bob@beta.example")
-	ctx := testContext(t)
-	register := func(address string) error {
-		d := &device{t: t, address: ids.MustParseAddress(address), identity: keys.NewSigningKey(), sign: keys.NewSigningKey()}
-		f := directory.ManifestFields{Address: d.address, Version: 1, Identity: d.identity.Public(), DH: keys.NewDHKey().Public()}
-		f.AddDevice(d.sign.Public(), keys.NewDHKey().Public())
-		var err error
-		d.manifest, err = directory.SignManifest(f, d.identity)
-		must(t, err)
-		d.dial(beta)
-		sig := directory.SignRegistration(d.identity, d.manifest, beta.domain, d.challenge())
-		_, err = d.caller.Call(ctx, &wire.Register{Manifest: d.manifest.Bytes(), Signature: sig})
-		return err
-	}
+	register := func(address string) error { return register(t, beta, newApplicant(t, address), "") }
 	if err := register(bob.address.String()); !refusedWith(err, wire.CodeExists) {
 		t.Errorf("a taken address: %v", err)
 	}

@@ -76,7 +76,7 @@ type Server struct {
 func (p *Provider) Start(ctx context.Context) (*Server, error) {
 	args := append([]string{
 		program, "serve", "--data", p.Dir, "--listen", p.Addr,
-		"--metrics", "127.0.0.1:0", "--exit-with-stdin", "--log-format", "json",
+		"--metrics", "127.0.0.1:0", "--exit-with-stdin", "--log-format", "json", "--registration", "open",
 	}, p.Flags...)
 	proc, err := Spawn(p.Log, args...)
 	if err != nil {
