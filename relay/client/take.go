@@ -187,12 +187,11 @@ func (w *work) show(o *opening) error {
 	if err := state.Seen.Put(w.tx, key, &state.Ref{Value: uint64(w.today)}); err != nil {
 		return err
 	}
-	_, err := w.log(c, &state.Message{
+	return w.arrange(c, o.frame, &state.Message{
 		Contact: c.id, Status: state.StatusReceived, Time: uint64(w.now.UnixMilli()),
 		D: d, Key: *o.franked.Key().Bytes(), Com: o.d.Com, Day: o.d.Day,
 		Stamp: o.d.Stamp, Stamped: o.d.Received, Frame: o.franked.Frame(),
 	})
-	return err
 }
 
 // forgetSeen makes room among the digests: whoever fills them loses its own.

@@ -139,6 +139,9 @@ type Contact struct {
 	Confirmed    [32]byte   // hash of our certificate that it confirmed; zero for none
 	Confirm      [][32]byte // hashes of its certificates that we have to confirm
 	OwedSince    uint64     // since when it waits for receipts, Unix time in milliseconds; 0 if it does not
+	Theirs       [16]byte   // id of what it writes to us
+	Next         uint64     // the number of its message that is to come next
+	ParkedSince  uint64     // since when messages behind a gap wait, Unix time in milliseconds; 0 if none do
 	Changed      bool       // something came under another identity key than the pinned one
 }
 
@@ -172,6 +175,9 @@ func (k *Contact) Fields(c *wire.Codec) {
 	c.Fixed("confirmed", k.Confirmed[:])
 	wire.List(c, "confirm", &k.Confirm, MaxConfirms, func(c *wire.Codec, h *[32]byte) { c.Fixed("hash", h[:]) })
 	wire.U64(c, "owed since", &k.OwedSince)
+	c.Fixed("theirs", k.Theirs[:])
+	wire.U64(c, "next", &k.Next)
+	wire.U64(c, "parked since", &k.ParkedSince)
 	c.Bool("changed", &k.Changed)
 }
 
