@@ -134,6 +134,7 @@ type Contact struct {
 	Sequence     uint64   // of the last frame that we wrote
 	Previous     [32]byte // d of that frame
 	Batch        uint32   // number of the last batch of tickets given to it
+	Generation   uint32   // of the newest batch of tickets that it gave to us
 	Marks        ticket.Marks
 	Sending      uint64     // session to send on; 0 for none
 	Confirmed    [32]byte   // hash of our certificate that it confirmed; zero for none
@@ -170,6 +171,7 @@ func (k *Contact) Fields(c *wire.Codec) {
 	wire.U64(c, "sequence", &k.Sequence)
 	c.Fixed("previous", k.Previous[:])
 	wire.U32(c, "batch", &k.Batch)
+	wire.U32(c, "generation", &k.Generation)
 	c.Nested("marks", &k.Marks)
 	wire.U64(c, "sending", &k.Sending)
 	c.Fixed("confirmed", k.Confirmed[:])
