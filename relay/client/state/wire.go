@@ -249,6 +249,19 @@ const (
 	StatusFailed    Status = 6 // refused for good
 )
 
+var statusNames = [...]string{
+	StatusReceived: "received", StatusWaiting: "waiting", StatusSealed: "sealed", StatusAccepted: "accepted",
+	StatusDelivered: "delivered", StatusFailed: "failed",
+}
+
+// String returns the status in one word.
+func (s Status) String() string {
+	if s >= StatusReceived && s <= StatusFailed {
+		return statusNames[s]
+	}
+	return "unknown"
+}
+
 // Message is one message of a conversation, sent or received.
 type Message struct {
 	Contact ContactID
