@@ -48,6 +48,7 @@ type contact struct {
 	sessions []*session     // nil until read; the one last received on first
 	loaded   bool           // sessions were read
 
+	parked         int // messages behind a gap, as far as counted since the start
 	outstanding    int // tickets that it still has, as of the day
 	outstandingDay ids.Day
 }

@@ -36,6 +36,12 @@ const (
 	// seenDays is how many days the digest of a received message is remembered:
 	// as long as its sender may send it again (maxTries times).
 	seenDays = (maxTries + 1) * (ids.MaxDelay + 1)
+	// maxParked is how many messages of a contact wait for one before them: more
+	// than a provider shuffles into one batch.
+	maxParked = 1024
+	// parkTime is how long they wait: a batch that was sent in another order is
+	// there within a second, and what is lost must not hold up the rest.
+	parkTime = 3 * time.Second
 	// maxTries is how often a message is sealed before it is given up: a month
 	// without any receipt.
 	maxTries = 5

@@ -63,7 +63,9 @@ func (w *work) open(d *wire.Delivery) error {
 	}
 	if err == nil && borrowed {
 		// Only now it is certain who lent the ticket out, and to whom.
-		err = errors.Join(w.void(o.owner.Account), drop(dropBorrowed))
+		// Its own serial is spent: struck with the others, it would show
+		// the relay which delivery came from the same contact as they.
+		err = errors.Join(w.useSerial(o.d.Serial), w.void(o.owner.Account), drop(dropBorrowed))
 	}
 	if err == nil {
 		return w.take(o)

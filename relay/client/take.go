@@ -151,6 +151,16 @@ func (w *work) takeTickets(c *contact, g *ticket.Grant) error {
 	if err != nil {
 		return err
 	}
+	switch generation := g.Batch >> generationBits; {
+	case generation < c.Generation:
+		return nil // overtaken by one that came after it was struck
+	case generation > c.Generation:
+		c.Generation = generation
+		if err := w.emptyWallet(c); err != nil {
+			return err
+		}
+		wallet = c.wallet
+	}
 	room := state.MaxWallets - state.Wallets.Count(w.tx)
 	if room < len(g.Tickets) {
 		return nil // the contact is told nothing; it will give more
@@ -165,6 +175,16 @@ func (w *work) takeTickets(c *contact, g *ticket.Grant) error {
 		}
 	}
 	return nil
+}
+
+// emptyWallet drops all tickets of a contact.
+func (w *work) emptyWallet(c *contact) error {
+	rows, err := state.Wallets.Rows(w.tx, state.U32(c.id), nil, 0)
+	for _, row := range rows {
+		err = errors.Join(err, state.Wallets.Delete(w.tx, row.Key))
+	}
+	c.wallet = new(ticket.Wallet)
+	return err
 }
 
 // show appends a message to the log, unless its d was there before: then it
@@ -187,12 +207,11 @@ func (w *work) show(o *opening) error {
 	if err := state.Seen.Put(w.tx, key, &state.Ref{Value: uint64(w.today)}); err != nil {
 		return err
 	}
-	_, err := w.log(c, &state.Message{
+	return w.arrange(c, o.frame, &state.Message{
 		Contact: c.id, Status: state.StatusReceived, Time: uint64(w.now.UnixMilli()),
 		D: d, Key: *o.franked.Key().Bytes(), Com: o.d.Com, Day: o.d.Day,
 		Stamp: o.d.Stamp, Stamped: o.d.Received, Frame: o.franked.Frame(),
 	})
-	return err
 }
 
 // forgetSeen makes room among the digests: whoever fills them loses its own.

@@ -39,9 +39,20 @@ func (w *work) useSerial(serial uint64) error {
 	return state.Given.Delete(w.tx, state.U64(old))
 }
 
+// generationBits is how far left of a batch's number its generation stands. All
+// tickets of earlier generations were struck: who gets a grant of a new one
+// drops those that it still has, instead of losing a message with each.
+const generationBits = 16
+
+func nextGeneration(batch uint32) uint32 { return (batch>>generationBits + 1) << generationBits }
+
 // strike has the own provider strike an account's unspent tickets, and takes
 // them for spent from now on.
 func (w *work) strike(account ids.Address, entry blocklist.EntryID) error {
+	if c := w.find(account); c != nil {
+		w.dirty(c)
+		c.Batch = nextGeneration(c.Batch)
+	}
 	rows := w.pool.Unspent(account, w.today)
 	serials := make([]blocklist.Serial, len(rows))
 	for i, g := range rows {

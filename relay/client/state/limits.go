@@ -26,6 +26,8 @@ const (
 	// MaxSeen is the number of digests of received messages that are
 	// remembered, so that one that was sent again is shown once.
 	MaxSeen = MaxLog
+	// MaxParked is the number of received messages that wait for one before them.
+	MaxParked = 1 << 14
 	// MaxOutbox is the number of sealed envelopes that the provider has not
 	// taken: 64 MB of the 16 KiB class.
 	MaxOutbox = 4096

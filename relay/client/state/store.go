@@ -55,6 +55,9 @@ func Open(path string, o Options) (s *Store, err error) {
 	return s, nil
 }
 
+// errUnchanged ends a transaction that wrote nothing.
+var errUnchanged = errors.New("state: nothing to write")
+
 func openError(err error) error {
 	var path *fs.PathError
 	switch {
@@ -116,6 +119,7 @@ type Tx struct {
 	counts  []int
 	delta   []int // what this transaction adds to counts
 	after   []func()
+	changed bool // something was written
 }
 
 func (tx *Tx) count(i int) int { return tx.counts[i] + tx.delta[i] }
@@ -143,9 +147,12 @@ func (s *Store) Update(f func(*Tx) error) (err error) {
 	err = s.db.Update(func(b *bbolt.Tx) error {
 		// Only one Update runs, and only it writes counts.
 		tx = newTx(b, s.counts)
-		return f(tx)
+		if err := f(tx); err != nil || tx.changed {
+			return err
+		}
+		return errUnchanged // rolled back, without a sync
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errUnchanged) {
 		return wrapUnlessTyped(err)
 	}
 	// Durable here. A crash from now on finds the new state.

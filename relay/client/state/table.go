@@ -99,6 +99,7 @@ func (t *Table[T, P]) Put(tx *Tx, key []byte, p P) error {
 		return err
 	}
 	binary.BigEndian.PutUint32(value, t.sum(key, value[sumSize:]))
+	tx.changed = true
 	if err := b.Put(key, value); err != nil {
 		return wrapIO(err)
 	}
@@ -112,6 +113,7 @@ func (t *Table[T, P]) Delete(tx *Tx, key []byte) error {
 		return nil
 	}
 	tx.delta[t.index]--
+	tx.changed = true
 	if err := b.Delete(key); err != nil {
 		return wrapIO(err)
 	}

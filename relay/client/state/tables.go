@@ -21,6 +21,7 @@ var (
 	Unconfirmed   = newTable[Ref]("unconfirmed", MaxWaiting)        // day 4 | Position; own, without receipt
 	Waiting       = newTable[Ref]("waiting", MaxWaiting)            // ContactID | Position; not sealed
 	Seen          = newTable[Ref]("seen", MaxSeen)                  // ContactID | d 32; the day on which it came
+	Parked        = newTable[Message]("parked", MaxParked)          // ContactID | sequence 8 | d 32; behind a gap
 	Outbox        = newTable[Envelope]("outbox", MaxOutbox)         // number 8
 	Held          = newTable[HeldDelivery]("held", MaxHeld)         // number 8
 	Stock         = newTable[ticket.Stocked]("stock", maxStock)     // serial 8

@@ -134,11 +134,15 @@ type Contact struct {
 	Sequence     uint64   // of the last frame that we wrote
 	Previous     [32]byte // d of that frame
 	Batch        uint32   // number of the last batch of tickets given to it
+	Generation   uint32   // of the newest batch of tickets that it gave to us
 	Marks        ticket.Marks
 	Sending      uint64     // session to send on; 0 for none
 	Confirmed    [32]byte   // hash of our certificate that it confirmed; zero for none
 	Confirm      [][32]byte // hashes of its certificates that we have to confirm
 	OwedSince    uint64     // since when it waits for receipts, Unix time in milliseconds; 0 if it does not
+	Theirs       [16]byte   // id of what it writes to us
+	Next         uint64     // the number of its message that is to come next
+	ParkedSince  uint64     // since when messages behind a gap wait, Unix time in milliseconds; 0 if none do
 	Changed      bool       // something came under another identity key than the pinned one
 }
 
@@ -167,11 +171,15 @@ func (k *Contact) Fields(c *wire.Codec) {
 	wire.U64(c, "sequence", &k.Sequence)
 	c.Fixed("previous", k.Previous[:])
 	wire.U32(c, "batch", &k.Batch)
+	wire.U32(c, "generation", &k.Generation)
 	c.Nested("marks", &k.Marks)
 	wire.U64(c, "sending", &k.Sending)
 	c.Fixed("confirmed", k.Confirmed[:])
 	wire.List(c, "confirm", &k.Confirm, MaxConfirms, func(c *wire.Codec, h *[32]byte) { c.Fixed("hash", h[:]) })
 	wire.U64(c, "owed since", &k.OwedSince)
+	c.Fixed("theirs", k.Theirs[:])
+	wire.U64(c, "next", &k.Next)
+	wire.U64(c, "parked since", &k.ParkedSince)
 	c.Bool("changed", &k.Changed)
 }
 
@@ -240,6 +248,19 @@ const (
 	StatusDelivered Status = 5 // the contact's device has it
 	StatusFailed    Status = 6 // refused for good
 )
+
+var statusNames = [...]string{
+	StatusReceived: "received", StatusWaiting: "waiting", StatusSealed: "sealed", StatusAccepted: "accepted",
+	StatusDelivered: "delivered", StatusFailed: "failed",
+}
+
+// String returns the status in one word.
+func (s Status) String() string {
+	if s >= StatusReceived && s <= StatusFailed {
+		return statusNames[s]
+	}
+	return "unknown"
+}
 
 // Message is one message of a conversation, sent or received.
 type Message struct {

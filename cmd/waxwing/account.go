@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"waxwing/core/directory"
+	"waxwing/core/ids"
+	"waxwing/relay/client"
+	"waxwing/relay/quicnet"
+)
+
+// registration is the flags of register.
+type registration struct {
+	server, pin, invite string
+	wait                time.Duration
+}
+
+func (a *app) registerCommand() *cobra.Command {
+	var r registration
+	c := &cobra.Command{
+		Use:   "register ADDRESS --server HOST:PORT --pin PIN",
+		Short: "Register an account, such as alice@alpha.example, at its provider",
+		Args:  arguments("ADDRESS"),
+		RunE: func(c *cobra.Command, args []string) error {
+			address, err := ids.ParseAddress(args[0])
+			if err != nil {
+				return usage(c, err)
+			}
+			if r.server == "" || r.pin == "" {
+				return usage(c, errors.New("--server or --pin is missing: the provider's operator knows both"))
+			}
+			pin, err := quicnet.ParsePin(r.pin)
+			if err != nil {
+				return usage(c, errors.New("--pin is not a pin: want the 43 characters that \"waxwingd pin\" prints at the provider"))
+			}
+			if err := a.register(c.Context(), address, pin, &r); err != nil {
+				return err
+			}
+			return a.print(struct {
+				Registered string `json:"registered"`
+			}{address.String()}, "registered %s\nnext: give somebody a contact code, made with \"waxwing contact-code\"\n", address)
+		},
+	}
+	c.Flags().StringVar(&r.server, "server", "", "UDP address of the provider's server, HOST:PORT (required)")
+	c.Flags().StringVar(&r.pin, "pin", "", "pin of the provider (required)")
+	c.Flags().StringVar(&r.invite, "invite", "", "invitation, if the provider asks for one")
+	waitFlag(c, &r.wait)
+	return c
+}
+
+// waitFlag adds --wait.
+func waitFlag(c *cobra.Command, wait *time.Duration) {
+	c.Flags().DurationVar(wait, "wait", defaultWait, "how long to wait for the provider")
+}
+
+func (a *app) register(ctx context.Context, address ids.Address, pin quicnet.Pin, r *registration) (err error) {
+	profile, err := a.create()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, profile.Close()) }()
+	own, err := profile.Profile()
+	switch {
+	case err != nil:
+		return explain("profile", err)
+	case own.Registered:
+		return &failure{
+			code: exitInUse, what: "this profile has the account " + own.Address.String() + " already",
+			next: "give another account a profile of its own with --profile DIR",
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.wait)
+	defer cancel()
+	err = profile.Register(ctx, client.RegisterConfig{
+		Address: address, Server: r.server, Pin: directory.Pin(pin), Invite: []byte(r.invite),
+	})
+	if err != nil {
+		return explain(address.String(), err)
+	}
+	return nil
+}
+
+// statusLine is what status prints as JSON.
+type statusLine struct {
+	Address     string            `json:"address"`
+	Registered  bool              `json:"registered"`
+	Server      string            `json:"server"`
+	Fingerprint string            `json:"fingerprint"`
+	Contacts    int               `json:"contacts"`
+	Waiting     int               `json:"waiting"` // messages that wait for tickets or their turn
+	Outbox      int               `json:"outbox"`  // envelopes that the provider has not taken
+	Held        int               `json:"held"`    // deliveries that cannot be judged yet
+	Dropped     map[string]uint64 `json:"dropped"` // deliveries that failed a check, by reason
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Show the profile: account, contacts, what waits and what was dropped",
+		Args:  arguments(),
+		RunE: func(*cobra.Command, []string) error {
+			return a.with(func(p *client.Client) error {
+				s, err := status(p)
+				if err != nil {
+					return explain("profile", err)
+				}
+				return a.print(s, "%s at %s\nfingerprint %s\n%d contacts, %d messages waiting, %d not yet with the provider, %d held, dropped %v\n",
+					s.Address, s.Server, s.Fingerprint, s.Contacts, s.Waiting, s.Outbox, s.Held, s.Dropped)
+			})
+		},
+	}
+}
+
+func status(p *client.Client) (*statusLine, error) {
+	own, err := p.Profile()
+	if err != nil {
+		return nil, err
+	}
+	if own.Address.IsZero() {
+		return nil, client.ErrNotRegistered
+	}
+	contacts, err := p.Contacts()
+	if err != nil {
+		return nil, err
+	}
+	counts, err := p.Counts()
+	if err != nil {
+		return nil, err
+	}
+	s := &statusLine{
+		Address: own.Address.String(), Registered: own.Registered, Server: own.Server,
+		Fingerprint: hex.EncodeToString(own.Fingerprint[:]), Contacts: len(contacts),
+		Outbox: counts.Outbox, Held: counts.Held, Dropped: counts.Dropped,
+	}
+	for _, c := range contacts {
+		s.Waiting += c.Waiting
+	}
+	return s, nil
+}

@@ -1,0 +1,39 @@
+// Command waxwing is the tool of users and operators: it registers an account,
+// exchanges messages, shows the whole system at work (demo) and measures it
+// (bench).
+//
+//	waxwing demo                                     two providers, two users, on this machine
+//	waxwing register ADDRESS --server HOST:PORT --pin PIN
+//	waxwing contact-code                             a code for one new contact, to be passed on
+//	waxwing add CODE
+//	waxwing send ADDRESS TEXT
+//	waxwing inbox [--follow]
+//	waxwing chat ADDRESS
+//	waxwing block ADDRESS / unblock ADDRESS
+//	waxwing contacts / status
+//	waxwing bench
+//
+// A profile is one account on one device: a directory that one process uses at
+// a time (--profile). Every command takes --json and then prints one JSON
+// object per line on standard output, errors included on standard error.
+// Progress is shown on a terminal only.
+//
+// # Exit codes
+//
+//	0  done
+//	1  failed
+//	2  usage: unknown command, flag or value
+//	3  in use: another process has the profile, or it exists already
+//	4  unreachable: the provider does not answer; what was to be sent is kept
+//	5  refused by the provider
+//	6  not found: no profile, no such contact, no such account
+//
+// # One binary
+//
+// Started under the name waxwingd this program is the server (package
+// relay/daemon), which is how demo and bench start theirs; under waxwing-floor
+// it is the bare receiver that bench compares with.
+//
+// It does not protect a profile beyond the modes of its files: whoever reads
+// the directory is the user.
+package main

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"waxwing/core/wire"
+	"waxwing/relay/client"
+	"waxwing/relay/quicnet"
+)
+
+// The exit codes, as the command's documentation lists them.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInUse       = 3
+	exitUnreachable = 4
+	exitRefused     = 5
+	exitNotFound    = 6
+)
+
+// exitNames are the codes for programs that read the errors as JSON.
+var exitNames = [...]string{
+	exitOK: "ok", exitFailed: "failed", exitUsage: "usage", exitInUse: "in use",
+	exitUnreachable: "unreachable", exitRefused: "refused", exitNotFound: "not found",
+}
+
+// failure is an error for the user: what happened to what, and what to do next.
+type failure struct {
+	code int
+	what string
+	next string
+	err  error // the cause, whose text is shown; may be nil
+}
+
+func (f *failure) Error() string {
+	if f.err == nil {
+		return f.what
+	}
+	return f.what + ": " + f.err.Error()
+}
+
+func (f *failure) Unwrap() error { return f.err }
+
+// report writes err and returns the exit code.
+func (a *app) report(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	f, ok := errors.AsType[*failure](err)
+	if !ok {
+		f = explain("waxwing", err)
+	}
+	if a.json {
+		_ = json.NewEncoder(a.errOut).Encode(struct {
+			Error   string `json:"error"`
+			Message string `json:"message"`
+			Next    string `json:"next,omitempty"`
+		}{exitNames[f.code], f.Error(), f.next})
+		return f.code
+	}
+	fmt.Fprintf(a.errOut, "waxwing: %s\n", f.Error())
+	if f.next != "" {
+		fmt.Fprintf(a.errOut, "  next: %s\n", f.next)
+	}
+	return f.code
+}
+
+// explanation says what an error of the SDK means to the user. what and next
+// may hold one %s, for what the command was about.
+type explanation struct {
+	err        error
+	code       int
+	what, next string
+}
+
+// explanations holds the first match for each error; others fail plainly.
+var explanations = []explanation{
+	{client.ErrNoProfile, exitNotFound, "there is no account in this profile", "register one with \"waxwing register ADDRESS --server HOST:PORT --pin PIN\", or name its directory with --profile"},
+	{client.ErrNotRegistered, exitNotFound, "the profile has no account yet", "finish with \"waxwing register ADDRESS --server HOST:PORT --pin PIN\""},
+	{client.ErrExists, exitInUse, "this profile has an account already", "give the other account a profile of its own with --profile DIR"},
+	{client.ErrRegistered, exitInUse, "this profile has another account already", "give the new account a profile of its own with --profile DIR"},
+	{client.ErrInUse, exitInUse, "another process has the profile open", "end the other waxwing command, or use another --profile"},
+	{client.ErrUnknownContact, exitNotFound, "%s is not a contact", "ask for a contact code and add it with \"waxwing add CODE\""},
+	{client.ErrKnownContact, exitInUse, "the contact is known and can be written to, so the code was not used", "write with \"waxwing send ADDRESS TEXT\""},
+	{client.ErrBlocked, exitRefused, "%s is blocked by you", "run \"waxwing unblock ADDRESS\" first"},
+	{client.ErrBadCode, exitUsage, "the text is not a contact code, or it was mistyped", "copy it again, from \"waxwing:\" to its end"},
+	{client.ErrOwnCode, exitUsage, "the contact code is your own", "pass it to the person who is to write to you"},
+	{client.ErrCodeExpired, exitFailed, "the contact code has expired", "ask for a new one: it is made with \"waxwing contact-code\""},
+	{client.ErrIdentityChanged, exitFailed, "the identity key of %s is not the one that you know", "compare with the contact in person; it may be another person, or the same one with a new account"},
+	{client.ErrTooLong, exitUsage, "the text is too long for one message", "send it in parts"},
+	{client.ErrEmpty, exitUsage, "the text is empty, or not UTF-8", "give some text"},
+	{client.ErrFull, exitFailed, "a limit of the profile is reached", "wait until messages that are under way are delivered"},
+	{client.ErrCorrupt, exitFailed, "the profile's file is damaged", "restore the directory from a backup"},
+	{client.ErrNoAccount, exitNotFound, "the account does not exist at its provider", "check the address, and ask for a new contact code"},
+	{client.ErrServer, exitFailed, "the provider's answer does not verify", "tell its operator; nothing was taken over"},
+	{quicnet.ErrPin, exitRefused, "the server is not the one that the pin names", "check --server and --pin with the provider; its operator prints the pin with \"waxwingd pin\""},
+	{quicnet.ErrCertificate, exitRefused, "the server's certificate is not valid for the address's domain", "check that the server is the one of the address's domain"},
+	{quicnet.ErrExpired, exitFailed, "the server's certificate is not valid today", "check this machine's clock"},
+	{client.ErrOffline, exitUnreachable, "the provider does not answer", "check the network and --server, then try again; what is stored here goes out with the next command"},
+	{quicnet.ErrTimeout, exitUnreachable, "the provider does not answer", "check the network and --server, then try again; what is stored here goes out with the next command"},
+	{quicnet.ErrUnreachable, exitUnreachable, "the provider's address cannot be reached", "check the network and --server, then try again"},
+	{quicnet.ErrHandshake, exitUnreachable, "the server does not speak this protocol", "check --server"},
+	{quicnet.ErrBusy, exitUnreachable, "the server takes no more connections now", "try again in a minute"},
+	{quicnet.ErrClosed, exitUnreachable, "the connection to the provider ended", "try again; what is stored here goes out with the next command"},
+	{context.DeadlineExceeded, exitUnreachable, "the provider did not answer in time", "check the network and --server, then try again, perhaps with a longer --wait; what is stored here goes out with the next command"},
+	{context.Canceled, exitFailed, "interrupted", "what is stored here goes out with the next command"},
+}
+
+// explain turns an error into one for the user. about is the address or thing
+// that the command was about.
+func explain(about string, err error) *failure {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
+	}
+	if r, ok := errors.AsType[*client.RefusedError](err); ok {
+		return refused(about, r.Code, time.Duration(r.RetryAfter)*time.Millisecond)
+	}
+	if r, ok := errors.AsType[*quicnet.RefusedError](err); ok {
+		return refused(about, r.Code, r.RetryAfter)
+	}
+	for _, e := range explanations {
+		if errors.Is(err, e.err) {
+			return &failure{code: e.code, what: strings.ReplaceAll(e.what, "%s", about), next: e.next}
+		}
+	}
+	return &failure{code: exitFailed, what: about, err: err, next: "see the message above; \"waxwing status\" shows the profile's state"}
+}
+
+// refused explains a refusal of the provider.
+func refused(about string, code wire.Code, retry time.Duration) *failure {
+	f := &failure{code: exitRefused, what: "the provider refused " + about + ": " + code.String()}
+	switch code {
+	case wire.CodeExists:
+		f.what, f.next = "the address "+about+" is taken", "choose another name"
+	case wire.CodeForbidden:
+		f.next = "ask the provider's operator; registration may be closed"
+	case wire.CodeUnknownProvider:
+		f.what, f.next = "the provider does not know the provider of "+about, "ask its operator to configure that peer"
+	case wire.CodeUnreachable, wire.CodeBusy:
+		f.code, f.next = exitUnreachable, "try again later"
+	case wire.CodeNotFound:
+		f.code, f.next = exitNotFound, "check the address"
+	default:
+		f.next = "try again later"
+	}
+	if retry > 0 {
+		f.next = "try again in " + retry.Round(time.Second).String()
+	}
+	return f
+}

@@ -1,0 +1,559 @@
+package client
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"waxwing/blocklist"
+	"waxwing/core/directory"
+	"waxwing/core/ids"
+	"waxwing/core/keys"
+	"waxwing/core/ratchet"
+	"waxwing/core/wire"
+	"waxwing/franking"
+	"waxwing/ratelimit/ticket"
+	"waxwing/relay/client/state"
+	"waxwing/sealedsender"
+)
+
+// world is two providers and their users without sockets: the harness carries
+// envelopes and deliveries by hand, over the real lower packages.
+type world struct {
+	t         testing.TB
+	now       time.Time
+	r         *rand.Rand
+	providers map[ids.Domain]*provider
+	users     []*user
+}
+
+// provider is the server's side: tickets, stamps, directory, mailboxes.
+type provider struct {
+	w      *world
+	domain ids.Domain
+	root   *keys.SigningKey
+	cert   *keys.SigningKey
+	relay  *keys.SealKey
+	seq    uint64
+	ring   *ticket.Ring
+	stamps *franking.StampRing
+	boxes  map[ids.MailboxID]*box
+	byName map[ids.Address]*box
+
+	disposed int
+}
+
+// box is an account with its mailbox.
+type box struct {
+	id       ids.MailboxID
+	manifest *directory.Manifest
+	sealKey  []byte
+	signed   []byte
+	last     []byte
+	oneTime  [][]byte
+	serials  uint64
+	spent    map[uint64]ids.EnvelopeID
+	next     uint64
+	queue    []delivery
+	entries  map[[16]byte]bool
+}
+
+func newWorld(t testing.TB) *world {
+	w := &world{
+		t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), r: rand.New(rand.NewPCG(7, 7)),
+		providers: make(map[ids.Domain]*provider),
+	}
+	for _, name := range []string{"alpha.example", "beta.example"} {
+		p := &provider{
+			w: w, domain: ids.MustParseDomain(name), root: keys.NewSigningKey(), cert: keys.NewSigningKey(),
+			relay: keys.NewSealKey(), boxes: make(map[ids.MailboxID]*box), byName: make(map[ids.Address]*box),
+		}
+		var err error
+		p.ring, err = ticket.NewRing()
+		w.must(err)
+		p.stamps, err = franking.NewStampRing()
+		w.must(err)
+		w.providers[p.domain] = p
+		p.prepare()
+	}
+	return w
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) advance(d time.Duration) {
+	w.now = w.now.Add(d)
+	for _, p := range w.providers {
+		p.prepare()
+	}
+}
+
+func (p *provider) prepare() {
+	today := ids.DayOf(p.w.now)
+	for {
+		c, err := p.ring.Prepare(today)
+		p.w.must(err)
+		if c == nil {
+			break
+		}
+		p.w.must(p.ring.Commit(c))
+	}
+	p.ring.Expire(today)
+	stamps, err := p.stamps.Prepare(today)
+	p.w.must(err)
+	for _, c := range stamps {
+		p.w.must(p.stamps.Commit(c))
+	}
+}
+
+func (p *provider) pin() directory.Pin { return directory.RootPin(p.root.Public()) }
+
+func (p *provider) descriptor() []byte {
+	d, err := directory.SignDescriptor(directory.DescriptorFields{
+		Domain: p.domain, Sequence: 1, Endpoints: []string{"127.0.0.1:1"},
+		Certificates: []directory.CertificateKey{{Key: p.cert.Public(), First: 0, Last: 1 << 20}},
+		Relay:        []directory.RelayKey{{ID: 1, Key: p.relay.Public()}},
+		Versions:     []uint16{1}, Expiry: ids.DayOf(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)),
+	}, p.root)
+	p.w.must(err)
+	return d.Bytes()
+}
+
+func (p *provider) certificate(m *directory.Manifest, days ids.Day) []byte {
+	dev := m.Devices()[0]
+	c, err := sealedsender.Issue(p.cert, sealedsender.CertificateFields{
+		Address: m.Address(), Device: dev.ID, Identity: m.Identity(), DH: dev.DH, Expiry: ids.DayOf(p.w.now) + days,
+	})
+	p.w.must(err)
+	return c
+}
+
+func (p *provider) mint(b *box, n int) *wire.Minted {
+	first := b.serials + 1
+	b.serials += uint64(n)
+	expiry := ids.DayOf(p.w.now) + ids.MaxTicketDays
+	m, err := p.ring.Mint(ids.DayOf(p.w.now), &b.id, first, n, expiry)
+	p.w.must(err)
+	out := &wire.Minted{FirstSerial: first, Expiry: expiry}
+	for i := range m {
+		out.Tickets = append(out.Tickets, wire.MintedTicket{Ticket: m[i].Ticket, Key: *m[i].Key.Bytes()})
+	}
+	return out
+}
+
+// take is admission and settlement of one envelope.
+func (p *provider) take(b []byte) {
+	var e wire.Envelope
+	p.w.must(wire.ParseEnvelope(b, &e))
+	payload := wire.PayloadHash(e.Head, e.Body)
+	var scratch ticket.Scratch
+	o, err := p.ring.Open((*ticket.Ticket)(e.Ticket), &scratch)
+	if err != nil {
+		p.disposed++
+		return
+	}
+	bound := ticket.BoundOf(&e, &payload)
+	mailbox := p.boxes[o.Mailbox]
+	if o.Check(&bound, (*ticket.Binder)(e.Binder)) != nil || mailbox == nil || !ids.InTime(e.Day, ids.DayOf(p.w.now)) {
+		p.disposed++
+		return
+	}
+	id := e.ID(&payload)
+	if have, ok := mailbox.spent[o.Serial]; ok {
+		if have != id && have != (ids.EnvelopeID{}) {
+			p.w.t.Errorf("a ticket was used for two envelopes")
+		}
+		if have != id {
+			p.disposed++
+		}
+		return
+	}
+	mailbox.spent[o.Serial] = id
+	d := &wire.Delivery{
+		Received: uint64(p.w.now.UnixMilli()), Com: *e.Com, Day: e.Day, Class: e.Class, Origin: wire.ByTicket,
+		Ticket: *e.Ticket, Serial: o.Serial, Expiry: o.Expiry, Payload: append(slices.Clone(e.Head), e.Body...),
+	}
+	stamp, err := p.stamps.Stamp(&franking.Receipt{Mailbox: mailbox.id, Com: d.Com, Day: d.Day, Received: d.Received})
+	p.w.must(err)
+	d.Stamp = stamp
+	mailbox.push(wire.MustMarshal(d))
+}
+
+func (b *box) push(d []byte) {
+	b.next++
+	b.queue = append(b.queue, delivery{b.next, d})
+}
+
+func (p *provider) lookup(a ids.Address) *directory.LookupAnswer {
+	b := p.byName[a]
+	if b == nil {
+		return &directory.LookupAnswer{Status: directory.LookupUnknown}
+	}
+	dev := b.manifest.Devices()[0]
+	bundle := ratchet.Bundle{Device: dev.ID, Identity: dev.DH}
+	p.w.must(wire.Unmarshal(b.signed, &bundle.Signed))
+	one := b.last
+	if len(b.oneTime) > 0 {
+		one, b.oneTime = b.oneTime[0], b.oneTime[1:]
+	}
+	p.w.must(wire.Unmarshal(one, &bundle.OneTime))
+	return &directory.LookupAnswer{
+		Status: directory.LookupFound, Manifest: b.manifest.Bytes(), MailboxKey: b.sealKey, Bundles: []ratchet.Bundle{bundle},
+	}
+}
+
+// user is an engine on a file, with what the harness knows about it.
+type user struct {
+	w       *world
+	address ids.Address
+	p       *provider
+	path    string
+	e       *engine
+	box     *box
+	classes map[wire.Class]int // of what it sent
+	sealed  map[string]bool    // every ticket that it used
+}
+
+func (w *world) user(address string) *user {
+	u := &user{
+		w: w, address: ids.MustParseAddress(address), path: filepath.Join(w.t.TempDir(), "state"),
+		classes: make(map[wire.Class]int), sealed: make(map[string]bool),
+	}
+	u.p = w.providers[u.address.Domain()]
+	u.open()
+	w.users = append(w.users, u)
+	u.do(func(k *work) error { return k.prepare(u.address, "127.0.0.1:1", u.p.pin(), nil) })
+	var m *directory.Manifest
+	u.do(func(k *work) error { m = k.self.manifest; return nil })
+	u.box = &box{
+		id: ids.NewMailboxID(), manifest: m, spent: make(map[uint64]ids.EnvelopeID), entries: make(map[[16]byte]bool),
+	}
+	u.p.boxes[u.box.id], u.p.byName[u.address] = u.box, u.box
+	u.do(func(k *work) error { return k.registered(u.box.id) })
+	u.supply()
+	w.t.Cleanup(func() { u.e.store.Close() })
+	return u
+}
+
+func (u *user) open() {
+	s, err := state.Open(u.path, state.Options{})
+	u.w.must(err)
+	u.e = &engine{store: s, delay: time.Second}
+}
+
+// reopen forgets everything but the file.
+func (u *user) reopen() {
+	u.w.must(u.e.store.Close())
+	u.open()
+}
+
+func (u *user) try(f func(*work) error) error { return u.e.update(u.w.now, f) }
+
+func (u *user) do(f func(*work) error) {
+	u.w.t.Helper()
+	u.w.must(u.try(f))
+}
+
+// supply does what a connection does: descriptor, certificate, keys, tickets,
+// strikes.
+func (u *user) supply() {
+	u.w.t.Helper()
+	u.do(func(k *work) error { return k.sweep() })
+	u.do(func(k *work) error { return k.described(u.address.Domain(), u.p.descriptor()) })
+	u.do(func(k *work) error {
+		if len(k.self.Cert) == 0 || k.self.CertExpiry < k.today+certificateDays {
+			return k.certified(u.p.certificate(u.box.manifest, 13))
+		}
+		return nil
+	})
+	u.publish()
+	for {
+		n := 0
+		u.do(func(k *work) error { n = k.mintCount(); return nil })
+		if n <= 0 {
+			break
+		}
+		u.do(func(k *work) error { return k.minted(u.p.mint(u.box, n)) })
+	}
+	u.strike()
+}
+
+func (u *user) publish() {
+	for {
+		var m *wire.Prekeys
+		u.do(func(k *work) (err error) { m, err = k.prekeys(len(u.box.oneTime)); return err })
+		if m == nil {
+			break
+		}
+		if m.Signed != nil {
+			u.box.signed, u.box.last = m.Signed, m.LastResort
+		}
+		u.box.oneTime = append(u.box.oneTime, m.OneTime...)
+		if len(m.OneTime) == 0 {
+			break
+		}
+	}
+	var key *directory.MailboxKey
+	var due bool
+	u.do(func(k *work) (err error) { key, due, err = k.sealKey(); return err })
+	if due {
+		u.box.sealKey = key.Bytes()
+		u.do(func(k *work) error { k.ownProfile().Published = true; return nil })
+	}
+}
+
+func (u *user) strike() (serials int) {
+	var rows []strikeRow
+	u.do(func(k *work) (err error) { rows, err = k.strikes(100); return err })
+	for _, r := range rows {
+		switch m := r.m.(type) {
+		case *wire.Block:
+			q, err := blocklist.ParseRequest(m.Block)
+			u.w.must(err)
+			u.box.entries[q.Entry] = true
+			for _, s := range q.Serials {
+				if _, ok := u.box.spent[s.N]; ok {
+					u.w.t.Error("a spent serial was struck")
+				}
+				u.box.spent[s.N] = ids.EnvelopeID{}
+				serials++
+			}
+		case *wire.Unblock:
+			delete(u.box.entries, m.Entry)
+		}
+		u.do(func(k *work) error { return k.struck(r.number) })
+	}
+	return serials
+}
+
+func (u *user) send(to *user, text string) MessageID {
+	u.w.t.Helper()
+	var id MessageID
+	u.do(func(k *work) (err error) { id, err = k.enqueue(to.address, text); return err })
+	return id
+}
+
+func (u *user) code() string {
+	var code string
+	u.do(func(k *work) (err error) { code, err = k.newCode(codeDays); return err })
+	return code
+}
+
+func (u *user) add(code string) {
+	u.w.t.Helper()
+	u.do(func(k *work) error { _, err := k.add(code); return err })
+}
+
+// lookUp looks up whoever has to be.
+func (u *user) lookUp() {
+	u.w.t.Helper()
+	var todo []ids.Address
+	u.do(func(k *work) error { todo = k.lookups(); return nil })
+	for _, a := range todo {
+		p := u.w.providers[a.Domain()]
+		u.do(func(k *work) error { return k.described(a.Domain(), p.descriptor()) })
+		u.do(func(k *work) error { return k.lookedUp(a, p.lookup(a)) })
+	}
+}
+
+// seal seals what can be, and returns what is in the outbox.
+func (u *user) seal(flush bool) []outgoing {
+	u.w.t.Helper()
+	u.lookUp()
+	for {
+		n := 0
+		u.do(func(k *work) (err error) { n, err = k.pump(batchSize, flush); return err })
+		if n == 0 {
+			break
+		}
+	}
+	var rows []outgoing
+	u.do(func(k *work) (err error) { rows, err = k.outbox(0, state.MaxOutbox); return err })
+	return rows
+}
+
+// push seals, sends and has everything acked.
+func (u *user) push(flush bool) (n int) {
+	u.w.t.Helper()
+	for _, o := range u.seal(flush) {
+		u.count(o)
+		u.w.providers[o.dest].take(o.bytes)
+		u.do(func(k *work) error { return k.accepted([]uint64{o.number}) })
+		n++
+	}
+	return n
+}
+
+// count notes an envelope, and that its ticket was used for no other.
+func (u *user) count(o outgoing) {
+	var e wire.Envelope
+	u.w.must(wire.ParseEnvelope(o.bytes, &e))
+	id := sha256.Sum256(o.bytes)
+	if key := fmt.Sprintf("%x/%x", e.Ticket[:], id); !u.sealed[key] {
+		if u.sealed[string(e.Ticket[:])] {
+			u.w.t.Error("sealed twice under one ticket")
+		}
+		u.sealed[key], u.sealed[string(e.Ticket[:])] = true, true
+		u.classes[e.Class]++
+	}
+}
+
+// pull takes everything from the mailbox.
+func (u *user) pull() {
+	u.w.t.Helper()
+	for len(u.box.queue) > 0 {
+		n := min(batchSize, len(u.box.queue))
+		u.take(u.box.queue[:n])
+		u.box.queue = u.box.queue[n:]
+	}
+}
+
+func (u *user) take(batch []delivery) {
+	u.w.t.Helper()
+	var fetch []ids.Domain
+	u.do(func(k *work) error {
+		err := k.receive(batch)
+		for d := range k.fetch {
+			fetch = append(fetch, d)
+		}
+		return err
+	})
+	for _, d := range fetch {
+		u.do(func(k *work) error {
+			if err := k.described(d, u.w.providers[d].descriptor()); err != nil {
+				return err
+			}
+			return k.release(false)
+		})
+	}
+}
+
+// settle exchanges until nothing moves.
+func (w *world) settle() {
+	w.t.Helper()
+	quiet := false
+	for range 100 {
+		moved := 0
+		for _, u := range w.users {
+			u.supply()
+			moved += u.push(true)
+			moved += len(u.box.queue)
+			u.pull()
+		}
+		if moved > 0 {
+			continue
+		}
+		if quiet {
+			return
+		}
+		quiet = true // gaps are given up now
+		w.advance(parkTime)
+		for _, u := range w.users {
+			u.do(func(k *work) error { _, err := k.unparkLate(); return err })
+		}
+	}
+	w.t.Fatal("never quiet: messages that answer each other for ever")
+}
+
+// inbox returns what a user was shown of another, in order.
+func (u *user) inbox(from *user) (texts []string) {
+	u.w.t.Helper()
+	u.do(func(k *work) error {
+		for row, err := range state.Log.Scan(k.tx, nil, nil) {
+			if err != nil {
+				return err
+			}
+			if row.Record.Status != state.StatusReceived {
+				continue
+			}
+			o, err := k.opened(state.Position(state.ParseU64(row.Key)), row.Record)
+			if err != nil {
+				return err
+			}
+			if o.From() == from.address {
+				texts = append(texts, o.Text())
+			}
+		}
+		return nil
+	})
+	return texts
+}
+
+func (u *user) status(id MessageID) (s state.Status) {
+	u.w.t.Helper()
+	u.do(func(k *work) error {
+		e, err := k.entry(id)
+		s = e.Status
+		return err
+	})
+	return s
+}
+
+func (u *user) dropped(r dropReason) (n uint64) {
+	u.do(func(k *work) error { n = k.n.Dropped[r]; return nil })
+	return n
+}
+
+func (u *user) heldCount() (n int) {
+	u.do(func(k *work) error { n = state.Held.Count(k.tx); return nil })
+	return n
+}
+
+func (u *user) tickets(of *user) (n int) {
+	u.do(func(k *work) error {
+		wallet, err := k.walletOf(k.find(of.address))
+		if err == nil {
+			n = wallet.Len(k.today)
+		}
+		return err
+	})
+	return n
+}
+
+// friends makes two users who have written to each other.
+func (w *world) friends() (alice, bob *user) {
+	alice, bob = w.user("alice@alpha.example"), w.user("bob@beta.example")
+	w.befriend(alice, bob)
+	return alice, bob
+}
+
+func (w *world) befriend(a, b *user) {
+	w.t.Helper()
+	a.add(b.code())
+	a.send(b, "hello")
+	w.settle()
+	b.send(a, "hello back")
+	w.settle()
+	if got := b.inbox(a); !slices.Equal(got, []string{"hello"}) {
+		w.t.Fatalf("first contact: %q", got)
+	}
+}
+
+func is(t testing.TB, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("got %v, want %v", err, want)
+	}
+}
+
+// errUndo has a transaction rolled back.
+var errUndo = errors.New("undo")
+
+type heldRow = ticket.Held
+
+// sealedVerify returns a certificate of a user's that its provider's present
+// key signed, whatever others think of that key.
+func sealedVerify(u *user) (*sealedsender.VerifiedCertificate, error) {
+	return sealedsender.Verify(u.p.certificate(u.box.manifest, 13), []keys.VerifyKey{u.p.cert.Public()},
+		u.address.Domain(), ids.DayOf(u.w.now))
+}

@@ -1,0 +1,175 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"waxwing/core/directory"
+	"waxwing/core/ids"
+	"waxwing/core/wire"
+	"waxwing/relay/quicnet"
+)
+
+// link is one connection to the own provider, authenticated.
+type link struct {
+	// fixed
+	c      *Client
+	conn   *quicnet.Conn
+	caller *quicnet.Caller
+
+	mu    sync.Mutex
+	later map[string]time.Time // when a request that was refused may be made again; guarded by mu
+}
+
+// dial connects and says Hello, but does not authenticate.
+func (c *Client) dial(ctx context.Context, addr string, domain ids.Domain, pin directory.Pin) (*link, error) {
+	conn, err := quicnet.Dial(ctx, quicnet.DialConfig{
+		Addr: addr, Domain: domain, Pin: quicnet.Pin(pin), Now: c.conf.Now, Timeouts: c.conf.Timeouts,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s, err := conn.OpenStream(ctx, wire.StreamControl)
+	if err == nil {
+		var caller *quicnet.Caller
+		if caller, err = quicnet.NewCaller(ctx, s); err == nil {
+			c.adopt(caller.Hello().Time)
+			return &link{c: c, conn: conn, caller: caller, later: make(map[string]time.Time)}, nil
+		}
+	}
+	conn.Close(quicnet.CodeNone)
+	return nil, err
+}
+
+func (l *link) close() {
+	l.conn.Close(quicnet.CodeNone)
+	l.caller.Close()
+}
+
+func (l *link) challenge() directory.Challenge {
+	return directory.Challenge{Exporter: l.conn.Exporter(), Nonce: l.caller.Hello().Nonce}
+}
+
+// RegisterConfig says which account to register, and where.
+type RegisterConfig struct {
+	Address ids.Address   // the account; its domain is the provider's
+	Server  string        // "host:port" of the provider
+	Pin     directory.Pin // of the provider's root key
+	Invite  []byte        // if the provider asks for one
+}
+
+// Register makes an account, with keys made here, publishes its keys and asks
+// for the first tickets. Called again after a failure it goes on with the same
+// keys. Errors are ErrRegistered, *RefusedError (CodeExists: the address is
+// taken), those of the connection (package quicnet) and the store's.
+func (c *Client) Register(ctx context.Context, r RegisterConfig) error {
+	// The keys are durable before anything is sent: a crash after the provider
+	// made the account is healed by registering again with the same manifest.
+	err := c.update(func(w *work) error { return w.prepare(r.Address, r.Server, r.Pin, r.Invite) })
+	if err != nil {
+		return err
+	}
+	l, err := c.dial(ctx, r.Server, r.Address.Domain(), r.Pin)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	var m *wire.Register
+	if err := c.view(func(w *work) error {
+		m = w.self.registration(r.Address.Domain(), l.challenge())
+		return nil
+	}); err != nil {
+		return err
+	}
+	s, err := quicnet.Ask[*wire.Session](ctx, l.caller, m)
+	if err != nil {
+		return refusedError(err)
+	}
+	if err := c.update(func(w *work) error { return w.registered(s.Mailbox) }); err != nil {
+		return err
+	}
+	return l.supply(ctx)
+}
+
+// connect dials the own provider and authenticates.
+func (c *Client) connect(ctx context.Context) (*link, error) {
+	var addr string
+	var domain ids.Domain
+	var pin directory.Pin
+	err := c.view(func(w *work) error {
+		if w.self == nil || !w.self.Registered {
+			return ErrNotRegistered
+		}
+		addr, domain, pin = w.self.Server, w.self.Address.Domain(), w.self.Pin
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	l, err := c.dial(ctx, addr, domain, pin)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.authenticate(ctx, domain); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *link) authenticate(ctx context.Context, domain ids.Domain) error {
+	var m *wire.Auth
+	if err := l.c.view(func(w *work) error {
+		m = w.self.auth(domain, l.challenge())
+		return nil
+	}); err != nil {
+		return err
+	}
+	s, err := quicnet.Ask[*wire.Session](ctx, l.caller, m)
+	if err != nil {
+		return refusedError(err)
+	}
+	return l.c.update(func(w *work) error { return w.registered(s.Mailbox) })
+}
+
+// withLink runs f on the connection that is open, or on one for f alone.
+func (c *Client) withLink(ctx context.Context, f func(*link) error) error {
+	c.mu.Lock()
+	l := c.link
+	c.mu.Unlock()
+	if l != nil && l.conn.Err() == nil {
+		return refusedError(f(l))
+	}
+	l, err := c.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	return refusedError(f(l))
+}
+
+// attempt runs a request unless it was refused a short while ago. A refusal is
+// remembered and is no error: everything here is asked again later.
+func (l *link) attempt(name string, f func() error) error {
+	now := l.c.now()
+	l.mu.Lock()
+	wait := l.later[name].After(now)
+	l.mu.Unlock()
+	if wait {
+		return nil
+	}
+	err := f()
+	var r *quicnet.RefusedError
+	if !errors.As(err, &r) {
+		return err
+	}
+	l.mu.Lock()
+	l.later[name] = now.Add(max(r.RetryAfter, refusedRetry))
+	l.mu.Unlock()
+	return nil
+}
+
+// refusedRetry is how soon a refused request is made again at the earliest.
+const refusedRetry = 500 * time.Millisecond

@@ -1,0 +1,456 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"waxwing/core/ids"
+	"waxwing/core/wire"
+	"waxwing/relay/client/state"
+	"waxwing/relay/quicnet"
+)
+
+const (
+	// submitWindow is how many envelopes are sent ahead of the provider's acks:
+	// enough to fill its commits, few enough to send again cheaply.
+	submitWindow = 256
+	// minBackoff and maxBackoff bound how long Run waits before it connects
+	// again. The jitter keeps clients of a restarted provider apart.
+	minBackoff = 200 * time.Millisecond
+	maxBackoff = 30 * time.Second
+	// providerPatience is how long Sync waits for the own provider to reach the
+	// one of a new contact: a few attempts to connect.
+	providerPatience = 10 * time.Second
+	// idleCheck is how often a connection without events looks for what time
+	// alone calls for.
+	idleCheck = time.Minute
+)
+
+// Run keeps a connection until ctx ends, or the profile cannot be used: it
+// sends what there is to send, takes what comes, and connects again with
+// backoff when the connection is lost. It returns nil when ctx ended.
+func (c *Client) Run(ctx context.Context) error {
+	backoff := minBackoff
+	for {
+		began := time.Now()
+		err := c.exchange(ctx, false)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case fatal(err):
+			return err
+		case time.Since(began) > maxBackoff:
+			backoff = minBackoff
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(backoff/2 + rand.N(backoff)):
+		}
+		backoff = min(2*backoff, maxBackoff)
+	}
+}
+
+// fatal reports whether connecting again is no use.
+func fatal(err error) bool {
+	for _, e := range []error{
+		ErrNotRegistered, ErrCorrupt, ErrClosed, state.ErrIO, quicnet.ErrPin, quicnet.ErrConfig,
+	} {
+		if errors.Is(err, e) && !errors.Is(err, quicnet.ErrClosed) {
+			return true
+		}
+	}
+	return false
+}
+
+// Sync does one exchange and returns: everything that can be sent now is with
+// the provider, everything that was there is in the log, receipts are sent.
+// Messages that still wait for a contact are no error. Errors are those of the
+// connection (package quicnet), *RefusedError, ErrNoAccount, ErrIdentityChanged
+// and ErrServer of a contact that could not be looked up, and the store's.
+func (c *Client) Sync(ctx context.Context) error { return c.exchange(ctx, true) }
+
+// session is one connection at work.
+type exchange struct {
+	// fixed
+	*link
+	once    bool
+	submit  *quicnet.Stream
+	deliver *quicnet.Stream
+	failed  chan error    // of one of the goroutines; capacity for all of them
+	again   chan struct{} // one token: the main loop has something to look at
+
+	mu       sync.Mutex // guards the fields below
+	flying   []uint64   // outbox numbers that were sent and not acked, in order
+	acked    uint64     // the stream's number of the one before flying[0]
+	scanned  uint64     // the outbox was sent up to this number
+	refused  map[uint64]bool
+	resume   time.Time // sending rests until then, after a refusal
+	caughtUp bool
+	fetch    map[ids.Domain]bool
+	parked   bool // messages wait for one before them
+	received bool // something came since the main loop looked
+}
+
+// exchange runs one connection, until it is lost or ctx ends or, with once,
+// nothing is left to do.
+func (c *Client) exchange(ctx context.Context, once bool) error {
+	l, err := c.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	c.mu.Lock()
+	if c.link == nil {
+		c.link = l
+	}
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		if c.link == l {
+			c.link = nil
+		}
+		c.mu.Unlock()
+	}()
+	if err := l.supply(ctx); err != nil {
+		return refusedError(err)
+	}
+	x := &exchange{
+		link: l, once: once, failed: make(chan error, 2), again: make(chan struct{}, 1),
+		refused: make(map[uint64]bool), fetch: make(map[ids.Domain]bool),
+	}
+	return x.run(ctx)
+}
+
+func (x *exchange) run(ctx context.Context) (err error) {
+	if x.submit, err = x.conn.OpenStream(ctx, wire.StreamSubmit); err != nil {
+		return err
+	}
+	if x.deliver, err = x.conn.OpenStream(ctx, wire.StreamDeliver); err != nil {
+		return err
+	}
+	var after uint64
+	if err := x.c.view(func(w *work) error { after = w.n.Cursor; return nil }); err != nil {
+		return err
+	}
+	if err := x.deliver.WriteFrame(wire.TypeSubscribe, &wire.Subscribe{After: after}); err != nil {
+		return err
+	}
+	if err := x.deliver.Flush(); err != nil {
+		return err
+	}
+	var loops sync.WaitGroup
+	loops.Go(func() { x.failed <- x.takeDeliveries() })
+	loops.Go(func() { x.failed <- x.takeAcks() })
+	stop := context.AfterFunc(ctx, func() { x.conn.Close(quicnet.CodeNone) })
+	err = x.loop(ctx)
+	stop()
+	x.conn.Close(quicnet.CodeNone)
+	loops.Wait()
+	return err
+}
+
+func (x *exchange) poke() {
+	select {
+	case x.again <- struct{}{}:
+	default:
+	}
+}
+
+// loop seals, sends and asks until there is nothing to do, and waits.
+func (x *exchange) loop(ctx context.Context) error {
+	var missing error // lookups that failed
+	began := time.Now()
+	for {
+		failed, err := x.lookUp(ctx)
+		if err != nil {
+			return err
+		}
+		if failed != nil || errors.Is(missing, ErrProvider) {
+			missing = failed
+		}
+		if err := x.fetchDescriptors(ctx); err != nil {
+			return err
+		}
+		busy, wait, err := x.send()
+		if err != nil {
+			return err
+		}
+		if err := x.supply(ctx); err != nil {
+			return err
+		}
+		if busy {
+			continue
+		}
+		if errors.Is(missing, ErrProvider) && (!x.once || time.Since(began) < providerPatience) {
+			wait = min(wait, refusedRetry)
+		} else if x.once && x.finished() {
+			return missing
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case err = <-x.failed:
+			if err == nil {
+				err = quicnet.ErrClosed
+			}
+		case <-x.c.wake:
+		case <-x.again:
+		case <-timer.C:
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// finished reports whether a Sync is over: caught up, and nothing under way
+// that will be settled soon. What the provider refused for a while is left.
+func (x *exchange) finished() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.received {
+		x.received = false
+		x.poke() // look once more
+		return false
+	}
+	return x.caughtUp && !x.parked && len(x.flying) == 0 && len(x.fetch) == 0
+}
+
+func (x *exchange) fetchDescriptors(ctx context.Context) error {
+	x.mu.Lock()
+	var domains []ids.Domain
+	for d := range x.fetch {
+		domains = append(domains, d)
+	}
+	clear(x.fetch)
+	x.mu.Unlock()
+	return x.describe(ctx, domains)
+}
+
+// send seals one batch and sends what the window has room for. It reports
+// whether there may be more at once, and otherwise how long to wait.
+func (x *exchange) send() (busy bool, wait time.Duration, err error) {
+	x.mu.Lock()
+	room := submitWindow - len(x.flying)
+	x.mu.Unlock()
+	sealed := 0
+	var parked time.Duration
+	if err := x.c.update(func(w *work) (err error) { parked, err = w.unparkLate(); return err }); err != nil {
+		return false, 0, err
+	}
+	if room > 0 {
+		if err := x.c.update(func(w *work) (err error) {
+			sealed, err = w.pump(min(batchSize, room), x.once)
+			return err
+		}); err != nil {
+			return false, 0, err
+		}
+	}
+	sent, err := x.write(room)
+	wait = min(idleCheck, x.c.conf.ReceiptDelay)
+	if sealed == 0 && !x.owing() {
+		wait = idleCheck
+	}
+	if parked > 0 {
+		wait = min(wait, parked)
+	}
+	x.mu.Lock()
+	x.parked = parked > 0
+	if rest := time.Until(x.resume); rest > 0 {
+		wait = min(wait, rest)
+	}
+	x.mu.Unlock()
+	return sealed == batchSize || sent == batchSize, wait, err
+}
+
+// owing reports whether receipts are being collected.
+func (x *exchange) owing() (owing bool) {
+	_ = x.c.view(func(w *work) error {
+		for id := range w.attention {
+			if c := w.contacts[id]; c != nil && c.OwedSince != 0 {
+				owing = true
+			}
+		}
+		return nil
+	})
+	return owing
+}
+
+// write sends envelopes of the outbox, in order. They are durable: whatever
+// happens from here on, the same bytes are sent again until they are acked.
+func (x *exchange) write(room int) (int, error) {
+	x.mu.Lock()
+	scanned, resting := x.scanned, time.Now().Before(x.resume)
+	if !resting && !x.resume.IsZero() && len(x.flying) == 0 {
+		scanned, x.resume = 0, time.Time{} // from the start: what is left was refused
+	}
+	resting = resting || !x.resume.IsZero()
+	x.mu.Unlock()
+	if room <= 0 || resting {
+		return 0, nil
+	}
+	var rows []outgoing
+	if err := x.c.view(func(w *work) (err error) {
+		rows, err = w.outbox(scanned, min(batchSize, room))
+		return err
+	}); err != nil || len(rows) == 0 {
+		return 0, err
+	}
+	for _, r := range rows {
+		x.mu.Lock()
+		x.flying = append(x.flying, r.number)
+		number := x.acked + uint64(len(x.flying))
+		x.scanned = r.number
+		x.mu.Unlock()
+		err := x.submit.WriteFrame(wire.TypeSubmit, &wire.Submit{
+			Number: number, Dest: r.dest, Auth: wire.AuthConnection, Envelope: r.bytes,
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return len(rows), x.submit.Flush()
+}
+
+// takeAcks reads what became of submissions.
+func (x *exchange) takeAcks() error {
+	for {
+		t, body, err := x.submit.ReadFrame()
+		if err != nil {
+			return err
+		}
+		switch t {
+		case wire.TypeRefused:
+			var m wire.Refused
+			if wire.Unmarshal(body, &m) != nil {
+				return quicnet.ErrProtocol
+			}
+			err = x.takeRefusal(&m)
+		case wire.TypeAck:
+			var m wire.Ack
+			if wire.Unmarshal(body, &m) != nil {
+				return quicnet.ErrProtocol
+			}
+			err = x.takeAck(m.UpTo)
+		default:
+			return quicnet.ErrProtocol
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (x *exchange) takeRefusal(m *wire.Refused) error {
+	x.mu.Lock()
+	i := m.Number - x.acked - 1
+	if i >= uint64(len(x.flying)) {
+		x.mu.Unlock()
+		return quicnet.ErrProtocol
+	}
+	number := x.flying[i]
+	x.refused[number] = true
+	later := retryable(m.Code, m.RetryAfter)
+	if later {
+		x.resume = time.Now().Add(max(time.Duration(m.RetryAfter)*time.Millisecond, minBackoff))
+	}
+	x.mu.Unlock()
+	if later {
+		return nil
+	}
+	return x.c.update(func(w *work) error { return w.refused(number, m.Code) })
+}
+
+func (x *exchange) takeAck(upTo uint64) error {
+	x.mu.Lock()
+	n := upTo - x.acked
+	if upTo < x.acked || n > uint64(len(x.flying)) {
+		x.mu.Unlock()
+		return quicnet.ErrProtocol
+	}
+	var settled []uint64
+	for _, number := range x.flying[:n] {
+		if !x.refused[number] {
+			settled = append(settled, number)
+		}
+		delete(x.refused, number)
+	}
+	x.mu.Unlock()
+	// Removed from the outbox before the window moves on. A crash before it
+	// sends the same bytes again, which the provider knows by their hash.
+	if err := x.c.update(func(w *work) error { return w.accepted(settled) }); err != nil {
+		return err
+	}
+	x.mu.Lock()
+	x.flying, x.acked = x.flying[n:], upTo
+	x.mu.Unlock()
+	x.poke()
+	return nil
+}
+
+// takeDeliveries stores what the provider pushes, several in one transaction,
+// and acks it then.
+func (x *exchange) takeDeliveries() error {
+	var batch []delivery
+	for {
+		t, body, err := x.deliver.ReadFrame()
+		if err != nil {
+			return err
+		}
+		switch t {
+		case wire.TypeDelivery:
+			var m wire.Delivered
+			if wire.Unmarshal(body, &m) != nil {
+				return quicnet.ErrProtocol
+			}
+			batch = append(batch, delivery{m.Sequence, m.Delivery})
+		case wire.TypeCaughtUp:
+			x.mu.Lock()
+			x.caughtUp = true
+			x.mu.Unlock()
+			x.poke()
+		default:
+			return quicnet.ErrProtocol
+		}
+		if len(batch) == 0 || len(batch) < batchSize && x.deliver.Buffered() {
+			continue
+		}
+		if err := x.store(batch); err != nil {
+			return err
+		}
+		batch = batch[:0]
+	}
+}
+
+func (x *exchange) store(batch []delivery) error {
+	var fetch map[ids.Domain]bool
+	if err := x.c.update(func(w *work) error {
+		err := w.receive(batch)
+		fetch = w.fetch
+		return err
+	}); err != nil {
+		return err
+	}
+	// Stored: the provider may forget them. A crash before the ack brings them
+	// again, and the cursor knows them.
+	err := x.deliver.WriteFrame(wire.TypeAck, &wire.Ack{UpTo: batch[len(batch)-1].sequence})
+	if err == nil {
+		err = x.deliver.Flush()
+	}
+	x.mu.Lock()
+	x.received = true
+	for d := range fetch {
+		x.fetch[d] = true
+	}
+	x.mu.Unlock()
+	x.poke()
+	return err
+}
