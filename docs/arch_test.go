@@ -114,6 +114,7 @@ var architecture = rules{
 		{path: "github.com/cloudflare/circl", in: []string{"core/group", "core/ratchet"}, why: "groups, and an ML-KEM whose encapsulation can be split, behind our own types"},
 		{path: "github.com/dgraph-io", in: []string{"core/store/badgerstore"}, why: "the engine is replaceable only while nobody else knows it"},
 		{path: "github.com/quic-go/quic-go", in: []string{"relay/quicnet", "cmd/waxwing"}, why: "the transport; and bench's floor is a bare receiver of the same bytes"},
+		{path: "github.com/pelletier/go-toml/v2", in: []string{"relay/daemon"}, why: "the configuration file: strict, with line and column of every mistake"},
 		{path: "github.com/prometheus", in: []string{"relay/node", "relay/daemon"}, why: "labels are bounded in one place"},
 		{path: "go.etcd.io/bbolt", in: []string{"relay/client/state"}, why: "the client's file"},
 		{path: "github.com/spf13", in: []string{"cmd", "relay/daemon"}, why: "command lines are the binaries' own matter, and daemon holds the whole main of one"},

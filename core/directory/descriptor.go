@@ -164,10 +164,10 @@ func (d *Descriptor) Next() DescriptorFields {
 	return f
 }
 
-// validEndpoint reports whether s is host:port, the host a canonical name, an
+// ValidEndpoint reports whether s is host:port, the host a canonical name, an
 // IPv4 address or an IPv6 address in brackets, the port decimal without
 // leading zeros. Whether the host exists is found out by connecting.
-func validEndpoint(s string) bool {
+func ValidEndpoint(s string) bool {
 	i := strings.LastIndexByte(s, ':')
 	if i < 1 {
 		return false

@@ -273,7 +273,7 @@ func TestDescriptorRefusesFields(t *testing.T) {
 		"": false, "a": false, ":1": false, "a:": false, "a:0": false, "a:01": false, "a:65536": false, "a:+1": false,
 		"A:1": false, "a b:1": false, "a/b:1": false, "::1:443": false, "[]:1": false, "[::1:1": false, "[g]:1": false, "a:1 ": false,
 	} {
-		if validEndpoint(s) != want {
+		if ValidEndpoint(s) != want {
 			t.Errorf("endpoint %q: want %v", s, want)
 		}
 	}

@@ -172,7 +172,7 @@ func (d *DescriptorFields) Fields(c *wire.Codec) {
 	c.Check(d.Sequence >= 1, "sequence", "zero")
 	wire.List(c, "endpoints", &d.Endpoints, MaxEndpoints, func(c *wire.Codec, p *string) {
 		c.String("endpoint", p, MaxEndpoint)
-		c.Check(validEndpoint(*p), "endpoint", "not host:port")
+		c.Check(ValidEndpoint(*p), "endpoint", "not host:port")
 	})
 	c.Check(len(d.Endpoints) > 0, "endpoints", "none")
 	verifyKey(c, "root key", &d.Root)

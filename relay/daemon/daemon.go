@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c.CommandPath(), err) })
-	root.AddCommand(initCommand(), pinCommand(), serveCommand(stdin, stdout, stderr))
+	root.AddCommand(initCommand(), pinCommand(), checkCommand(), serveCommand(stdin, stdout, stderr))
 	return report(stderr, root.ExecuteContext(ctx))
 }
 
@@ -65,22 +65,15 @@ type identity struct {
 	Domain string      `json:"domain"`
 	Pin    quicnet.Pin `json:"pin"`
 	Data   string      `json:"data"`
-}
-
-func (id *identity) print(w io.Writer, asJSON bool) error {
-	if asJSON {
-		return json.NewEncoder(w).Encode(id)
-	}
-	_, err := fmt.Fprintf(w, "%s\n", id.Pin)
-	return err
+	Config string      `json:"config,omitempty"` // of init
 }
 
 func initCommand() *cobra.Command {
 	var data string
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "init --data DIR DOMAIN",
-		Short: "Make a provider: keys and an empty data directory; print its pin",
+		Use:   "init DOMAIN --data DIR",
+		Short: "Make a provider: keys, a commented configuration and an empty data directory",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usage(c.CommandPath(), errors.New("want one argument: the provider's domain"))
@@ -99,11 +92,34 @@ func initCommand() *cobra.Command {
 			if err != nil {
 				return dataFailure("initialise", data, err)
 			}
-			return (&identity{domain.String(), pin, data}).print(c.OutOrStdout(), asJSON)
+			config, err := writeTemplate(data, domain.String())
+			if err != nil {
+				return dataFailure("write a configuration into", data, err)
+			}
+			return (&identity{domain.String(), pin, data, config}).welcome(c.OutOrStdout(), asJSON)
 		},
 	}
 	dataFlags(c, &data, &asJSON)
 	return c
+}
+
+// welcome says what was made and what comes next.
+func (id *identity) welcome(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(id)
+	}
+	_, err := fmt.Fprintf(w, `made the provider %[1]s in %[2]s
+pin: %[3]s
+
+next:
+  look at the configuration, %[4]s
+  waxwingd serve --data %[2]s
+  waxwing admin invite --data %[2]s    makes a code with which a user registers:
+      waxwing register NAME@%[1]s --server HOST:PORT --pin %[3]s --invite CODE
+  waxwing peer add DOMAIN HOST:PORT PIN --data %[2]s    federates with another provider,
+      whose operator does the same with this domain, address and pin
+`, id.Domain, id.Data, id.Pin, id.Config)
+	return err
 }
 
 func pinCommand() *cobra.Command {
@@ -121,7 +137,11 @@ func pinCommand() *cobra.Command {
 			if err != nil {
 				return dataFailure("read", data, err)
 			}
-			return (&identity{domain.String(), pin, data}).print(c.OutOrStdout(), asJSON)
+			if asJSON {
+				return json.NewEncoder(c.OutOrStdout()).Encode(&identity{Domain: domain.String(), Pin: pin, Data: data})
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s\n", pin)
+			return err
 		},
 	}
 	dataFlags(c, &data, &asJSON)
@@ -130,7 +150,7 @@ func pinCommand() *cobra.Command {
 
 func dataFlags(c *cobra.Command, data *string, asJSON *bool) {
 	c.Flags().StringVar(data, "data", "", "data directory (required)")
-	c.Flags().BoolVar(asJSON, "json", false, "print one JSON object instead of the pin alone")
+	c.Flags().BoolVar(asJSON, "json", false, "print one JSON object instead of text")
 }
 
 func needData(c *cobra.Command, data string) error {
@@ -150,7 +170,7 @@ func dataFailure(verb, dir string, err error) error {
 	case errors.Is(err, node.ErrInitialised):
 		f.code, f.next = ExitInUse, "serve it with \"waxwingd serve --data "+dir+"\", or give init another directory"
 	case errors.Is(err, node.ErrNotInitialised):
-		f.next = "make it with \"waxwingd init --data " + dir + " DOMAIN\""
+		f.next = "make it with \"waxwingd init DOMAIN --data " + dir + "\""
 	}
 	return f
 }

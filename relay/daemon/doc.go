@@ -3,9 +3,17 @@
 // does waxwing when it is started under the name waxwingd, so that the demo,
 // the benchmark and the script tests run the real server out of one binary.
 //
-//	waxwingd init  --data DIR DOMAIN      make a provider, print its pin
-//	waxwingd pin   --data DIR             print the pin again
+//	waxwingd init DOMAIN --data DIR       make a provider: keys, configuration
+//	waxwingd pin --data DIR               print its pin again
+//	waxwingd check-config --data DIR      check the configuration
 //	waxwingd serve --data DIR [flags]     serve until SIGTERM or SIGINT
+//
+// The configuration is the file waxwing.toml in the data directory, or the one
+// that --config names (type Config). It is read strictly: an unknown key is an
+// error with its line and column, and all mistakes are listed at once. The
+// environment overrides the file (WAXWING_LISTEN for listen, WAXWING_LOG_LEVEL
+// for log.level, or WAXWING_LISTEN_FILE for a file with the value), and flags
+// override both.
 //
 // serve prints exactly one line on standard output, when it can be reached,
 // and nothing else there:
@@ -27,7 +35,7 @@
 //
 //	0  done; for serve: drained after a signal
 //	1  failed
-//	2  usage: unknown command, flag or value
+//	2  usage: unknown command, flag or value, or a mistake in the configuration
 //	3  in use: the data directory is served by another process, it is already
 //	   initialised, or the address is taken
 //

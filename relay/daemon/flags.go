@@ -1,190 +1,81 @@
 package daemon
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
-	"waxwing/core/ids"
-	"waxwing/ratelimit/gcra"
-	"waxwing/relay"
-	"waxwing/relay/node"
-	"waxwing/relay/quicnet"
+	"github.com/spf13/cobra"
 )
 
-// maxPeers bounds the --peer flags; package node allows no more.
-const maxPeers = 1024
-
-// peersFlag collects --peer DOMAIN=HOST:PORT,PIN.
-type peersFlag []node.Peer
-
-// Type names the value in the help.
-func (*peersFlag) Type() string { return "DOMAIN=HOST:PORT,PIN" }
-
-func (p *peersFlag) String() string {
-	names := make([]string, len(*p))
-	for i, peer := range *p {
-		names[i] = peer.Domain.String()
-	}
-	return strings.Join(names, " ")
+// overrides are the flags of serve and check-config that override the
+// configuration.
+type overrides struct {
+	data, file string
+	endpoints  []string
+	peers      []string
+	limits     []string
+	values     map[string]*string // by key
 }
 
-// Set parses one flag.
-func (p *peersFlag) Set(s string) error {
-	name, rest, ok := strings.Cut(s, "=")
-	addr, pin, ok2 := strings.Cut(rest, ",")
-	if !ok || !ok2 {
-		return errors.New("want DOMAIN=HOST:PORT,PIN")
+// configFlags adds the flags to a command.
+func configFlags(c *cobra.Command) *overrides {
+	o := &overrides{values: map[string]*string{}}
+	f := c.Flags()
+	f.StringVar(&o.data, "data", "", "data directory made by init; default: that of the configuration")
+	f.StringVar(&o.file, "config", "", "configuration file; default: "+configName+" in the data directory")
+	value := func(key, name, choices, what string) {
+		v := new(string)
+		o.values[key] = v
+		f.StringVar(v, name, "", "`"+choices+"`: "+what)
 	}
-	domain, err := ids.ParseDomain(name)
-	if err != nil {
-		return err
-	}
-	if err := hostPort(addr); err != nil {
-		return err
-	}
-	parsed, err := quicnet.ParsePin(pin)
-	if err != nil {
-		return fmt.Errorf("pin of %s: want the 43 characters that its \"waxwingd pin\" prints", domain)
-	}
-	if slices.ContainsFunc(*p, func(q node.Peer) bool { return q.Domain == domain }) {
-		return fmt.Errorf("peer %s is given twice", domain)
-	}
-	if len(*p) == maxPeers {
-		return fmt.Errorf("more than %d peers", maxPeers)
-	}
-	*p = append(*p, node.Peer{Domain: domain, Addr: addr, Pin: parsed})
-	return nil
+	value("listen", "listen", "HOST:PORT", "UDP address to listen on; default: "+defaultListen)
+	value("registration", "registration", "invite|open|closed", "who may register an account; default: invite")
+	value("metrics", "metrics", "HOST:PORT", "HTTP port with /metrics, /healthz and /readyz; default: none")
+	value("admin_socket", "admin-socket", "PATH", "the operator's unix socket, or none; default: "+defaultSocket+" in the data directory")
+	value("log.format", "log-format", "text|json", "form of the log on standard error; default: text")
+	value("log.level", "log-level", "debug|info|warn|error", "least level that is logged; default: info")
+	f.StringSliceVar(&o.endpoints, "endpoint", nil, "`HOST:PORT` by which others reach this server; default: the address listened on")
+	f.StringArrayVar(&o.peers, "peer", nil, "`DOMAIN=HOST:PORT,PIN` of another provider; repeat for each. They are added to the configured ones")
+	f.StringArrayVar(&o.limits, "limit", nil, "`NAME=COUNT/UNIT[,BURST]`: rate limit instead of its default; repeat for each. UNIT is s, m, h or d; NAME one of "+
+		strings.Join(limitNames, ", "))
+	return o
 }
 
-// hostPort checks the form of an address.
-func hostPort(s string) error {
-	_, port, err := net.SplitHostPort(s)
-	if err != nil {
-		return fmt.Errorf("address %q: want HOST:PORT", s)
-	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Errorf("address %q: port is not a number below 65536", s)
-	}
-	return nil
-}
-
-// addressFlag is an address of this machine to listen on; empty for none.
-type addressFlag string
-
-// Type names the value in the help.
-func (*addressFlag) Type() string { return "HOST:PORT" }
-
-func (a *addressFlag) String() string { return string(*a) }
-
-// Set parses the flag.
-func (a *addressFlag) Set(s string) error {
-	if s != "" {
-		if err := hostPort(s); err != nil {
-			return err
+// apply overrides a loaded configuration. The error is problems.
+func (o *overrides) apply(c *cobra.Command, l *loaded) error {
+	var all problems
+	for key, v := range o.values {
+		if *v != "" {
+			*lookup(key).in(&l.Config) = *v
+			l.from[key] = fromCommand
 		}
 	}
-	*a = addressFlag(s)
-	return nil
-}
-
-// choiceFlag is one of a few words.
-type choiceFlag struct {
-	value   string
-	choices []string
-}
-
-// Type names the value in the help.
-func (c *choiceFlag) Type() string { return strings.Join(c.choices, "|") }
-
-func (c *choiceFlag) String() string { return c.value }
-
-// Set parses the flag.
-func (c *choiceFlag) Set(s string) error {
-	if !slices.Contains(c.choices, s) {
-		return fmt.Errorf("want %s", strings.Join(c.choices, " or "))
+	if len(o.endpoints) > 0 {
+		l.Endpoints = o.endpoints
+		l.from["endpoints"] = fromCommand
 	}
-	c.value = s
-	return nil
-}
-
-// limitsFlag collects --limit NAME=COUNT/UNIT[,BURST].
-type limitsFlag struct{ config relay.LimitConfig }
-
-// limitNames lists the limits in the order of the help.
-var limitNames = []string{
-	"account-envelopes", "account-tickets", "account-requests",
-	"peer-envelopes", "peer-bytes", "peer-requests", "registrations",
-}
-
-func (l *limitsFlag) field(name string) *gcra.Limit {
-	switch name {
-	case "account-envelopes":
-		return &l.config.AccountEnvelopes
-	case "account-tickets":
-		return &l.config.AccountTickets
-	case "account-requests":
-		return &l.config.AccountRequests
-	case "peer-envelopes":
-		return &l.config.PeerEnvelopes
-	case "peer-bytes":
-		return &l.config.PeerBytes
-	case "peer-requests":
-		return &l.config.PeerRequests
-	case "registrations":
-		return &l.config.Registrations
-	}
-	return nil
-}
-
-// Type names the value in the help.
-func (*limitsFlag) Type() string { return "NAME=COUNT/UNIT[,BURST]" }
-
-func (l *limitsFlag) String() string {
-	var set []string
-	for _, name := range limitNames {
-		if v := l.field(name); !v.IsZero() {
-			set = append(set, fmt.Sprintf("%s=%d/%s,%d", name, v.Count, v.Period, v.Burst))
+	for _, s := range o.peers {
+		p, err := splitPeer(s)
+		if err != nil {
+			all = append(all, fmt.Errorf("--peer: %w", err))
+			continue
 		}
+		l.Peers = append(l.Peers, p)
+		l.from["peers"] = fromCommand
 	}
-	return strings.Join(set, " ")
-}
-
-// Set parses one flag. Without a burst, it is the count.
-func (l *limitsFlag) Set(s string) error {
-	name, value, ok := strings.Cut(s, "=")
-	field := l.field(name)
-	if field == nil {
-		return fmt.Errorf("no limit %q: want one of %s", name, strings.Join(limitNames, ", "))
-	}
-	rate, burst, hasBurst := strings.Cut(value, ",")
-	count, unit, ok2 := strings.Cut(rate, "/")
-	period, known := periods[unit]
-	if !ok || !ok2 || !known {
-		return fmt.Errorf("limit %q: want COUNT/s, COUNT/m, COUNT/h or COUNT/d, and perhaps a burst behind a comma", s)
-	}
-	limit := gcra.Limit{Period: period}
-	var err error
-	if limit.Count, err = strconv.ParseInt(count, 10, 64); err != nil {
-		return fmt.Errorf("limit %q: count is not a number", s)
-	}
-	limit.Burst = limit.Count
-	if hasBurst {
-		if limit.Burst, err = strconv.ParseInt(burst, 10, 64); err != nil {
-			return fmt.Errorf("limit %q: burst is not a number", s)
+	for _, s := range o.limits {
+		name, value, ok := strings.Cut(s, "=")
+		if !ok || !slices.Contains(limitNames, name) {
+			all = append(all, fmt.Errorf("--limit: no limit %q: want one of %s", name, strings.Join(limitNames, ", ")))
+			continue
 		}
+		key := "limits." + strings.ReplaceAll(name, "-", "_")
+		*lookup(key).in(&l.Config) = value
+		l.from[key] = fromCommand
 	}
-	if limit.IsZero() || limit.Validate() != nil {
-		return fmt.Errorf("limit %q: count and burst must be positive, and a full burst come back within a year", s)
+	if len(all) > 0 {
+		return all
 	}
-	*field = limit
 	return nil
-}
-
-var periods = map[string]time.Duration{
-	"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour,
 }

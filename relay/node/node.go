@@ -21,9 +21,9 @@ import (
 )
 
 const (
-	// maxPeers bounds the configured providers: each has a link with its
+	// MaxPeers bounds the providers to federate with: each has a link with its
 	// goroutines and buffers.
-	maxPeers = 1024
+	MaxPeers = 1024
 	// drainTime is how long a server that shuts down goes on answering what it
 	// has taken.
 	drainTime = 5 * time.Second
@@ -121,8 +121,8 @@ func Open(conf Config) (_ *Node, err error) {
 
 // federate makes the table of peers and loads what is known of them.
 func (n *Node) federate(list []Peer) error {
-	if len(list) > maxPeers {
-		return fmt.Errorf("%w: more than %d peers", ErrConfig, maxPeers)
+	if len(list) > MaxPeers {
+		return fmt.Errorf("%w: more than %d peers", ErrConfig, MaxPeers)
 	}
 	n.peers = &peers{n: n, links: map[ids.Domain]*link{}}
 	for _, p := range list {

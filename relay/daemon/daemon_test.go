@@ -4,70 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"waxwing/core/ids"
-	"waxwing/ratelimit/gcra"
 )
-
-func TestPeersFlag(t *testing.T) {
-	pin := strings.Repeat("A", 43)
-	var p peersFlag
-	if err := p.Set("Beta.Example=[::1]:4433," + pin); err != nil {
-		t.Fatal(err)
-	}
-	if p[0].Domain != ids.MustParseAddress("a@beta.example").Domain() || p[0].Addr != "[::1]:4433" {
-		t.Errorf("parsed %v at %s", p[0].Domain, p[0].Addr)
-	}
-	for name, in := range map[string]string{
-		"no domain":     "127.0.0.1:4433," + pin,
-		"no pin":        "gamma.example=127.0.0.1:4433",
-		"bad domain":    "-=127.0.0.1:4433," + pin,
-		"no port":       "gamma.example=127.0.0.1," + pin,
-		"port too high": "gamma.example=127.0.0.1:65536," + pin,
-		"short pin":     "gamma.example=127.0.0.1:4433," + pin[1:],
-		"twice":         "beta.example=127.0.0.1:4434," + pin,
-	} {
-		if err := p.Set(in); err == nil || len(p) != 1 {
-			t.Errorf("%s: %q was taken", name, in)
-		}
-	}
-}
-
-func TestLimitsFlag(t *testing.T) {
-	for in, want := range map[string]gcra.Limit{
-		"account-envelopes=10/s":      {Burst: 10, Count: 10, Period: time.Second},
-		"account-tickets=60/m,7":      {Burst: 7, Count: 60, Period: time.Minute},
-		"account-requests=1/h,100":    {Burst: 100, Count: 1, Period: time.Hour},
-		"peer-envelopes=5/d":          {Burst: 5, Count: 5, Period: 24 * time.Hour},
-		"peer-bytes=1000000/s":        {Burst: 1000000, Count: 1000000, Period: time.Second},
-		"peer-requests=2/s,2":         {Burst: 2, Count: 2, Period: time.Second},
-		"registrations=1000000/s,100": {Burst: 100, Count: 1000000, Period: time.Second},
-	} {
-		var l limitsFlag
-		if err := l.Set(in); err != nil {
-			t.Errorf("%s: %v", in, err)
-			continue
-		}
-		name, _, _ := strings.Cut(in, "=")
-		for _, other := range limitNames {
-			if got := *l.field(other); (other == name) != (got == want) || other != name && !got.IsZero() {
-				t.Errorf("%s sets %s to %+v", in, other, got)
-			}
-		}
-	}
-	for _, in := range []string{
-		"", "nonsense=1/s", "peer-bytes", "peer-bytes=1", "peer-bytes=1/y", "peer-bytes=x/s", "peer-bytes=1/s,x",
-		"peer-bytes=0/s", "peer-bytes=-1/s", "peer-bytes=1/d,1000000",
-	} {
-		if err := new(limitsFlag).Set(in); err == nil {
-			t.Errorf("%q was taken", in)
-		}
-	}
-}
 
 // exec runs a command line and returns its exit code and outputs.
 func exec(t *testing.T, args ...string) (code int, stdout, stderr string) {
@@ -84,16 +25,45 @@ func TestInit(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &id); code != ExitOK || err != nil || id.Domain != "alpha.example" {
 		t.Fatalf("init: %d, %q, %q", code, out, errs)
 	}
+	if st, err := os.Stat(id.Config); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("configuration: %v, %v", st, err)
+	}
 	if code, out, _ := exec(t, "pin", "--data", dir); code != ExitOK || out != id.Pin.String()+"\n" {
 		t.Errorf("pin: %d, %q", code, out)
 	}
 	if code, _, errs := exec(t, "init", "--data", dir, "alpha.example"); code != ExitInUse || !strings.Contains(errs, dir) {
 		t.Errorf("second init: %d, %q", code, errs)
 	}
+	if code, out, errs := exec(t, "check-config", "--data", dir); code != ExitOK || !strings.Contains(out, "ok: "+id.Config) {
+		t.Errorf("check-config: %d, %q, %q", code, out, errs)
+	}
+}
+
+// init says what comes next and leaves a configuration that is there alone.
+func TestInitForPeople(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, configName)
+	own := "listen = \":1234\"\n"
+	if err := os.WriteFile(path, []byte(own), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := exec(t, "init", "alpha.example", "--data", dir)
+	if code != ExitOK || errs != "" {
+		t.Fatalf("%d, %q", code, errs)
+	}
+	for _, want := range []string{"pin: ", "waxwingd serve --data " + dir, "waxwing admin invite", "waxwing peer add", path} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in %q", want, out)
+		}
+	}
+	if b, _ := os.ReadFile(path); string(b) != own {
+		t.Error("the configuration was overwritten")
+	}
 }
 
 func TestMistakesInUse(t *testing.T) {
 	dir := t.TempDir()
+	pin := strings.Repeat("A", 43)
 	for _, tt := range []struct {
 		args []string
 		code int
@@ -109,9 +79,15 @@ func TestMistakesInUse(t *testing.T) {
 		{[]string{"pin", "--data", dir}, ExitFailed, "waxwingd init"},
 		{[]string{"serve"}, ExitUsage, "--data"},
 		{[]string{"serve", "--data", dir}, ExitFailed, "waxwingd init"},
+		{[]string{"serve", "--config", filepath.Join(dir, "nowhere.toml")}, ExitFailed, "--config"},
 		{[]string{"serve", "--data", dir, "--listen", "nowhere"}, ExitUsage, "HOST:PORT"},
 		{[]string{"serve", "--data", dir, "--endpoint", "nowhere"}, ExitUsage, "HOST:PORT"},
 		{[]string{"serve", "--data", dir, "--registration", "maybe"}, ExitUsage, "invite or open or closed"},
+		{[]string{"serve", "--data", dir, "--limit", "dance=1/s"}, ExitUsage, "account-envelopes"},
+		{[]string{"serve", "--data", dir, "--limit", "peer-bytes=1/y"}, ExitUsage, "COUNT/s"},
+		{[]string{"serve", "--data", dir, "--peer", "beta.example"}, ExitUsage, "DOMAIN=HOST:PORT,PIN"},
+		{[]string{"check-config", "--data", dir, "--peer", "beta.example=127.0.0.1,AAAA"}, ExitUsage, "HOST:PORT"},
+		{[]string{"check-config", "--data", dir, "--peer", "beta.example=127.0.0.1:1," + pin[1:]}, ExitUsage, "43 characters"},
 	} {
 		code, out, errs := exec(t, tt.args...)
 		if code != tt.code || out != "" || !strings.Contains(errs, tt.says) || !strings.Contains(errs, "next: ") {

@@ -1,0 +1,318 @@
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"waxwing/core/ids"
+	"waxwing/ratelimit/gcra"
+	"waxwing/relay"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// writeConfig writes a configuration into a directory of its own and returns
+// its path.
+func writeConfig(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), configName)
+	must(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// from returns sources with an environment of their own.
+func from(data, file string, env ...string) sources {
+	return sources{data: data, file: file, env: env, getenv: func(name string) (string, bool) {
+		for _, e := range env {
+			if v, ok := strings.CutPrefix(e, name+"="); ok {
+				return v, true
+			}
+		}
+		return "", false
+	}}
+}
+
+// What init writes is the default of everything; with its comments taken away
+// it names every setting there is, and only the peer's pin is to be filled in.
+func TestTemplate(t *testing.T) {
+	must(t, os.WriteFile(filepath.Join(t.TempDir(), "x"), nil, 0o600))
+	dir := t.TempDir()
+	path, err := writeTemplate(dir, "alpha.example")
+	must(t, err)
+	l, err := from("", path).load()
+	must(t, err)
+	if len(l.from) != 0 || l.Data != dir {
+		t.Errorf("the template sets %v, data %q", l.from, l.Data)
+	}
+	b, err := os.ReadFile(path)
+	must(t, err)
+	if strings.Contains(string(b), "DOMAIN") {
+		t.Error("a place for the domain is left")
+	}
+	all := regexp.MustCompile(`(?m)^#(\w+ = |\[\[)`).ReplaceAllString(string(b), "$1")
+	all = regexp.MustCompile(`(?m)^pin = .*$`).ReplaceAllString(all, `pin = "`+strings.Repeat("A", 43)+`"`)
+	l, err = from("", writeConfig(t, all)).load()
+	must(t, err)
+	for _, key := range append(keysOf(settings), "endpoints", "peers") {
+		if l.from[key] != fromFile {
+			t.Errorf("the template does not show %s", key)
+		}
+	}
+	r, err := l.resolve(ids.Domain{})
+	must(t, err)
+	zero, err := (&Config{Data: l.Data}).resolve(ids.Domain{})
+	must(t, err)
+	if r.node.Listen != zero.node.Listen || r.node.Registration != zero.node.Registration || r.socket != zero.socket ||
+		r.json != zero.json || r.level != zero.level {
+		t.Errorf("the template's values are not the defaults: %+v, %+v", r, zero)
+	}
+}
+
+func keysOf(list []setting) (out []string) {
+	for _, s := range list {
+		out = append(out, s.key)
+	}
+	return out
+}
+
+func TestMistakesInFile(t *testing.T) {
+	for name, tt := range map[string]struct{ text, want string }{
+		"unknown key":      {"listen = \":1\"\n  lisen = \":1\"\n", `:2:3: there is no setting "lisen"`},
+		"unknown table":    {"[loging]\nlevel = \"info\"\n", `:1:2: there is no setting "loging"`},
+		"unknown in table": {"[log]\ncolour = true\n", `:2:1: there is no setting "log.colour"`},
+		"unknown in peer":  {"[[peers]]\ndomain = \"beta.example\"\nport = 1\n", `:3:1: there is no setting "peers.port"`},
+		"wrong type":       {"\nlisten = 4433\n", ":2:10: "},
+		"not TOML":         {"listen = \n", ":1:"},
+		"twice":            {"listen = \":1\"\nlisten = \":2\"\n", ":2:"},
+	} {
+		path := writeConfig(t, tt.text)
+		_, err := from("", path).load()
+		var all problems
+		if !errors.As(err, &all) || !strings.Contains(err.Error(), path+tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	two := writeConfig(t, "a = 1\nb = 2\n")
+	if _, err := from("", two).load(); !strings.Contains(err.Error(), "2 mistakes") {
+		t.Errorf("not all mistakes: %v", err)
+	}
+	long := writeConfig(t, strings.Repeat("#", maxConfigSize+1))
+	if _, err := from("", long).load(); err == nil {
+		t.Error("an endless file is read")
+	}
+}
+
+// All mistakes are listed at once, by their keys.
+func TestAllMistakesAreListed(t *testing.T) {
+	pin := strings.Repeat("A", 43)
+	c := Config{
+		Listen: "nowhere", Endpoints: []string{"host", "HOST:1", "h:0"}, Registration: "maybe", Metrics: "1",
+		Log: LogConfig{"xml", "loud"}, Limits: LimitsConfig{PeerBytes: "1", Registrations: "0/s"},
+		Peers: []PeerConfig{
+			{"alpha.example", "h:1", pin}, {"beta.example", "h:1", pin}, {"beta.example", "h:1", pin},
+			{"-", "h:1", pin}, {"c.example", "h", pin}, {"d.example", "h:1", "short"}, {"e.example", "h:1", ""},
+		},
+	}
+	_, err := c.resolve(ids.MustParseDomain("alpha.example"))
+	var all problems
+	if !errors.As(err, &all) {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"data: ", "listen: ", `"host"`, `"HOST:1"`, `"h:0"`, "registration: ", "metrics: ", "log.format: ", "log.level: ",
+		"limits.peer_bytes: ", "limits.registrations: ", "this provider itself", "beta.example is given twice",
+		"number 4", "number 5", "number 6", "number 7",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in: %v", want, err)
+		}
+	}
+	if len(all) != 17 {
+		t.Errorf("%d mistakes: %v", len(all), err)
+	}
+	many := Config{Data: "x", Peers: make([]PeerConfig, maxPeers+1), Endpoints: slices.Repeat([]string{"h:1"}, 9)}
+	if _, err := many.resolve(ids.Domain{}); !errors.As(err, &all) || len(all) != 2 {
+		t.Errorf("too many: %v", err)
+	}
+}
+
+// The environment overrides the file and the command line overrides both, for
+// every setting.
+func TestOverrides(t *testing.T) {
+	good := map[string][3]string{ // file, environment, in a file that the environment names
+		"data":         {"d1", "d2", "d3"},
+		"listen":       {":1", ":2", ":3"},
+		"registration": {"open", "closed", "invite"},
+		"metrics":      {"h:1", "h:2", "h:3"},
+		"admin_socket": {"a1", "a2", none},
+		"log.format":   {"text", "json", "text"},
+		"log.level":    {"warn", "error", "debug"},
+	}
+	for _, s := range settings {
+		v, ok := good[s.key]
+		if !ok {
+			v = [3]string{"1/s", "2/s", "3/s"}
+		}
+		table, key, inTable := strings.Cut(s.key, ".")
+		text := fmt.Sprintf("[%s]\n%s = %q\n", table, key, v[0])
+		if !inTable {
+			text = fmt.Sprintf("%s = %q\n", s.key, v[0])
+		}
+		path := writeConfig(t, text)
+		secret := filepath.Join(t.TempDir(), "value")
+		must(t, os.WriteFile(secret, []byte(v[2]+"\n"), 0o600))
+		for i, env := range [][]string{nil, {s.variable() + "=" + v[1]}, {s.variable() + "_FILE=" + secret}} {
+			l, err := from("", path, env...).load()
+			must(t, err)
+			got := *s.in(&l.Config)
+			want := v[i]
+			if i == 0 && (s.key == "data" || s.key == "admin_socket") {
+				want = filepath.Join(filepath.Dir(path), want)
+			}
+			source := fromFile
+			if i > 0 {
+				source = fromEnv
+			}
+			if got != want || l.from[s.key] != source || len(l.warnings) != 0 {
+				t.Errorf("%s with %q: %q from %s, %v", s.key, env, got, l.from[s.key], l.warnings)
+			}
+		}
+		_, err := from("", path, s.variable()+"=x", s.variable()+"_FILE="+secret).load()
+		if err == nil || !strings.Contains(err.Error(), "both set") {
+			t.Errorf("%s given twice: %v", s.key, err)
+		}
+		if _, err := from("", path, s.variable()+"_FILE=/nonexistent").load(); err == nil {
+			t.Errorf("%s from no file", s.key)
+		}
+	}
+}
+
+func TestListsInEnvironment(t *testing.T) {
+	pin := strings.Repeat("A", 43)
+	path := writeConfig(t, "endpoints = [\"a:1\"]\n[[peers]]\ndomain = \"x.example\"\naddress = \"h:1\"\npin = \""+pin+"\"\n")
+	l, err := from("", path, "WAXWING_ENDPOINTS=b:1, c:2", "WAXWING_PEERS=beta.example=h:1,"+pin+"  gamma.example=[::1]:2,"+pin).load()
+	must(t, err)
+	r, err := l.resolve(ids.Domain{})
+	must(t, err)
+	if !slices.Equal(r.node.Endpoints, []string{"b:1", "c:2"}) || len(r.node.Peers) != 2 || r.node.Peers[1].Addr != "[::1]:2" {
+		t.Errorf("%v, %v", r.node.Endpoints, r.node.Peers)
+	}
+	if _, err := from("", path, "WAXWING_PEERS=beta.example").load(); err == nil {
+		t.Error("half a peer is taken")
+	}
+}
+
+// A variable that was mistyped does not pass unnoticed.
+func TestUnknownVariableIsWarnedOf(t *testing.T) {
+	l, err := from(t.TempDir(), "", "WAXWING_LISTN=:1", "WAXWING_LISTEN=:2", "PATH=/bin").load()
+	must(t, err)
+	if len(l.warnings) != 1 || !strings.Contains(l.warnings[0], "WAXWING_LISTN") {
+		t.Errorf("warnings %q", l.warnings)
+	}
+}
+
+// Which file and which data directory are used, for every way to name them.
+func TestWhereTheDataIs(t *testing.T) {
+	path := writeConfig(t, "data = \"sub\"\nadmin_socket = \"s/a.sock\"\n")
+	dir := filepath.Dir(path)
+	for name, tt := range map[string]struct {
+		s                  sources
+		file, data, socket string
+	}{
+		"by file":             {from("", path), path, filepath.Join(dir, "sub"), filepath.Join(dir, "s/a.sock")},
+		"by directory":        {from(dir, ""), path, dir, filepath.Join(dir, "s/a.sock")},
+		"both":                {from("/elsewhere", path), path, "/elsewhere", filepath.Join(dir, "s/a.sock")},
+		"by environment":      {from("", "", "WAXWING_DATA="+dir), path, dir, filepath.Join(dir, "s/a.sock")},
+		"file by environment": {from("", "", "WAXWING_CONFIG="+path), path, filepath.Join(dir, "sub"), filepath.Join(dir, "s/a.sock")},
+		"no file":             {from("/elsewhere", ""), "", "/elsewhere", "/elsewhere/admin.sock"},
+		"no socket":           {from("/elsewhere", "", "WAXWING_ADMIN_SOCKET=none"), "", "/elsewhere", ""},
+	} {
+		l, err := tt.s.load()
+		must(t, err)
+		r, err := l.resolve(ids.Domain{})
+		must(t, err)
+		if l.file != tt.file || r.node.Dir != tt.data || r.socket != tt.socket {
+			t.Errorf("%s: file %q, data %q, socket %q", name, l.file, r.node.Dir, r.socket)
+		}
+	}
+	if _, err := from("", filepath.Join(dir, "other.toml")).load(); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file that is named and missing: %v", err)
+	}
+}
+
+func TestParseLimit(t *testing.T) {
+	for in, want := range map[string]gcra.Limit{
+		"10/s":          {Burst: 10, Count: 10, Period: time.Second},
+		"60/m,7":        {Burst: 7, Count: 60, Period: time.Minute},
+		"1/h,100":       {Burst: 100, Count: 1, Period: time.Hour},
+		"5/d":           {Burst: 5, Count: 5, Period: 24 * time.Hour},
+		"1000000/s,100": {Burst: 100, Count: 1000000, Period: time.Second},
+	} {
+		if got, err := parseLimit(in); err != nil || got != want {
+			t.Errorf("%s is %+v, %v", in, got, err)
+		}
+	}
+	for _, in := range []string{"", "1", "1/y", "x/s", "1/s,x", "0/s", "-1/s", "1/d,1000000"} {
+		if _, err := parseLimit(in); err == nil {
+			t.Errorf("%q was taken", in)
+		}
+	}
+}
+
+// Each limit reaches the field of its name, from the file and from --limit.
+func TestLimitsReachTheirFields(t *testing.T) {
+	fields := func(c *relay.LimitConfig) map[string]gcra.Limit {
+		return map[string]gcra.Limit{
+			"account-envelopes": c.AccountEnvelopes, "account-tickets": c.AccountTickets, "account-requests": c.AccountRequests,
+			"peer-envelopes": c.PeerEnvelopes, "peer-bytes": c.PeerBytes, "peer-requests": c.PeerRequests,
+			"registrations": c.Registrations,
+		}
+	}
+	if len(limitNames) != len(fields(new(relay.LimitConfig))) {
+		t.Fatalf("limits %q", limitNames)
+	}
+	for i, name := range limitNames {
+		c := Config{Data: "x"}
+		*lookup("limits." + strings.ReplaceAll(name, "-", "_")).in(&c) = fmt.Sprintf("%d/s", i+1)
+		r, err := c.resolve(ids.Domain{})
+		must(t, err)
+		for other, limit := range fields(&r.node.Limits) {
+			if (other == name) != (limit.Count == int64(i+1)) {
+				t.Errorf("%s sets %s to %+v", name, other, limit)
+			}
+		}
+	}
+}
+
+func TestCheckConfig(t *testing.T) {
+	path := writeConfig(t, "listen = \":1\"\nregistration = \"open\"\n")
+	code, out, errs := exec(t, "check-config", "--config", path, "--json", "--registration", "closed", "--limit", "peer-bytes=5/s")
+	var c checked
+	if err := json.Unmarshal([]byte(out), &c); err != nil || code != ExitOK || errs != "" {
+		t.Fatalf("%d, %q, %q", code, out, errs)
+	}
+	want := map[string]string{
+		"listen": ":1 (file)", "registration": "closed (command line)", "limits.peer_bytes": "5/s (command line)",
+	}
+	if !c.OK || c.File != path || fmt.Sprint(c.Settings) != fmt.Sprint(want) || len(c.Warnings) != 1 {
+		t.Errorf("%+v", c)
+	}
+	bad := writeConfig(t, "listen = \":1\"\nregistraton = \"open\"\n")
+	code, out, errs = exec(t, "check-config", "--config", bad)
+	if code != ExitUsage || out != "" || !strings.Contains(errs, bad+":2:1: ") {
+		t.Errorf("%d, %q, %q", code, out, errs)
+	}
+}
