@@ -112,6 +112,7 @@ var architecture = rules{
 	dependencies: []dependency{
 		{path: "filippo.io/edwards25519", in: []string{"core/keys", "core/group"}, why: "point decoding that the standard library does not export"},
 		{path: "github.com/cloudflare/circl", in: []string{"core/group", "core/ratchet"}, why: "groups, and an ML-KEM whose encapsulation can be split, behind our own types"},
+		{path: "github.com/gtank/ristretto255", in: []string{"core/group"}, why: "ristretto255 with multi-scalar multiplication, over the edwards25519 that we have anyway"},
 		{path: "github.com/dgraph-io", in: []string{"core/store/badgerstore"}, why: "the engine is replaceable only while nobody else knows it"},
 		{path: "github.com/quic-go/quic-go", in: []string{"relay/quicnet", "cmd/waxwing"}, why: "the transport; and bench's floor is a bare receiver of the same bytes"},
 		{path: "github.com/pelletier/go-toml/v2", in: []string{"relay/daemon"}, why: "the configuration file: strict, with line and column of every mistake"},
