@@ -241,6 +241,7 @@ func (f *forwarder) refused(r *wire.Refused) error {
 			continue
 		}
 		f.flying = append(f.flying[:i], f.flying[i+1:]...)
+		f.l.status.countRefused(r.Code)
 		if r.RetryAfter == 0 {
 			// The peer will never take it: too old, or not an envelope to it.
 			f.l.n.metrics.givenUp.Inc()

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,8 +34,16 @@ type intake struct {
 	admit  func(now time.Time, body []byte, a *relay.Admitted) (number uint64, ref *relay.Refusal, err error)
 	frame  wire.FrameType
 	counts *[relay.ReasonEnd]prometheus.Counter
+	peer   *[relay.ReasonEnd]atomic.Uint64 // the same of one peer; nil for clients
 
 	next uint64 // owned by the reading goroutine: the number that has to come
+}
+
+func (in *intake) count(r relay.Reason) {
+	in.counts[r].Inc()
+	if in.peer != nil {
+		in.peer[r].Add(1)
+	}
 }
 
 // job is a batch. It belongs to whoever received it last.
@@ -131,7 +140,7 @@ func (in *intake) fill(j *job) error {
 		in.next++
 		j.last, j.bytes = number, j.bytes+len(body)
 		if ref != nil {
-			in.counts[ref.Reason].Inc()
+			in.count(ref.Reason)
 			j.refused = append(j.refused, refusedNumber{number, ref})
 			continue
 		}
@@ -161,7 +170,7 @@ func (in *intake) settle(ctx context.Context, j *job) error {
 		in.n.metrics.batches.Observe(float64(len(j.admitted)))
 		woken := ids.MailboxID{}
 		for i, s := range in.n.relay.Settle(ctx, j.admitted) {
-			in.counts[s.Reason].Inc()
+			in.count(s.Reason)
 			switch {
 			case s.Refusal != nil:
 				j.refused = append(j.refused, refusedNumber{j.numbers[i], s.Refusal})

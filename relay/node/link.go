@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"waxwing/core/ids"
 	"waxwing/core/mailbox"
 	"waxwing/core/wire"
+	"waxwing/relay"
 	"waxwing/relay/quicnet"
 )
 
@@ -25,6 +27,14 @@ const (
 	// settledAfter is how long a link must have lived for the pause to start
 	// from its shortest again.
 	settledAfter = 10 * time.Second
+	// defaultRefresh is how often a peer's descriptor is fetched: its new keys
+	// are in use from the day after they stand in it, and a descriptor lives
+	// for weeks, so that an hour leaves room for many failures.
+	defaultRefresh = time.Hour
+	// staleRefresh is the shortest pause before it is fetched again because
+	// the peer no longer knows the key that a client sealed a question to: the
+	// client may have kept an old descriptor, or made the key up.
+	staleRefresh = 10 * time.Second
 )
 
 // Peer is a provider to federate with.
@@ -41,12 +51,34 @@ type link struct {
 	n      *Node
 	peer   Peer
 	outbox ids.MailboxID
+	stale  chan struct{} // holds one token: fetch the descriptor
+	done   chan struct{} // closed when run has ended
+
+	stop context.CancelFunc // guarded by peers.change; nil until it runs
 
 	caller     atomic.Pointer[quicnet.Caller] // nil while there is no connection
 	descriptor atomic.Pointer[directory.Descriptor]
+	admitted   [relay.ReasonEnd]atomic.Uint64 // what became of the envelopes it forwarded
+
+	status linkStatus
 }
 
-func newLink(n *Node, p Peer) *link { return &link{n: n, peer: p, outbox: mailbox.Outbox(p.Domain)} }
+func newLink(n *Node, p Peer) *link {
+	return &link{
+		n: n, peer: p, outbox: mailbox.Outbox(p.Domain), stale: make(chan struct{}, 1), done: make(chan struct{}),
+		status: linkStatus{refused: map[wire.Code]uint64{}, conns: map[*quicnet.Conn]struct{}{}},
+	}
+}
+
+// end stops the link and closes the peer's connections. The caller holds
+// peers.change.
+func (l *link) end() {
+	if l.stop != nil {
+		l.stop()
+		<-l.done
+	}
+	l.detachAll()
+}
 
 // run connects, again and again, until ctx ends.
 func (l *link) run(ctx context.Context) {
@@ -60,7 +92,9 @@ func (l *link) run(ctx context.Context) {
 		if time.Since(began) > settledAfter {
 			pause = retryMin
 		}
-		l.n.log.Info("link to a peer ended", "reason", reasonOf(err), "retry_in", pause.String())
+		why := linkErrorOf(err)
+		l.status.ended(why, l.n.now())
+		l.n.log.Info("link to a peer ended", "reason", why.String(), "retry_in", pause.String())
 		select {
 		case <-time.After(pause + rand.N(pause)):
 		case <-ctx.Done():
@@ -69,22 +103,6 @@ func (l *link) run(ctx context.Context) {
 		pause = min(2*pause, retryMax)
 	}
 }
-
-// reasonOf is a log text from a closed list: error texts of other layers could
-// hold an address.
-func reasonOf(err error) string {
-	for _, e := range []error{
-		quicnet.ErrPin, quicnet.ErrCertificate, quicnet.ErrExpired, quicnet.ErrHandshake, quicnet.ErrBusy,
-		quicnet.ErrUnreachable, quicnet.ErrTimeout, quicnet.ErrProtocol, quicnet.ErrClosed, errDescriptor,
-	} {
-		if errors.Is(err, e) {
-			return e.Error()
-		}
-	}
-	return "other"
-}
-
-var errDescriptor = errors.New("node: peer's descriptor is not acceptable")
 
 // connect serves the link for the life of one connection.
 func (l *link) connect(ctx context.Context) error {
@@ -95,46 +113,100 @@ func (l *link) connect(ctx context.Context) error {
 		return err
 	}
 	defer c.Close(quicnet.CodeNone)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stop := context.AfterFunc(c.Context(), cancel)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(c.Context(), func() { cancel(c.Err()) })
 	defer stop()
-	if err := l.open(ctx, c); err != nil {
-		return err
+	caller, err := l.open(ctx, c)
+	if err != nil {
+		return l.cause(ctx, err)
 	}
 	defer l.close()
 	s, err := c.OpenStream(ctx, wire.StreamForward)
 	if err != nil {
-		return err
+		return l.cause(ctx, err)
 	}
 	l.n.metrics.links.Inc()
 	defer l.n.metrics.links.Dec()
+	l.status.began(l.n.now())
+	var refreshing sync.WaitGroup
+	defer refreshing.Wait()
+	defer cancel(nil)
+	refreshing.Go(func() { cancel(l.refresh(ctx, caller)) })
 	f := newForwarder(l, s)
-	return f.run(ctx)
+	return l.cause(ctx, f.run(ctx))
+}
+
+// cause prefers why the connection ended to what failed because of it.
+func (l *link) cause(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return err
 }
 
 // open starts the control stream and fetches the peer's descriptor.
-func (l *link) open(ctx context.Context, c *quicnet.Conn) error {
+func (l *link) open(ctx context.Context, c *quicnet.Conn) (*quicnet.Caller, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	s, err := c.OpenStream(ctx, wire.StreamControl)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	caller, err := quicnet.NewCaller(ctx, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	d, err := quicnet.Ask[*wire.Described](ctx, caller, &wire.Describe{Domain: l.peer.Domain})
-	if err == nil {
-		err = l.n.peers.learn(ctx, l, d.Descriptor)
-	}
-	if err != nil {
+	if err := l.fetch(ctx, caller); err != nil {
 		caller.Close()
-		return err
+		return nil, err
 	}
 	l.caller.Store(caller)
-	return nil
+	return caller, nil
+}
+
+// fetch fetches the peer's descriptor.
+func (l *link) fetch(ctx context.Context, caller *quicnet.Caller) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	d, err := quicnet.Ask[*wire.Described](ctx, caller, &wire.Describe{Domain: l.peer.Domain})
+	if err != nil {
+		return err
+	}
+	return l.n.peers.learn(ctx, l, d.Descriptor)
+}
+
+// refresh fetches the descriptor from time to time and when it was found to be
+// old, until ctx ends or what comes is not acceptable.
+func (l *link) refresh(ctx context.Context, caller *quicnet.Caller) error {
+	for {
+		// Not all links of all providers at the same moment.
+		t := time.NewTimer(l.n.refresh + rand.N(l.n.refresh/8+1))
+		select {
+		case <-t.C:
+		case <-l.stale:
+		case <-ctx.Done():
+			t.Stop()
+			return nil
+		}
+		t.Stop()
+		if err := l.fetch(ctx, caller); err != nil {
+			return err
+		}
+		select {
+		case <-time.After(min(staleRefresh, l.n.refresh)):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// outdated asks for the descriptor to be fetched anew.
+func (l *link) outdated() {
+	select {
+	case l.stale <- struct{}{}:
+	default:
+	}
 }
 
 func (l *link) close() {
@@ -161,6 +233,9 @@ func (n *Node) passOn(ctx context.Context, m *wire.Query) wire.Message {
 	case err == nil:
 		return &wire.Answer{Sealed: a.Sealed}
 	case errors.As(err, &refused):
+		if refused.Code == wire.CodeStale {
+			l.outdated() // the client asks again under the keys of the new one
+		}
 		return &wire.Refusal{Code: refused.Code, RetryAfter: uint32(refused.RetryAfter / time.Millisecond)}
 	}
 	return unreachable()

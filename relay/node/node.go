@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -45,6 +44,9 @@ type Config struct {
 	Network      quicnet.Config   // limits and timeouts of connections; identity and address are set here
 	Logger       *slog.Logger     // default: none
 	Now          func() time.Time // default: time.Now
+	// Refresh is how often the descriptor of a connected peer is fetched again.
+	// Default: an hour.
+	Refresh time.Duration
 	// Store is used instead of the one in the data directory, and left open.
 	Store store.Store
 }
@@ -54,7 +56,9 @@ type Node struct {
 	// fixed
 	dir       string
 	domain    ids.Domain
+	started   time.Time
 	endpoints []string
+	refresh   time.Duration
 	now       func() time.Time
 	log       *slog.Logger
 	identity  *quicnet.Identity
@@ -85,6 +89,9 @@ func Open(conf Config) (_ *Node, err error) {
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
+	if n.refresh = conf.Refresh; n.refresh <= 0 {
+		n.refresh = defaultRefresh
+	}
 	n.draining, n.drain = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -97,6 +104,7 @@ func Open(conf Config) (_ *Node, err error) {
 	}
 	n.domain = domain
 	now := n.now()
+	n.started = now
 	if n.keyring, err = openKeyring(keydir{n.path(dirKeys)}, root, now); err != nil {
 		return nil, err
 	}
@@ -117,21 +125,6 @@ func Open(conf Config) (_ *Node, err error) {
 		return nil, err
 	}
 	return n, n.decide(conf)
-}
-
-// federate makes the table of peers and loads what is known of them.
-func (n *Node) federate(list []Peer) error {
-	if len(list) > MaxPeers {
-		return fmt.Errorf("%w: more than %d peers", ErrConfig, MaxPeers)
-	}
-	n.peers = &peers{n: n, links: map[ids.Domain]*link{}}
-	for _, p := range list {
-		if p.Domain.IsZero() || p.Domain == n.domain || n.peers.links[p.Domain] != nil {
-			return fmt.Errorf("%w: a peer without a domain, with the own one, or twice", ErrConfig)
-		}
-		n.peers.links[p.Domain] = newLink(n, p)
-	}
-	return n.peers.load()
 }
 
 func (n *Node) listen(conf Config, today ids.Day) error {
@@ -190,9 +183,7 @@ func (n *Node) Run(ctx context.Context) error {
 	defer work.Wait()
 	accepted := make(chan error, 1)
 	work.Go(func() { accepted <- n.accept(serving) })
-	for _, l := range n.peers.links {
-		work.Go(func() { l.run(linked) })
-	}
+	work.Go(func() { n.peers.run(linked) })
 	work.Go(func() { n.rotation(linked) })
 
 	var err error

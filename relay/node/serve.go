@@ -40,7 +40,12 @@ func (n *Node) serveConn(ctx context.Context, c *quicnet.Conn) {
 	conn := &connection{n: n, c: c}
 	if domain, ok := c.Peer(); ok {
 		kind, serve = "peer", (*connection).peerStream
-		conn.peer = relay.PeerOf(domain)
+		conn.peer, conn.link = relay.PeerOf(domain), n.peers.link(domain)
+		if conn.link == nil || !conn.link.attach(c) {
+			c.Close(wire.CodeForbidden)
+			return
+		}
+		defer conn.link.detach(c)
 	} else {
 		rand.Read(conn.nonce[:])
 		conn.session = relay.NewSession(c.Exporter(), conn.nonce)
@@ -84,6 +89,7 @@ type connection struct {
 	n       *Node
 	c       *quicnet.Conn
 	peer    *relay.Peer    // of a provider's connection
+	link    *link          // of that provider
 	session *relay.Session // of a client's
 	nonce   [wire.NonceSize]byte
 }
@@ -121,7 +127,7 @@ func (c *connection) peerStream(ctx context.Context, s *quicnet.Stream) error {
 	case wire.StreamControl:
 		return c.control(ctx, s)
 	case wire.StreamForward:
-		in := &intake{n: c.n, stream: s, frame: wire.TypeForward, counts: &c.n.metrics.forwarded}
+		in := &intake{n: c.n, stream: s, frame: wire.TypeForward, counts: &c.n.metrics.forwarded, peer: &c.link.admitted}
 		in.admit = func(now time.Time, body []byte, a *relay.Admitted) (uint64, *relay.Refusal, error) {
 			number, envelope, err := wire.ParseForward(body)
 			if err != nil {

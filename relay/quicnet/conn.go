@@ -2,6 +2,7 @@ package quicnet
 
 import (
 	"context"
+	"crypto/sha256"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -20,6 +21,7 @@ type Conn struct {
 	q        *quic.Conn
 	t        Timeouts
 	peer     ids.Domain // zero if the other side showed no certificate
+	pin      Pin        // of the root that it showed; zero as well
 	exporter [32]byte
 }
 
@@ -36,9 +38,15 @@ func newConn(q *quic.Conn, t Timeouts) (*Conn, error) {
 		if c.peer, err = leafDomain(cs.PeerCertificates[0]); err != nil {
 			return nil, err
 		}
+		root := cs.PeerCertificates[len(cs.PeerCertificates)-1]
+		c.pin = sha256.Sum256(root.RawSubjectPublicKeyInfo)
 	}
 	return c, nil
 }
+
+// PeerPin returns the pin of the root that the provider at the other end has
+// shown, which was the pinned one during the handshake.
+func (c *Conn) PeerPin() Pin { return c.pin }
 
 // Peer returns the provider at the other end. On an accepted connection it is
 // false for a client, which has shown nothing yet.

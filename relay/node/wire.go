@@ -1,0 +1,40 @@
+package node
+
+import (
+	"waxwing/core/ids"
+	"waxwing/core/store"
+	"waxwing/core/wire"
+)
+
+// The keys of what is stored of a peer, by its domain.
+const (
+	prefixDescriptor store.Key = "peer/descriptor/" // the newest descriptor, as it was received
+	prefixEntry      store.Key = "peer/entry/"      // peerEntry
+)
+
+func descriptorKey(d ids.Domain) store.Key { return prefixDescriptor + store.Key(d.String()) }
+func entryKey(d ids.Domain) store.Key      { return prefixEntry + store.Key(d.String()) }
+
+// maxPeerAddr bounds the address of a peer: a host name has up to 253 bytes.
+const maxPeerAddr = 262
+
+// peerEntry is what the operator last said by command about a peer. It wins
+// over the configuration.
+//
+//	version 1 | removed 1 | address | pin 32
+//
+// Of a removed one the address is empty and the pin zero.
+type peerEntry struct {
+	removed bool
+	addr    string
+	pin     [32]byte
+}
+
+func (e *peerEntry) Fields(c *wire.Codec) {
+	c.Const("version", 1)
+	c.Bool("removed", &e.removed)
+	c.String("address", &e.addr, maxPeerAddr)
+	c.Fixed("pin", e.pin[:])
+	c.Check(e.removed == (e.addr == ""), "address", "does not fit")
+	c.Check(e.removed == (e.pin == [32]byte{}), "pin", "does not fit")
+}
