@@ -31,6 +31,17 @@ func newSelf(address ids.Address, server string, pin directory.Pin, invite []byt
 	}
 	f := directory.ManifestFields{Address: address, Version: 1, DH: s.account.Public()}
 	device := f.AddDevice(s.sign.Public(), s.dh.Public())
+	secrets := state.DrawSecrets()
+	defer secrets.Erase()
+	k, err := secrets.AccountKey()
+	if err != nil {
+		return nil, err
+	}
+	f.AccountKey, err = directory.ProveAccountKey(k, address, s.identity.Public())
+	k.Erase()
+	if err != nil {
+		return nil, err
+	}
 	m, err := directory.SignManifest(f, s.identity)
 	if err != nil {
 		return nil, err
@@ -40,7 +51,7 @@ func newSelf(address ids.Address, server string, pin directory.Pin, invite []byt
 		Address: address, Device: device, Server: server, Pin: pin, Invite: invite,
 		Identity: [32]byte(s.identity.Seed()), Sign: [32]byte(s.sign.Seed()),
 		DeviceDH: [32]byte(s.dh.Bytes()), AccountDH: [32]byte(s.account.Bytes()),
-		SealRoot: [32]byte(s.root.Bytes()), Manifest: m.Bytes(),
+		SealRoot: [32]byte(s.root.Bytes()), Secrets: secrets, Manifest: m.Bytes(),
 	}
 	return s, nil
 }
@@ -126,7 +137,7 @@ func (w *work) certified(cert []byte) error {
 		return ErrServer
 	}
 	if v.Address() != w.self.Address || v.Device() != w.self.Device ||
-		v.Identity() != w.self.identity.Public() || v.DH() != w.self.dh.Public() {
+		v.Identity() != w.self.identity.Public() || v.DH() != w.self.dh.Public() || v.XS() != w.self.manifest.XS() {
 		return ErrServer
 	}
 	own := w.ownProfile()
