@@ -1,6 +1,7 @@
 package badgerstore
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -8,11 +9,19 @@ import (
 	"waxwing/core/store/storetest"
 )
 
+// opened counts the engines opened by openTest.
+var opened atomic.Int64
+
 // openTest opens an engine that looks for what is expired often enough for a
-// test to wait for it.
+// test to wait for it. Every second one has nearly no cache, which must change
+// nothing but speed.
 func openTest(t testing.TB, dir string, now func() time.Time) *Engine {
 	t.Helper()
-	e, err := Open(Config{Dir: dir, Now: now, SweepEvery: 10 * time.Millisecond, MinFree: 1})
+	c := Config{Dir: dir, Now: now, SweepEvery: 10 * time.Millisecond, MinFree: 1}
+	if opened.Add(1)%2 == 0 {
+		c.CacheBytes, c.CacheMailboxes = 1, 1
+	}
+	e, err := Open(c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,7 @@ func Run(t *testing.T, open Open) {
 		{"AckMany", testAckMany},
 		{"Expiry", testExpiry},
 		{"ExpiryFreesQuota", testExpiryFreesQuota},
+		{"ExpiryAndAcks", testExpiryAndAcks},
 		{"Drop", testDrop},
 		{"Sets", testSets},
 		{"SetLimits", testSetLimits},
