@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"waxwing/core/directory"
@@ -10,6 +11,7 @@ import (
 	"waxwing/core/query"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/ticket"
+	"waxwing/relay/client/state"
 	"waxwing/relay/quicnet"
 )
 
@@ -21,12 +23,37 @@ func (l *link) supply(ctx context.Context) error {
 	if err := l.c.update(func(w *work) error { return w.sweep() }); err != nil {
 		return err
 	}
+	if err := l.heldFor(ctx); err != nil {
+		return err
+	}
 	for _, f := range []func(context.Context) error{l.ownDescriptor, l.certify, l.publish, l.mint, l.strikeLocked} {
 		if err := f(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// heldFor asks for the descriptors that held deliveries wait for: they may have
+// come on a connection that ended before it asked, or the provider may not have
+// had the descriptor then.
+func (l *link) heldFor(ctx context.Context) error {
+	var domains []ids.Domain
+	if err := l.c.view(func(w *work) error {
+		if state.Held.Count(w.tx) == 0 {
+			return nil
+		}
+		rows, err := state.Held.Rows(w.tx, nil, nil, 0)
+		for _, row := range rows {
+			if row.Record.Reason == state.HeldProvider && !slices.Contains(domains, row.Record.Domain) {
+				domains = append(domains, row.Record.Domain)
+			}
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	return l.describe(ctx, domains)
 }
 
 func (l *link) ownDescriptor(ctx context.Context) error {
