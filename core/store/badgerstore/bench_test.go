@@ -1,6 +1,7 @@
 package badgerstore
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -52,9 +53,25 @@ func load(b *testing.B, work func(worker, i int)) {
 	b.ResetTimer()
 	cpu := drive(b.N, work)
 	b.StopTimer()
+	b.ReportMetric(anonMB(), "anon-MB")
 	perOp := float64(cpu.Nanoseconds()) / 1e3 / float64(b.N)
 	b.ReportMetric(perOp, "cpu-us/op")
 	b.ReportMetric(perOp/floor, "x-floor")
+}
+
+// anonMB is the process's memory without mapped files, 0 if not known.
+func anonMB() float64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := bytes.Cut(status, []byte("RssAnon:"))
+	fields := bytes.Fields(rest)
+	if len(fields) == 0 {
+		return 0
+	}
+	kb, _ := strconv.Atoi(string(fields[0]))
+	return float64(kb) / 1024
 }
 
 // drive makes n calls from inFlight goroutines and returns the CPU time that

@@ -48,8 +48,10 @@ func testSets(t *testing.T, s *suite) {
 		t.Fatal("sets share tokens")
 	}
 	res := s.Spend(ctx, set(1), []store.Claim{
-		{Token: token(5), Claimant: claimant(1)}, {Token: token(1), Claimant: claimant(7)},
-		{Token: token(5), Claimant: claimant(2)}, {Token: token(5), Claimant: claimant(1)},
+		{Token: token(5), Claimant: claimant(1)},
+		{Token: token(1), Claimant: claimant(7)},
+		{Token: token(5), Claimant: claimant(2)},
+		{Token: token(5), Claimant: claimant(1)},
 	})
 	for i, want := range []bool{true, false, false, true} {
 		if res[i].Err != nil || res[i].Won != want {

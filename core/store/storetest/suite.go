@@ -27,6 +27,7 @@ func Run(t *testing.T, open Open) {
 	}{
 		{"Append", testAppend},
 		{"AppendLimits", testAppendLimits},
+		{"ManyMailboxes", testManyMailboxes},
 		{"Serials", testSerials},
 		{"SerialMemory", testSerialMemory},
 		{"Discard", testDiscard},
