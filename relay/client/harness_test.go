@@ -383,15 +383,16 @@ func (u *user) seal(flush bool) []outgoing {
 }
 
 // push seals, sends and has everything acked.
-func (u *user) push(flush bool) (n int) {
+func (u *user) push(flush bool) int {
 	u.w.t.Helper()
+	var numbers []uint64
 	for _, o := range u.seal(flush) {
 		u.count(o)
 		u.w.providers[o.dest].take(o.bytes)
-		u.do(func(k *work) error { return k.accepted([]uint64{o.number}) })
-		n++
+		numbers = append(numbers, o.number)
 	}
-	return n
+	u.do(func(k *work) error { return k.accepted(numbers) })
+	return len(numbers)
 }
 
 // count notes an envelope, and that its ticket was used for no other.
