@@ -18,7 +18,7 @@ import (
 func TestChaos(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.friends()
-	c := &chaos{w: w, last: make(map[*user]uint64)}
+	c := &chaos{w: w}
 	want := map[*user][]string{alice: {"hello"}, bob: {"hello back"}}
 	rounds := 250
 	if testing.Short() {
@@ -71,11 +71,9 @@ func TestChaos(t *testing.T) {
 
 // chaos is the network of TestChaos.
 type chaos struct {
-	w       *world
-	flying  []flight
-	calm    bool
-	last    map[*user]uint64 // the sequence number that was acked to the provider
-	sealedN int
+	w      *world
+	flying []flight
+	calm   bool
 }
 
 // flight is an envelope between two providers.

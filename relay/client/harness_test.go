@@ -39,7 +39,6 @@ type provider struct {
 	root   *keys.SigningKey
 	cert   *keys.SigningKey
 	relay  *keys.SealKey
-	seq    uint64
 	ring   *ticket.Ring
 	stamps *franking.StampRing
 	boxes  map[ids.MailboxID]*box

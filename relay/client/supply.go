@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"waxwing/core/directory"
@@ -11,7 +10,6 @@ import (
 	"waxwing/core/query"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/ticket"
-	"waxwing/relay/client/state"
 	"waxwing/relay/quicnet"
 )
 
@@ -20,8 +18,14 @@ import (
 func (l *link) supply(ctx context.Context) error {
 	l.c.upkeep.Lock()
 	defer l.c.upkeep.Unlock()
-	if err := l.c.update(func(w *work) error { return w.sweep() }); err != nil {
+	due := false
+	if err := l.c.view(func(w *work) error { due = w.n.Swept != w.today; return nil }); err != nil {
 		return err
+	}
+	if due {
+		if err := l.c.update(func(w *work) error { return w.sweep() }); err != nil {
+			return err
+		}
 	}
 	if err := l.heldFor(ctx); err != nil {
 		return err
@@ -38,19 +42,8 @@ func (l *link) supply(ctx context.Context) error {
 // come on a connection that ended before it asked, or the provider may not have
 // had the descriptor then.
 func (l *link) heldFor(ctx context.Context) error {
-	var domains []ids.Domain
-	if err := l.c.view(func(w *work) error {
-		if state.Held.Count(w.tx) == 0 {
-			return nil
-		}
-		rows, err := state.Held.Rows(w.tx, nil, nil, 0)
-		for _, row := range rows {
-			if row.Record.Reason == state.HeldProvider && !slices.Contains(domains, row.Record.Domain) {
-				domains = append(domains, row.Record.Domain)
-			}
-		}
-		return err
-	}); err != nil {
+	domains, err := l.c.heldDomains()
+	if err != nil {
 		return err
 	}
 	return l.describe(ctx, domains)
