@@ -56,6 +56,10 @@ func (c *Client) Run(ctx context.Context) error {
 
 // fatal reports whether connecting again is no use.
 func fatal(err error) bool {
+	var refused *RefusedError
+	if errors.As(err, &refused) && refused.Code == wire.CodeUnauthenticated {
+		return true // the provider no longer knows the account
+	}
 	for _, e := range []error{
 		ErrNotRegistered, ErrCorrupt, ErrClosed, state.ErrIO, quicnet.ErrPin, quicnet.ErrConfig,
 	} {

@@ -100,7 +100,24 @@ func (l *link) certify(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return l.c.update(func(w *work) error { return w.certified(m.Certificate) })
+		take := func() error {
+			return l.c.update(func(w *work) error { return w.certified(m.Certificate) })
+		}
+		if err = take(); !errors.Is(err, ErrServer) {
+			return err
+		}
+		// The provider may have a new key, which only a new descriptor names.
+		var own ids.Domain
+		if err := l.c.view(func(w *work) error { own = w.self.Address.Domain(); return nil }); err != nil {
+			return err
+		}
+		if err := l.describe(ctx, []ids.Domain{own}); err != nil {
+			return err
+		}
+		if err = take(); errors.Is(err, ErrServer) {
+			return &quicnet.RefusedError{Code: wire.CodeStale} // asked again later; what is there can be read
+		}
+		return err
 	})
 }
 
