@@ -20,7 +20,7 @@ func TestChaos(t *testing.T) {
 	alice, bob := w.friends()
 	c := &chaos{w: w}
 	want := map[*user][]string{alice: {"hello"}, bob: {"hello back"}}
-	rounds := 250
+	rounds := 150
 	if testing.Short() {
 		rounds = 60
 	}

@@ -134,21 +134,9 @@ func TestMutations(t *testing.T) {
 		bad := *d
 		bad.Payload = slices.Clone(d.Payload)
 		change(&bad)
-		// On a copy of the state, as a failed delivery uses up its serial.
-		bob.do(func(k *work) error { return nil })
-		before := bob.inbox(alice)
-		err := bob.try(func(k *work) error {
-			if err := k.receiveOne(wire.MustMarshal(&bad)); err != nil {
-				return err
-			}
-			return errUndo
-		})
-		is(t, err, errUndo)
-		if got := bob.inbox(alice); len(got) != len(before) {
-			t.Errorf("%s: shown", name)
-		}
+		// Undone each time, as a failed delivery uses up its serial.
 		shown := false
-		err = bob.try(func(k *work) error {
+		err := bob.try(func(k *work) error {
 			at := k.n.Position
 			if err := k.receiveOne(wire.MustMarshal(&bad)); err != nil {
 				return err

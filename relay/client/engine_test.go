@@ -123,7 +123,7 @@ func TestSteadyState(t *testing.T) {
 func TestFastOneWay(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.friends()
-	const total = 4000
+	const total = 2500
 	var want []string
 	for i := range total {
 		want = append(want, fmt.Sprint(i))
