@@ -99,6 +99,10 @@ func (l *link) connect(ctx context.Context) error {
 	defer cancel()
 	stop := context.AfterFunc(c.Context(), cancel)
 	defer stop()
+	// A peer that does not read holds up no drain; what it has not acked is sent
+	// again.
+	closed := context.AfterFunc(ctx, func() { c.Close(quicnet.CodeNone) })
+	defer closed()
 	if err := l.open(ctx, c); err != nil {
 		return err
 	}
