@@ -1,3 +1,5 @@
+//go:build unix
+
 package badgerstore
 
 import (
@@ -93,12 +95,6 @@ func drive(n int, work func(worker, i int)) time.Duration {
 	}
 	wg.Wait()
 	return cpuTime() - start
-}
-
-func benchID(i int) (id ids.EnvelopeID) {
-	binary.BigEndian.PutUint64(id[:], uint64(i)*0x9e3779b97f4a7c15)
-	binary.BigEndian.PutUint64(id[8:], uint64(i))
-	return id
 }
 
 func benchAppend(b *testing.B, mailboxes int, serial bool) {

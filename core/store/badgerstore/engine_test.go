@@ -1,10 +1,12 @@
 package badgerstore
 
 import (
+	"encoding/binary"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"waxwing/core/ids"
 	"waxwing/core/store"
 	"waxwing/core/store/storetest"
 )
@@ -42,4 +44,10 @@ func TestConformance(t *testing.T) {
 			return e
 		}
 	})
+}
+
+func benchID(i int) (id ids.EnvelopeID) {
+	binary.BigEndian.PutUint64(id[:], uint64(i)*0x9e3779b97f4a7c15)
+	binary.BigEndian.PutUint64(id[8:], uint64(i))
+	return id
 }
