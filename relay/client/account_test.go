@@ -3,14 +3,11 @@ package client
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"strings"
 	"testing"
 
 	"waxwing/core/directory"
 	"waxwing/core/group"
 	"waxwing/core/ids"
-	"waxwing/core/wire"
 	"waxwing/relay/client/state"
 	"waxwing/sealedsender"
 )
@@ -294,50 +291,4 @@ func (w *world) fresh() *state.Store {
 	w.must(err)
 	w.t.Cleanup(func() { s.Close() })
 	return s
-}
-
-func TestAccountSecretsRecord(t *testing.T) {
-	s := state.DrawSecrets()
-	b := wire.MustMarshal(&s)
-	var back state.AccountSecrets
-	if err := wire.Unmarshal(b, &back); err != nil || !bytes.Equal(wire.MustMarshal(&back), b) {
-		t.Fatalf("round trip: %v", err)
-	}
-	for i := range b {
-		m := bytes.Clone(b)
-		m[i] ^= 0x80
-		if wire.Unmarshal(m, &back) == nil && !bytes.Equal(wire.MustMarshal(&back), m) {
-			t.Errorf("byte %d does not matter", i)
-		}
-		if err := wire.Unmarshal(b[:i], &back); !errors.Is(err, wire.ErrMalformed) {
-			t.Errorf("cut at %d: %v", i, err)
-		}
-	}
-	for name, change := range map[string]func(*state.AccountSecrets){
-		"no k":           func(s *state.AccountSecrets) { s.K = [32]byte{} },
-		"no w":           func(s *state.AccountSecrets) { s.W = [32]byte{} },
-		"no z":           func(s *state.AccountSecrets) { s.Z = [32]byte{} },
-		"k not reduced":  func(s *state.AccountSecrets) { s.K[31] = 0xff },
-		"no generation":  func(s *state.AccountSecrets) { s.Generation = 0 },
-		"z out of range": func(s *state.AccountSecrets) { s.Z = [32]byte(bytes.Repeat([]byte{0x7f}, 32)) },
-	} {
-		bad := s
-		change(&bad)
-		if _, err := wire.Marshal(&bad); !errors.Is(err, wire.ErrMalformed) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if out := fmt.Sprintf("%v %+v %#v", s, &s, s); strings.Contains(out, fmt.Sprint(s.K[0], " ", s.K[1])) || !strings.Contains(out, "redacted") {
-		t.Errorf("prints %s", out)
-	}
-	s.Erase()
-	if s.K != [32]byte{} || s.W != [32]byte{} || s.Z != [32]byte{} {
-		t.Error("not erased")
-	}
-	if _, err := s.AccountKey(); !errors.Is(err, group.ErrDecode) {
-		t.Error(err)
-	}
-	if _, _, err := s.MailboxKeys(); !errors.Is(err, group.ErrDecode) {
-		t.Error(err)
-	}
 }

@@ -202,7 +202,8 @@ func (w *work) sealKey() (*directory.MailboxKey, bool, error) {
 	}
 	f := directory.MailboxKeyFields{
 		Mailbox: w.self.Mailbox, Address: w.self.Address, Week: week, Key: k.Public(),
-		Expiry: ids.Day(week)*7 + 6 + oldKeyDays, Generation: w.self.Secrets.Generation,
+		// So that who was away for a month can still be reached.
+		Expiry: ids.Day(week)*7 + directory.MailboxKeyDays, Generation: w.self.Secrets.Generation,
 	}
 	if f.W, f.Z, err = w.self.mailboxKeys(); err != nil {
 		return nil, false, err
