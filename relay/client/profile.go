@@ -103,6 +103,9 @@ func (w *work) prepare(address ids.Address, server string, pin directory.Pin, in
 		if old.Address != address && old.Registered {
 			return ErrRegistered
 		}
+		if err := w.forgetAttempt(); err != nil {
+			return err
+		}
 		if old.Address == address {
 			own := w.ownProfile()
 			own.Server, own.Pin, own.Invite = server, pin, invite
@@ -116,6 +119,18 @@ func (w *work) prepare(address ids.Address, server string, pin directory.Pin, in
 	w.touched, w.profile = true, true
 	w.memory.self = s
 	return w.pin(address.Domain(), pin)
+}
+
+// forgetAttempt takes back what a registration that did not come to its end has
+// pinned: nothing was verified under it, and it may have been mistyped.
+func (w *work) forgetAttempt() error {
+	if w.self.Registered {
+		return nil
+	}
+	w.touched = true
+	domain := w.self.Address.Domain()
+	delete(w.descriptors, domain)
+	return state.Descriptors.Delete(w.tx, []byte(domain.String()))
 }
 
 // registered notes that the provider has the account.
