@@ -59,10 +59,11 @@ func waitFlag(c *cobra.Command, wait *time.Duration) {
 }
 
 func (a *app) register(ctx context.Context, address ids.Address, pin quicnet.Pin, r *registration) (err error) {
-	profile, err := a.create()
+	profile, release, err := a.create()
 	if err != nil {
 		return err
 	}
+	defer release()
 	defer func() { err = errors.Join(err, profile.Close()) }()
 	own, err := profile.Profile()
 	switch {

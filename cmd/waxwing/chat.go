@@ -33,6 +33,8 @@ func (a *app) chatCommand() *cobra.Command {
 		Use:   "chat ADDRESS",
 		Short: "Talk to a contact, line by line, until the end of input",
 		Args:  arguments("ADDRESS"),
+
+		ValidArgsFunction: a.completeContact,
 		RunE: func(c *cobra.Command, args []string) error {
 			address, err := ids.ParseAddress(args[0])
 			if err != nil {

@@ -81,6 +81,7 @@ type contactLine struct {
 	Changed     bool   `json:"identity_changed"`
 	Tickets     int    `json:"tickets"` // messages that can be sent before an answer
 	Waiting     int    `json:"waiting"`
+	Verified    bool   `json:"verified"` // the safety number was compared
 }
 
 func (a *app) contactsCommand() *cobra.Command {
@@ -96,9 +97,12 @@ func (a *app) contactsCommand() *cobra.Command {
 				}
 				for _, k := range list {
 					l := contactLine{
-						k.Address.String(), hex.EncodeToString(k.Fingerprint[:]), k.Blocked, k.IdentityChanged, k.Tickets, k.Waiting,
+						k.Address.String(), hex.EncodeToString(k.Fingerprint[:]), k.Blocked, k.IdentityChanged, k.Tickets, k.Waiting, k.Verified,
 					}
 					note := ""
+					if k.Verified {
+						note += ", verified"
+					}
 					if k.Blocked {
 						note += ", blocked"
 					}
@@ -119,7 +123,7 @@ func (a *app) contactsCommand() *cobra.Command {
 func (a *app) contactAction(use, short, long, done string, act func(context.Context, *client.Client, ids.Address) error) *cobra.Command {
 	var wait time.Duration
 	c := &cobra.Command{
-		Use: use + " ADDRESS", Short: short, Long: long, Args: arguments("ADDRESS"),
+		Use: use + " ADDRESS", Short: short, Long: long, Args: arguments("ADDRESS"), ValidArgsFunction: a.completeContact,
 		RunE: func(c *cobra.Command, args []string) error {
 			address, err := ids.ParseAddress(args[0])
 			if err != nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"waxwing/core/wire"
 	"waxwing/relay/client"
 	"waxwing/relay/quicnet"
@@ -23,6 +25,26 @@ const (
 	exitRefused     = 5
 	exitNotFound    = 6
 )
+
+// exitCodes is the documentation of the codes; the tests hold it to exitNames.
+const exitCodes = `waxwing ends with one of these codes, whatever the command:
+
+  0  done
+  1  failed
+  2  usage: unknown command, flag or value
+  3  in use: another process has the profile, or it exists already
+  4  unreachable: the provider does not answer; what was to be sent is kept
+  5  refused by the provider
+  6  not found: no profile, no such contact, no such account
+
+With --json the error is one object on standard error, with the code's name.
+A safety number that differs, and a file that cannot be read or has another
+passphrase, are 1.`
+
+// exitCodesTopic is shown by "waxwing help exit-codes".
+func exitCodesTopic() *cobra.Command {
+	return &cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitCodes}
+}
 
 // exitNames are the codes for programs that read the errors as JSON.
 var exitNames = [...]string{
@@ -93,6 +115,9 @@ var explanations = []explanation{
 	{client.ErrOwnCode, exitUsage, "the contact code is your own", "pass it to the person who is to write to you"},
 	{client.ErrCodeExpired, exitFailed, "the contact code has expired", "ask for a new one: it is made with \"waxwing contact-code\""},
 	{client.ErrIdentityChanged, exitFailed, "the identity key of %s is not the one that you know", "compare with the contact in person; it may be another person, or the same one with a new account"},
+	{client.ErrKeysUnknown, exitFailed, "the keys of %s are not known yet", "send it a message with \"waxwing send ADDRESS TEXT\"; they come with the first exchange"},
+	{client.ErrBadScan, exitUsage, "the text is neither a safety number nor the text of its code", "scan or copy it again: 60 digits, or the text from \"waxwing-verify:\" to its end"},
+	{client.ErrMismatch, exitFailed, "the safety numbers differ: this may not be %s", "check that both of you look at the other's number; if so, do not write anything secret, and compare in person"},
 	{client.ErrTooLong, exitUsage, "the text is too long for one message", "send it in parts"},
 	{client.ErrEmpty, exitUsage, "the text is empty, or not UTF-8", "give some text"},
 	{client.ErrFull, exitFailed, "a limit of the profile is reached", "wait until messages that are under way are delivered"},

@@ -34,7 +34,8 @@ func (a *app) sendCommand() *cobra.Command {
 		Short: "Send a message to a contact",
 		Long: "The message is stored here before anything is sent, and goes out with a later command if\n" +
 			"the provider does not answer now. Without tickets of the contact it waits for them.",
-		Args: arguments("ADDRESS", "TEXT"),
+		Args:              arguments("ADDRESS", "TEXT"),
+		ValidArgsFunction: a.completeContact,
 		RunE: func(c *cobra.Command, args []string) error {
 			address, err := ids.ParseAddress(args[0])
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +17,7 @@ import (
 
 const (
 	// profileHint names the default directory in the help.
-	profileHint = "waxwing below the user's configuration directory"
+	profileHint = "waxwing below the user's data directory"
 	// positionFile holds up to where inbox has shown the messages.
 	positionFile = "inbox"
 	// defaultWait is how long a command waits for the provider: a handshake on a
@@ -29,14 +30,29 @@ func (a *app) directory() (string, error) {
 	if a.profile != "" {
 		return a.profile, nil
 	}
-	base, err := os.UserConfigDir()
+	base, err := dataDirectory(runtime.GOOS)
 	if err != nil {
 		return "", &failure{
-			code: exitUsage, what: "there is no configuration directory for a profile", err: err,
+			code: exitUsage, what: "there is no data directory for a profile", err: err,
 			next: "name a directory with --profile",
 		}
 	}
 	return filepath.Join(base, "waxwing"), nil
+}
+
+// dataDirectory is where a system keeps an application's data: as the XDG base
+// directory specification says, or what the library calls configuration on
+// systems that keep both in one place.
+func dataDirectory(system string) (string, error) {
+	switch system {
+	case "windows", "darwin", "ios", "plan9":
+		return os.UserConfigDir()
+	}
+	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) { // a relative one is to be ignored
+		return dir, nil
+	}
+	home, err := os.UserHomeDir()
+	return filepath.Join(home, ".local", "share"), err
 }
 
 // with runs f with the open profile and closes it.
@@ -45,35 +61,35 @@ func (a *app) with(f func(*client.Client) error) error {
 	if err != nil {
 		return err
 	}
-	c, err := client.Open(client.Config{Dir: dir})
+	c, release, err := a.open(dir, client.Open)
 	if err != nil {
 		return explain("profile "+dir, err)
 	}
+	defer release()
 	return errors.Join(f(c), c.Close())
 }
 
 // create makes the profile, or opens the one of a registration that did not
 // come to its end.
-func (a *app) create() (*client.Client, error) {
+func (a *app) create() (c *client.Client, release func(), err error) {
 	dir, err := a.directory()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, &failure{
+		return nil, nil, &failure{
 			code: exitFailed, what: "cannot make the profile's directory " + dir, err: err,
 			next: "name another one with --profile",
 		}
 	}
-	conf := client.Config{Dir: dir}
-	c, err := client.Create(conf)
+	c, release, err = a.open(dir, client.Create)
 	if errors.Is(err, client.ErrExists) {
-		c, err = client.Open(conf)
+		c, release, err = a.open(dir, client.Open)
 	}
 	if err != nil {
-		return nil, explain("profile "+dir, err)
+		return nil, nil, explain("profile "+dir, err)
 	}
-	return c, nil
+	return c, release, nil
 }
 
 // sync exchanges with the provider for at most wait.

@@ -16,6 +16,7 @@ type app struct {
 	out    io.Writer
 	errOut io.Writer
 
+	command string // the command's name, for others who wait for the profile
 	profile string // flag; empty means the default directory
 	json    bool   // flag
 }
@@ -29,13 +30,14 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		Short: "Messages between providers that do not learn who writes to whom",
 		Long: "waxwing registers an account at a provider and exchanges end-to-end encrypted messages\n" +
 			"from it. \"waxwing demo\" shows two providers and two users on this machine.\n\n" +
-			"Exit codes: 0 done, 1 failed, 2 usage, 3 in use, 4 unreachable, 5 refused, 6 not found.",
+			"Exit codes: 0 done, 1 failed, 2 usage, 3 in use, 4 unreachable, 5 refused, 6 not found;\n" +
+			"\"waxwing help exit-codes\" says more.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          arguments(),
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.CompletionOptions.DisableDefaultCmd = true
+	root.PersistentPreRun = func(c *cobra.Command, _ []string) { a.command = c.Name() }
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
@@ -45,9 +47,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object per line")
 	root.AddCommand(
 		a.registerCommand(), a.statusCommand(),
-		a.codeCommand(), a.addCommand(), a.contactsCommand(), a.blockCommand(), a.unblockCommand(),
+		a.codeCommand(), a.addCommand(), a.contactsCommand(), a.verifyCommand(), a.blockCommand(), a.unblockCommand(),
 		a.sendCommand(), a.inboxCommand(), a.chatCommand(),
-		a.demoCommand(), a.benchCommand(),
+		a.demoCommand(), a.benchCommand(), exitCodesTopic(),
 	)
 	return a.report(root.ExecuteContext(ctx))
 }

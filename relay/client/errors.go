@@ -38,6 +38,11 @@ var (
 	// ErrIdentityChanged: the account has another identity key or X_S than what
 	// is pinned.
 	ErrIdentityChanged = errors.New("client: identity key changed")
+	// ErrBadScan: the text is not what the other side's code says.
+	ErrBadScan = errors.New("client: not a safety number's code")
+	// ErrMismatch: the two sides have different safety numbers: somebody stands
+	// between them, or they compare different accounts.
+	ErrMismatch = errors.New("client: safety numbers differ")
 	// ErrWaiting: the message waits for tickets from the contact.
 	ErrWaiting = errors.New("client: waiting for the contact")
 	// ErrTickets: the provider has not minted enough tickets yet.

@@ -208,6 +208,9 @@ func (w *work) openIdentity(o *opening) error {
 		if !o.c.Changed {
 			o.c.Changed = true
 			w.dirty(o.c)
+			if err := w.unverify(o.c); err != nil {
+				return err
+			}
 		}
 		return drop(dropIdentity)
 	}

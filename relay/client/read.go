@@ -177,6 +177,7 @@ type Contact struct {
 	IdentityChanged bool // something came under another identity key, and was not shown
 	Tickets         int  // messages that can be sent before it has to answer
 	Waiting         int  // messages that wait: for tickets, or the next connection
+	Verified        bool // the safety number of the pinned keys was compared
 }
 
 // Contacts returns the contacts by address.
@@ -191,7 +192,7 @@ func (c *Client) Contacts() (out []Contact, err error) {
 			if n == 0 && k.HasFirst && k.FirstExpiry >= w.today {
 				n = 1
 			}
-			out = append(out, Contact{k.Address, k.Fingerprint, k.Blocked, k.Changed, n, w.waiting[k.id]})
+			out = append(out, Contact{k.Address, k.Fingerprint, k.Blocked, k.Changed, n, w.waiting[k.id], w.verified(k)})
 		}
 		return nil
 	})

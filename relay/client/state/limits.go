@@ -52,6 +52,12 @@ const (
 	MaxHeld = 512
 	// MaxReceipts is the number of receipts that are still to be sent.
 	MaxReceipts = 1 << 16
+	// MaxUnread is the number of own messages that a read receipt is expected
+	// for: those beyond it stay delivered.
+	MaxUnread = 1 << 14
+	// MaxReads is the number of read receipts that are still to be sent. They
+	// are a courtesy: those beyond it are never sent.
+	MaxReads = 1 << 14
 	// MaxStrikes is the number of requests about blocked or voided tickets that
 	// the provider has not carried out yet.
 	MaxStrikes = 4096

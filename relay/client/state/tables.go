@@ -33,4 +33,9 @@ var (
 	SealKeys      = newTable[OwnKey]("sealkeys", MaxSealKeys)       // week 4
 	Descriptors   = newTable[Provider]("providers", MaxDescriptors) // domain
 	Strikes       = newTable[Strike]("strikes", MaxStrikes)         // number 8
+
+	Verified = newTable[Digest]("verified", MaxContacts) // ContactID; hash of the safety number that was compared
+	Settings = newTable[Setting]("settings", 1)          // Single
+	Unread   = newTable[Ref]("unread", MaxUnread)        // ContactID | d 32; own, delivered, not known to be read
+	Reads    = newTable[Digest]("reads", MaxReads)       // ContactID | d 32; read receipts to be sent
 )

@@ -281,16 +281,17 @@ const (
 	StatusAccepted  Status = 4 // the own provider has it durably
 	StatusDelivered Status = 5 // the contact's device has it
 	StatusFailed    Status = 6 // refused for good
+	StatusRead      Status = 7 // the contact has seen it, and both allow read receipts
 )
 
 var statusNames = [...]string{
 	StatusReceived: "received", StatusWaiting: "waiting", StatusSealed: "sealed", StatusAccepted: "accepted",
-	StatusDelivered: "delivered", StatusFailed: "failed",
+	StatusDelivered: "delivered", StatusFailed: "failed", StatusRead: "read",
 }
 
 // String returns the status in one word.
 func (s Status) String() string {
-	if s >= StatusReceived && s <= StatusFailed {
+	if s >= StatusReceived && s <= StatusRead {
 		return statusNames[s]
 	}
 	return "unknown"
@@ -318,7 +319,7 @@ func (m *Message) Fields(c *wire.Codec) {
 	c.Const("version", recordVersion)
 	wire.U32(c, "contact", &m.Contact)
 	wire.U8(c, "status", &m.Status)
-	c.Check(m.Status >= StatusReceived && m.Status <= StatusFailed, "status", "unknown value")
+	c.Check(m.Status >= StatusReceived && m.Status <= StatusRead, "status", "unknown value")
 	wire.U64(c, "time", &m.Time)
 	c.Fixed("d", m.D[:])
 	c.Fixed("kf", m.Key[:])

@@ -31,6 +31,7 @@ func samples() map[string]wire.Schema {
 		"unheld":   &HeldDelivery{Reason: HeldSerial, Hidden: true, Delivery: []byte{1}},
 		"code":     &Code{Serial: 1}, "ownkey": &OwnKey{Key: []byte{1}},
 		"provider": &Provider{Pinned: true, Descriptor: []byte{1}},
+		"setting":  &Setting{ReadReceipts: true},
 		"strike":   &Strike{Kind: StrikeBlock, Request: []byte{1}},
 	}
 }
@@ -40,7 +41,7 @@ func empty(name string) wire.Schema {
 		"profile": new(Profile), "secrets": new(AccountSecrets), "counters": new(Counters), "contact": new(Contact), "ref": new(Ref), "blob": new(Blob),
 		"digest": new(Digest), "session": new(Session), "known": new(Known), "message": new(Message),
 		"envelope": new(Envelope), "held": new(HeldDelivery), "unheld": new(HeldDelivery), "code": new(Code),
-		"ownkey": new(OwnKey), "provider": new(Provider), "strike": new(Strike),
+		"ownkey": new(OwnKey), "provider": new(Provider), "strike": new(Strike), "setting": new(Setting),
 	}[name]
 }
 
