@@ -24,7 +24,7 @@ type applicant struct {
 func (p *provider) applicant(address string, k group.Scalar) *applicant {
 	p.t.Helper()
 	a := &applicant{
-		p: p, session: NewSession([32]byte{}, [wire.NonceSize]byte{1}), identity: keys.NewSigningKey(), sign: keys.NewSigningKey(),
+		p: p, session: NewSession([32]byte{}, [wire.NonceSize]byte{1}, func() {}), identity: keys.NewSigningKey(), sign: keys.NewSigningKey(),
 	}
 	f := directory.ManifestFields{Address: ids.MustParseAddress(address), Version: 1, DH: keys.NewDHKey().Public()}
 	f.AddDevice(a.sign.Public(), keys.NewDHKey().Public())

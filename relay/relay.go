@@ -72,7 +72,8 @@ type Relay struct {
 	peers        PeerTable
 	limits       *limits
 	questions    *query.ReplayCache
-	known        knownMailboxes
+	known        knownMailboxes // has its own lock
+	sessions     sessions       // has its own lock
 }
 
 // New returns a Relay. Errors wrap ErrConfig.
@@ -89,7 +90,8 @@ func New(c Config) (*Relay, error) {
 		domain: c.Domain, registration: c.Registration, store: c.Store, tickets: c.Tickets, stamps: c.Stamps,
 		directory: c.Directory, mailboxes: mailbox.New(c.Store), keys: c.Keys, peers: c.Peers,
 		limits: l, questions: query.NewReplayCache(),
-		known: knownMailboxes{set: map[ids.MailboxID]struct{}{}},
+		known:    knownMailboxes{set: map[ids.MailboxID]struct{}{}},
+		sessions: sessions{set: map[deviceRef]map[*Session]struct{}{}},
 	}, nil
 }
 

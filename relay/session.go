@@ -14,19 +14,34 @@ import (
 type Session struct {
 	// Fixed.
 	challenge directory.Challenge
+	end       func()
 
 	device   atomic.Pointer[directory.Authenticated] // set once, by Register or Auth
+	ended    atomic.Bool                             // the device was removed
 	attempts atomic.Int32
 }
 
 // NewSession returns the session of a connection, by its TLS exporter and the
-// nonce that the server sent on it.
-func NewSession(exporter [32]byte, nonce [wire.NonceSize]byte) *Session {
-	return &Session{challenge: directory.Challenge{Exporter: exporter, Nonce: nonce}}
+// nonce that the server sent on it. end is called, once, when the device is
+// removed from its account; it closes the connection and does not wait.
+func NewSession(exporter [32]byte, nonce [wire.NonceSize]byte, end func()) *Session {
+	return &Session{challenge: directory.Challenge{Exporter: exporter, Nonce: nonce}, end: end}
 }
 
 // Device returns the device that the connection belongs to, or nil.
-func (s *Session) Device() *directory.Authenticated { return s.device.Load() }
+func (s *Session) Device() *directory.Authenticated {
+	if s.ended.Load() {
+		return nil
+	}
+	return s.device.Load()
+}
+
+// revoke ends the connection of a removed device: nothing more is done for it.
+func (s *Session) revoke() {
+	if s.ended.CompareAndSwap(false, true) {
+		s.end()
+	}
+}
 
 // maxAttempts bounds how many signatures one connection may have checked. A
 // limit by the address that is claimed would let anyone lock its owner out.
@@ -65,6 +80,10 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 		return r.prekeys(ctx, who, m)
 	case *wire.SealKey:
 		return answer(r.directory.PublishMailboxKey(ctx, who, m.Key, now))
+	case *wire.UpdateManifest:
+		return r.updateManifest(ctx, who, m)
+	case *wire.Account:
+		return r.account(ctx, who)
 	case *wire.Certify:
 		return r.certify(ctx, now, who)
 	case *wire.Block:
@@ -147,18 +166,6 @@ func (r *Relay) authenticate(ctx context.Context, s *Session, m *wire.Auth) wire
 		return answer(err)
 	}
 	return r.enter(ctx, s, who)
-}
-
-// enter makes the connection a device's. Its reader is opened here, so that a
-// message that arrives from now on waits for the device.
-func (r *Relay) enter(ctx context.Context, s *Session, who *directory.Authenticated) wire.Message {
-	if _, err := r.mailboxes.Open(ctx, who.Mailbox(), who.Device()); err != nil {
-		return answer(err)
-	}
-	if !s.device.CompareAndSwap(nil, who) {
-		return refuse(wire.CodeConflict)
-	}
-	return &wire.Session{Mailbox: who.Mailbox()}
 }
 
 func (r *Relay) describe(m *wire.Describe) wire.Message {

@@ -59,7 +59,11 @@ type Account struct {
 	Mailbox    ids.MailboxID
 	Registered ids.Day
 	Manifest   *Manifest
-	version    uint64 // of the document
+	// Removed are devices that are no longer in the manifest and of which the
+	// provider may still keep something, in the order of their ids: the caller
+	// of UpdateManifest closes their readers, then says so with Settle.
+	Removed []ids.DeviceID
+	version uint64 // of the document
 }
 
 // The keys of what is stored, by address and device. An address holds no "/".
@@ -187,7 +191,7 @@ func (d *Directory) Account(ctx context.Context, address ids.Address) (*Account,
 	if err != nil || m.Address() != address {
 		return nil, ErrState
 	}
-	a := &Account{rec.mailbox, rec.registered, m, doc.Version}
+	a := &Account{rec.mailbox, rec.registered, m, rec.removed, doc.Version}
 	d.cache.put(address, a)
 	return a, nil
 }
@@ -204,67 +208,6 @@ func (d *Directory) DeviceKey(ctx context.Context, address ids.Address, id ids.D
 		return keys.VerifyKey{}, ErrUnknown
 	}
 	return dev.Sign, nil
-}
-
-// UpdateManifest replaces the account's manifest by the one that follows it.
-// The one already stored is accepted again. Errors are those of ParseManifest;
-// ErrMismatch (not this account or identity), ErrAccountKeyChanged, ErrConflict
-// (it does not follow what is stored); the store's.
-func (d *Directory) UpdateManifest(ctx context.Context, who *Authenticated, manifest []byte) error {
-	m, err := ParseManifest(manifest)
-	if err != nil {
-		return err
-	}
-	a, err := d.Account(ctx, who.address)
-	if err != nil {
-		return err
-	}
-	if m.Address() != who.address || m.Identity() != a.Manifest.Identity() {
-		return ErrMismatch
-	}
-	if m.Equal(a.Manifest) {
-		return nil
-	}
-	switch err := m.Follows(a.Manifest); {
-	case errors.Is(err, ErrAccountKeyChanged):
-		return err
-	case err != nil:
-		return ErrConflict
-	}
-	rec := accountRecord{a.Mailbox, a.Registered, m.raw}
-	_, err = d.st.CAS(ctx, accountKey(who.address), a.version, wire.MustMarshal(&rec))
-	if errors.Is(err, store.ErrConflict) {
-		return ErrConflict
-	}
-	if err != nil {
-		return err
-	}
-	// From here on removed devices do not authenticate. A crash now leaves
-	// their prekeys behind, which nothing reads: their ids are never used again.
-	return d.forgetRemoved(ctx, a.Manifest, m)
-}
-
-func (d *Directory) forgetRemoved(ctx context.Context, before, after *Manifest) error {
-	for _, dev := range before.f.Devices {
-		if _, ok := after.Device(dev.ID); ok {
-			continue
-		}
-		if err := d.st.DropPool(ctx, poolKey(before.Address(), dev.ID)); err != nil {
-			return err
-		}
-		key := deviceKey(before.Address(), dev.ID)
-		doc, err := d.st.Get(ctx, key)
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		if err == nil {
-			_, err = d.st.CAS(ctx, key, doc.Version, nil)
-		}
-		if err != nil && !errors.Is(err, store.ErrConflict) {
-			return err
-		}
-	}
-	return nil
 }
 
 // PublishMailboxKey stores the mailbox's newest seal key. The one already

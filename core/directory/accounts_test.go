@@ -357,6 +357,15 @@ func TestUpdateManifest(t *testing.T) {
 	if _, err := p.st.Get(t.Context(), deviceKey(bob, 2)); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("record of the removed device: %v", err)
 	}
+	left, err := p.Account(t.Context(), bob)
+	must(t, err)
+	if len(left.Removed) != 1 || left.Removed[0] != 2 {
+		t.Errorf("to settle: %v", left.Removed)
+	}
+	must(t, p.Settle(t.Context(), left))
+	if err := p.Settle(t.Context(), left); !errors.Is(err, ErrConflict) {
+		t.Errorf("settled from an old state: %v", err)
+	}
 	f = v2.Next()
 	f.Version++
 	gap := a.signed(t, f)
@@ -384,7 +393,7 @@ func TestUpdateManifest(t *testing.T) {
 	}
 	acct, err := p.Account(t.Context(), bob)
 	must(t, err)
-	if !acct.Manifest.Equal(v2) || acct.Mailbox != auth.Mailbox() {
+	if !acct.Manifest.Equal(v2) || acct.Mailbox != auth.Mailbox() || len(acct.Removed) != 0 {
 		t.Error("a refused manifest changed the account")
 	}
 }

@@ -63,11 +63,15 @@ func (a *LookupAnswer) Fields(c *wire.Codec) {
 
 // accountRecord is what is stored of an account.
 //
-//	version 1 | mailbox 16 | day of registration 4 | manifest
+//	version 1 | mailbox 16 | day of registration 4 | manifest | removed: {device id 4}
+//
+// The ids of removed devices are strictly increasing. They stand here until
+// everything that the provider keeps for them is gone.
 type accountRecord struct {
 	mailbox    ids.MailboxID
 	registered ids.Day
 	manifest   []byte
+	removed    []ids.DeviceID
 }
 
 func (r *accountRecord) Fields(c *wire.Codec) {
@@ -75,6 +79,12 @@ func (r *accountRecord) Fields(c *wire.Codec) {
 	c.Fixed("mailbox", r.mailbox[:])
 	wire.U32(c, "registered", &r.registered)
 	c.Bytes("manifest", &r.manifest, wire.MaxManifest)
+	wire.List(c, "removed", &r.removed, MaxDevices, func(c *wire.Codec, id *ids.DeviceID) { wire.U32(c, "id", id) })
+	last := ids.DeviceID(0)
+	for _, id := range r.removed {
+		c.Check(id > last, "removed", "ids not increasing from 1")
+		last = id
+	}
 }
 
 // deviceRecord is what is stored of a device's prekeys, beside the pool of its

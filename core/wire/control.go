@@ -408,6 +408,48 @@ func (m *Described) Fields(c *Codec) {
 	c.Bytes("descriptor", &m.Descriptor, MaxDescriptor)
 }
 
+// UpdateManifest replaces the account's manifest by the version after it, which
+// the identity key has signed (directory.Manifest). Devices that are no longer
+// in it lose their connections, their place in the mailbox and their prekeys.
+type UpdateManifest struct {
+	Request
+	Manifest []byte
+}
+
+// Type is the frame's number.
+func (*UpdateManifest) Type() FrameType { return TypeUpdateManifest }
+
+// Fields lists the layout.
+func (m *UpdateManifest) Fields(c *Codec) {
+	m.id(c)
+	c.Bytes("manifest", &m.Manifest, MaxManifest)
+}
+
+// Account asks for the own account as the provider has it, so that a device
+// learns of a manifest that another one has published.
+type Account struct{ Request }
+
+// Type is the frame's number.
+func (*Account) Type() FrameType { return TypeAccount }
+
+// Fields lists the layout.
+func (m *Account) Fields(c *Codec) { m.id(c) }
+
+// AccountState answers Account.
+type AccountState struct {
+	Request
+	Manifest []byte // directory.Manifest, the newest
+}
+
+// Type is the frame's number.
+func (*AccountState) Type() FrameType { return TypeAccountState }
+
+// Fields lists the layout.
+func (m *AccountState) Fields(c *Codec) {
+	m.id(c)
+	c.Bytes("manifest", &m.Manifest, MaxManifest)
+}
+
 // NewMessage returns an empty control message of the type, or nil for a type
 // that is not a control message.
 func NewMessage(t FrameType) Message {
@@ -437,4 +479,8 @@ var messages = [...]func() Message{
 	TypeAnswer:    func() Message { return new(Answer) },
 	TypeDescribe:  func() Message { return new(Describe) },
 	TypeDescribed: func() Message { return new(Described) },
+
+	TypeUpdateManifest: func() Message { return new(UpdateManifest) },
+	TypeAccount:        func() Message { return new(Account) },
+	TypeAccountState:   func() Message { return new(AccountState) },
 }

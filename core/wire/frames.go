@@ -57,6 +57,10 @@ const (
 	TypeDescribe  FrameType = 25
 	TypeDescribed FrameType = 26 // answer to Describe
 
+	TypeUpdateManifest FrameType = 27
+	TypeAccount        FrameType = 28
+	TypeAccountState   FrameType = 29 // answer to Account
+
 	TypeSubmit  FrameType = 40 // on submit streams
 	TypeForward FrameType = 41 // on forward streams
 	TypeAck     FrameType = 42 // on submit, forward and deliver streams

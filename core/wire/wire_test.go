@@ -60,6 +60,9 @@ func samples() []Schema {
 		&Answer{r, fill(1500, 2)},
 		&Describe{r, alpha},
 		&Described{r, fill(900, 3)},
+		&UpdateManifest{r, fill(500, 1)},
+		&Account{r},
+		&AccountState{r, fill(500, 2)},
 	}
 }
 

@@ -48,7 +48,8 @@ func (n *Node) serveConn(ctx context.Context, c *quicnet.Conn) {
 		defer conn.link.detach(c)
 	} else {
 		rand.Read(conn.nonce[:])
-		conn.session = relay.NewSession(c.Exporter(), conn.nonce)
+		conn.session = relay.NewSession(c.Exporter(), conn.nonce, func() { go c.Close(wire.CodeUnauthenticated) })
+		defer n.relay.Leave(conn.session)
 	}
 	n.metrics.handshakes.WithLabelValues(kind).Inc()
 	n.metrics.connections.WithLabelValues(kind).Inc()
@@ -177,6 +178,10 @@ func requestName(m wire.Message) string {
 		return "prekeys"
 	case *wire.SealKey:
 		return "seal_key"
+	case *wire.UpdateManifest:
+		return "update_manifest"
+	case *wire.Account:
+		return "account"
 	case *wire.Certify:
 		return "certify"
 	case *wire.Mint:

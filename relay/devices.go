@@ -1,0 +1,152 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"waxwing/core/directory"
+	"waxwing/core/ids"
+	"waxwing/core/wire"
+)
+
+// sessions knows the connections of every device, so that those of a removed
+// one can be ended. It holds no more than there are connections.
+type sessions struct {
+	mu  sync.Mutex // guards set
+	set map[deviceRef]map[*Session]struct{}
+}
+
+type deviceRef struct {
+	mailbox ids.MailboxID
+	device  ids.DeviceID
+}
+
+func refOf(who *directory.Authenticated) deviceRef { return deviceRef{who.Mailbox(), who.Device()} }
+
+func (t *sessions) add(ref deviceRef, s *Session) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.set[ref] == nil {
+		t.set[ref] = map[*Session]struct{}{}
+	}
+	t.set[ref][s] = struct{}{}
+}
+
+func (t *sessions) drop(ref deviceRef, s *Session) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.set[ref], s)
+	if len(t.set[ref]) == 0 {
+		delete(t.set, ref)
+	}
+}
+
+// end ends the connections of a device.
+func (t *sessions) end(ref deviceRef) {
+	t.mu.Lock()
+	ended := t.set[ref]
+	delete(t.set, ref)
+	t.mu.Unlock()
+	for s := range ended {
+		s.revoke()
+	}
+}
+
+// Leave forgets the session of a connection that has ended.
+func (r *Relay) Leave(s *Session) {
+	if who := s.device.Load(); who != nil {
+		r.sessions.drop(refOf(who), s)
+	}
+}
+
+// updateManifest changes the devices of an account. When it is answered, a
+// removed device has no connection, no place in the mailbox and no prekeys. A
+// device does not remove itself: its answer would have no way back.
+func (r *Relay) updateManifest(ctx context.Context, who *directory.Authenticated, m *wire.UpdateManifest) wire.Message {
+	next, err := directory.ParseManifest(m.Manifest)
+	if err != nil {
+		return answer(err)
+	}
+	if _, ok := next.Device(who.Device()); !ok {
+		return refuse(wire.CodeForbidden)
+	}
+	if err := r.settleRemoved(ctx, who.Address()); err != nil {
+		return answer(err)
+	}
+	if err := r.directory.UpdateManifest(ctx, who, m.Manifest); err != nil {
+		return answer(err)
+	}
+	// The manifest is durable. A crash now leaves the account's record saying
+	// which devices are to be settled; the next request or login does it.
+	return answer(r.settleRemoved(ctx, who.Address()))
+}
+
+// settleRemoved takes away what removed devices of an account still have here.
+func (r *Relay) settleRemoved(ctx context.Context, address ids.Address) error {
+	a, err := r.directory.Account(ctx, address)
+	if err != nil || len(a.Removed) == 0 {
+		return err
+	}
+	for _, id := range a.Removed {
+		if err := r.mailboxes.Close(ctx, a.Mailbox, id); err != nil {
+			return err
+		}
+		r.sessions.end(deviceRef{a.Mailbox, id})
+	}
+	err = r.directory.Settle(ctx, a)
+	if errors.Is(err, directory.ErrConflict) {
+		return nil // somebody else settled, or changed the manifest and settles
+	}
+	return err
+}
+
+// account tells a device its account's newest manifest.
+func (r *Relay) account(ctx context.Context, who *directory.Authenticated) wire.Message {
+	a, err := r.directory.Account(ctx, who.Address())
+	if err != nil {
+		return answer(err)
+	}
+	return &wire.AccountState{Manifest: a.Manifest.Bytes()}
+}
+
+// enter makes the connection a device's. Its reader is opened here, so that a
+// message that arrives from now on waits for the device.
+func (r *Relay) enter(ctx context.Context, s *Session, who *directory.Authenticated) wire.Message {
+	if !s.device.CompareAndSwap(nil, who) {
+		return refuse(wire.CodeConflict)
+	}
+	ref := refOf(who)
+	r.sessions.add(ref, s)
+	_, err := r.mailboxes.Open(ctx, who.Mailbox(), who.Device())
+	if err == nil {
+		err = r.present(ctx, who)
+	}
+	if err != nil {
+		s.ended.Store(true)
+		r.sessions.drop(ref, s)
+		return answer(err)
+	}
+	return &wire.Session{Mailbox: who.Mailbox()}
+}
+
+// present checks that a device whose reader was just opened was not removed
+// meanwhile. The removal stores the manifest first and closes the reader then,
+// so either it closes this reader or it is seen here. ErrUnauthenticated: it
+// was removed.
+func (r *Relay) present(ctx context.Context, who *directory.Authenticated) error {
+	a, err := r.directory.Account(ctx, who.Address())
+	if err != nil {
+		return err
+	}
+	if _, ok := a.Manifest.Device(who.Device()); !ok {
+		if err := r.mailboxes.Close(ctx, who.Mailbox(), who.Device()); err != nil {
+			return err
+		}
+		return directory.ErrUnauthenticated
+	}
+	if len(a.Removed) > 0 { // a crash came between
+		return r.settleRemoved(ctx, who.Address())
+	}
+	return nil
+}
