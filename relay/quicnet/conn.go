@@ -9,6 +9,7 @@ import (
 
 	"waxwing/core/ids"
 	"waxwing/core/wire"
+	"waxwing/relay/quicnet/internal/tap"
 )
 
 // exporterLabel names what device signatures bind to (RFC 8446 section 7.5).
@@ -76,6 +77,13 @@ func closeQUIC(q *quic.Conn, code wire.Code) {
 	_ = q.CloseWithError(quic.ApplicationErrorCode(code), "")
 }
 
+// stream makes a Stream of the connection.
+func (c *Conn) stream(q *quic.Stream, kind wire.StreamKind, opened bool) *Stream {
+	s := newStream(q, kind, c.t)
+	s.tap = tap.Open(tap.Stream{Conn: c, Peer: c.peer.String(), Opened: opened, Kind: byte(kind)})
+	return s
+}
+
 // OpenStream opens a stream of the kind. It waits, until ctx is done, while
 // the other side allows no more streams.
 func (c *Conn) OpenStream(ctx context.Context, kind wire.StreamKind) (*Stream, error) {
@@ -83,7 +91,7 @@ func (c *Conn) OpenStream(ctx context.Context, kind wire.StreamKind) (*Stream, e
 	if err != nil {
 		return nil, mapError(err)
 	}
-	s := newStream(q, kind, c.t)
+	s := c.stream(q, kind, true)
 	// At once: the first frame of a control stream is the other side's.
 	err = s.Append(func(b []byte) ([]byte, error) { return append(b, byte(kind)), nil })
 	if err == nil {
@@ -119,7 +127,7 @@ func (c *Conn) AcceptStream(ctx context.Context) (*Stream, error) {
 		_ = q.SetReadDeadline(time.Time{})
 		switch k := wire.StreamKind(kind[0]); k {
 		case wire.StreamControl, wire.StreamSubmit, wire.StreamForward, wire.StreamDeliver:
-			return newStream(q, k, c.t), nil
+			return c.stream(q, k, false), nil
 		}
 		return nil, ErrProtocol
 	}

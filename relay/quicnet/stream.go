@@ -6,6 +6,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"waxwing/core/wire"
+	"waxwing/relay/quicnet/internal/tap"
 )
 
 // Stream carries frames both ways. One goroutine may read and any number may
@@ -14,6 +15,7 @@ type Stream struct {
 	// fixed
 	q    *quic.Stream
 	kind wire.StreamKind
+	tap  tap.Frames // of a test that looks on; otherwise nil
 
 	r frameReader
 	w frameWriter
@@ -36,7 +38,13 @@ func (s *Stream) Kind() wire.StreamKind { return s.kind }
 // ErrProtocol for a malformed frame or an end within one, ErrTimeout for one
 // that began and did not arrive in time (both: close the connection),
 // ErrClosed, mostly as *CloseError, when the stream or the connection ends.
-func (s *Stream) ReadFrame() (wire.FrameType, []byte, error) { return s.r.next() }
+func (s *Stream) ReadFrame() (wire.FrameType, []byte, error) {
+	t, body, err := s.r.next()
+	if s.tap != nil && err == nil {
+		s.tap(false, byte(t), body)
+	}
+	return t, body, err
+}
 
 // Buffered reports whether ReadFrame would return at once, without waiting for
 // the network. It belongs to the goroutine that calls ReadFrame: a receiver
@@ -57,7 +65,27 @@ func (s *Stream) WriteFrame(t wire.FrameType, m wire.Schema) error {
 // wire.MaxFrame bytes together, and returns the slice. It must not block or
 // call the stream.
 func (s *Stream) Append(build func(buf []byte) ([]byte, error)) error {
+	if s.tap != nil {
+		build = s.tapped(build)
+	}
 	return s.closeOnTimeout(s.w.add(build))
+}
+
+// tapped is build under the eyes of a test.
+func (s *Stream) tapped(build func([]byte) ([]byte, error)) func([]byte) ([]byte, error) {
+	return func(buf []byte) ([]byte, error) {
+		before := len(buf)
+		out, err := build(buf)
+		for b := out[min(before, len(out)):]; err == nil && len(b) > 0; {
+			t, n, bad := wire.ParseFrameHeader(b)
+			if bad != nil || len(b) < wire.FrameHeaderSize+n {
+				break // what quicnet itself writes in front of the frames: the kind
+			}
+			s.tap(true, byte(t), b[wire.FrameHeaderSize:][:n])
+			b = b[wire.FrameHeaderSize+n:]
+		}
+		return out, err
+	}
 }
 
 // Flush sends what was appended and waits until quic-go has taken it. Errors
