@@ -76,6 +76,7 @@ type Node struct {
 	drain    context.CancelFunc
 	fatal    chan error // holds one: why the server has to stop
 	intakes  tracker
+	rotating sync.Mutex // held while keys are changed and described
 }
 
 // Open opens a provider's data directory and starts to listen; Run serves.
