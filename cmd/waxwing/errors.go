@@ -102,7 +102,6 @@ var explanations = []explanation{
 	{quicnet.ErrPin, exitRefused, "the server is not the one that the pin names", "check --server and --pin with the provider; its operator prints the pin with \"waxwingd pin\""},
 	{quicnet.ErrCertificate, exitRefused, "the server's certificate is not valid for the address's domain", "check that the server is the one of the address's domain"},
 	{quicnet.ErrExpired, exitFailed, "the server's certificate is not valid today", "check this machine's clock"},
-	{client.ErrOffline, exitUnreachable, "the provider does not answer", "check the network and --server, then try again; what is stored here goes out with the next command"},
 	{quicnet.ErrTimeout, exitUnreachable, "the provider does not answer", "check the network and --server, then try again; what is stored here goes out with the next command"},
 	{quicnet.ErrUnreachable, exitUnreachable, "the provider's address cannot be reached", "check the network and --server, then try again"},
 	{quicnet.ErrHandshake, exitUnreachable, "the server does not speak this protocol", "check --server"},

@@ -458,3 +458,30 @@ func TestPrintsNothing(t *testing.T) {
 		}
 	})
 }
+
+// lenient is a library that takes any bytes for the generator and for 1, as a
+// next version might take another form of a point.
+type lenient struct{ arithmetic }
+
+func (l lenient) decodePoint([]byte) (point, bool)   { return p256Generator, true }
+func (l lenient) decodeScalar([]byte) (scalar, bool) { return l.reduce([]byte{1}), true }
+
+// Strictness does not rest on the libraries.
+func TestDecodingTrustsNoLibrary(t *testing.T) {
+	s := newSuite("lenient", "lenient", 33, lenient{p256{}}, p256Generator)
+	good, one := s.Generator().Bytes(), s.ScalarFromUint64(1).Bytes()
+	if _, err := s.DecodeElement(good); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.DecodeScalar(one); err != nil {
+		t.Fatal(err)
+	}
+	good[0] ^= 1
+	one[31] ^= 2
+	if _, err := s.DecodeElement(good); err != ErrDecode {
+		t.Errorf("another encoding of an element: %v", err)
+	}
+	if _, err := s.DecodeScalar(one); err != ErrDecode {
+		t.Errorf("another encoding of a scalar: %v", err)
+	}
+}

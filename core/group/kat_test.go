@@ -177,7 +177,8 @@ func (a arc) bytes(part, name string) []byte {
 }
 
 func (a arc) element(part, name string) Element { return mustElement(a.t, P256(), a.bytes(part, name)) }
-func (a arc) scalar(part, name string) Scalar   { return mustScalar(a.t, P256(), a.bytes(part, name)) }
+
+func (a arc) scalar(part, name string) Scalar { return mustScalar(a.t, P256(), a.bytes(part, name)) }
 
 func (a arc) h() Element {
 	return P256().HashToElement(P256().Generator().Bytes(), "HashToGroup-ARCV1-P256generatorH")

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"waxwing/core/ids"
-	"waxwing/core/wire"
 )
 
 // TestChaos has two users write to each other over a network that delays,
@@ -19,9 +18,9 @@ import (
 func TestChaos(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.friends()
-	c := &chaos{w: w, last: make(map[*user]uint64)}
+	c := &chaos{w: w}
 	want := map[*user][]string{alice: {"hello"}, bob: {"hello back"}}
-	rounds := 250
+	rounds := 150
 	if testing.Short() {
 		rounds = 60
 	}
@@ -72,11 +71,9 @@ func TestChaos(t *testing.T) {
 
 // chaos is the network of TestChaos.
 type chaos struct {
-	w       *world
-	flying  []flight
-	calm    bool
-	last    map[*user]uint64 // the sequence number that was acked to the provider
-	sealedN int
+	w      *world
+	flying []flight
+	calm   bool
 }
 
 // flight is an envelope between two providers.
@@ -207,75 +204,5 @@ func TestEveryStep(t *testing.T) {
 		}
 		alice.e.store.Close()
 		bob.e.store.Close()
-	}
-}
-
-// The benchmarks measure a message of the smallest class in the steady state,
-// all layers, with the state on disk, 64 in one transaction.
-func BenchmarkSend(b *testing.B) {
-	w := newWorld(b)
-	alice, bob := w.friends()
-	const batch = batchSize
-	for i := 0; i < b.N; i += batch {
-		b.StopTimer()
-		benchSupply(w, alice, bob)
-		b.StartTimer()
-		alice.do(func(k *work) error {
-			for range batch {
-				if _, err := k.enqueue(bob.address, "a message of a usual length, some forty bytes"); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		n := 0
-		alice.do(func(k *work) (err error) { n, err = k.pump(batch, false); return err })
-		if n != batch {
-			b.Fatalf("%d sealed", n)
-		}
-	}
-	b.StopTimer()
-	if len(alice.classes) > 0 && alice.classes[wire.Class1K] == 0 {
-		b.Fatal("not in the smallest class")
-	}
-}
-
-// benchSupply sends what is there and fills alice's wallet.
-func benchSupply(w *world, alice, bob *user) {
-	for {
-		alice.supply()
-		bob.supply()
-		alice.push(false)
-		bob.pull()
-		bob.push(true)
-		alice.pull()
-		if alice.tickets(bob) >= batchSize+reserveTickets {
-			return
-		}
-		bob.do(func(k *work) error { // a contact of a fast pace
-			c := k.find(alice.address)
-			c.Marks.High = 512
-			k.dirty(c)
-			return nil
-		})
-		w.advance(time.Second)
-	}
-}
-
-func BenchmarkReceive(b *testing.B) {
-	w := newWorld(b)
-	alice, bob := w.friends()
-	for i := 0; i < b.N; i += batchSize {
-		b.StopTimer()
-		benchSupply(w, alice, bob)
-		for range batchSize {
-			alice.send(bob, "a message of a usual length, some forty bytes")
-		}
-		alice.push(false)
-		if len(bob.box.queue) != batchSize {
-			b.Fatalf("%d deliveries", len(bob.box.queue))
-		}
-		b.StartTimer()
-		bob.pull()
 	}
 }

@@ -142,7 +142,7 @@ func (w *work) add(text string) (ids.Address, error) {
 			return k.Address, err
 		}
 	}
-	if err := w.pin(k.Address.Domain(), k.Pin, true); err != nil {
+	if err := w.pin(k.Address.Domain(), k.Pin); err != nil {
 		return k.Address, err
 	}
 	if c == nil {

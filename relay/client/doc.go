@@ -25,12 +25,21 @@
 // order that package sealedsender's types enforce, its com is recomputed from the
 // own mailbox, and all that it changes (session, prekey, serial, tickets,
 // receipts, log, cursor) is one transaction, after which it is acked. A
-// delivery that fails a check changes nothing but a counter. The application
-// gets *Opened, which only that path makes.
+// delivery that fails a check is counted and its serial noted as spent; no
+// session, prekey or log entry changes. One under a ticket that was lent out also
+// voids the lender's tickets, and one under another identity key marks the
+// contact. The application gets *Opened, which only that path makes.
+//
+// Providers shuffle what they pass on; a message that overtook another waits for
+// it, durably, for parkTime at most (park.go).
 //
 // Tickets: contacts are topped up inside messages. The last reserveTickets
 // tickets of a contact are used only for messages that bring it new ones, so
-// that two who write at the same moment do not run dry together.
+// that two who write at the same moment do not run dry together. The high half
+// of a batch's number is its generation: striking a contact's tickets begins a
+// new one, and who gets a grant of a new generation drops what it holds of
+// earlier ones. So a contact that was blocked can see so after it was unblocked,
+// and loses no messages to dead tickets.
 //
 // # What it does not protect
 //

@@ -37,7 +37,9 @@ type memory struct {
 	byAddress map[ids.Address]state.ContactID
 	waiting   map[state.ContactID]int // messages that are not sealed
 	attention map[state.ContactID]bool
-	certs     map[[sealedsender.HashSize]byte]*sealedsender.VerifiedCertificate
+	// descriptors are those that were verified since the start.
+	descriptors map[ids.Domain]knownProvider
+	certs       map[[sealedsender.HashSize]byte]*sealedsender.VerifiedCertificate
 }
 
 // contact is a contact with what belongs to it.
@@ -74,6 +76,7 @@ type work struct {
 	contactz map[*contact]bool // to be stored
 	sessionz map[*session]*contact
 	fetch    map[ids.Domain]bool // descriptors that are needed
+	known    bool                // a certificate came that held deliveries may refer to
 }
 
 // update runs f as one transaction. After an error nothing has changed.
@@ -125,7 +128,8 @@ func load(tx *state.Tx) (*memory, error) {
 	m := &memory{
 		contacts: make(map[state.ContactID]*contact), byAddress: make(map[ids.Address]state.ContactID),
 		waiting: make(map[state.ContactID]int), attention: make(map[state.ContactID]bool),
-		certs: make(map[[sealedsender.HashSize]byte]*sealedsender.VerifiedCertificate),
+		descriptors: make(map[ids.Domain]knownProvider),
+		certs:       make(map[[sealedsender.HashSize]byte]*sealedsender.VerifiedCertificate),
 	}
 	n, err := state.Counter.Get(tx, state.Single)
 	if errors.Is(err, state.ErrNotFound) {
@@ -223,7 +227,7 @@ func (w *work) ownProfile() *self {
 	return w.self
 }
 
-// byID returns the contact of an address, or nil.
+// find returns the contact of an address, or nil.
 func (m *memory) find(a ids.Address) *contact { return m.contacts[m.byAddress[a]] }
 
 // newContact adds a contact. Errors are ErrFull and the store's.

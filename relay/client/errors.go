@@ -55,8 +55,6 @@ var (
 	// ErrServer: the provider or the one asked through it answered something
 	// that does not verify.
 	ErrServer = errors.New("client: answer of the provider does not verify")
-	// ErrOffline: there is no connection to the provider.
-	ErrOffline = errors.New("client: not connected")
 	// ErrProvider: the own provider does not know the contact's provider, or has
 	// not reached it yet.
 	ErrProvider = errors.New("client: provider of the contact is not known or not reached yet")

@@ -96,6 +96,9 @@ func (w *work) openSerial(o *opening) error {
 	if errors.Is(err, state.ErrNotFound) {
 		return drop(dropUsed)
 	}
+	if err == nil && o.d.Day > code.Expiry {
+		return drop(dropTime)
+	}
 	o.code = code
 	return err
 }

@@ -202,7 +202,8 @@ func (w *work) sealKey() (*directory.MailboxKey, bool, error) {
 	}
 	signed, err := directory.SignMailboxKey(directory.MailboxKeyFields{
 		Mailbox: w.self.Mailbox, Address: w.self.Address, Week: week, Key: k.Public(),
-		Expiry: ids.Day(week)*7 + 6 + oldKeyDays,
+		// So that who was away for a month can still be reached.
+		Expiry: ids.Day(week)*7 + directory.MailboxKeyDays,
 	}, w.self.identity)
 	return signed, fresh || !w.self.Published, err
 }

@@ -95,7 +95,7 @@ func (w *work) prepare(address ids.Address, server string, pin directory.Pin, in
 		if old.Address == address {
 			own := w.ownProfile()
 			own.Server, own.Pin, own.Invite = server, pin, invite
-			return w.pin(address.Domain(), pin, true)
+			return w.pin(address.Domain(), pin)
 		}
 	}
 	s, err := newSelf(address, server, pin, invite)
@@ -104,7 +104,7 @@ func (w *work) prepare(address ids.Address, server string, pin directory.Pin, in
 	}
 	w.touched, w.profile = true, true
 	w.memory.self = s
-	return w.pin(address.Domain(), pin, true)
+	return w.pin(address.Domain(), pin)
 }
 
 // registered notes that the provider has the account.

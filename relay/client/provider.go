@@ -17,27 +17,24 @@ import (
 // is to be checked: it has to be asked for.
 var errDescriptor = errors.New("client: provider's keys are not known")
 
-// pin pins a provider's root key. A pin that was taken on first use gives way
-// to one from a contact code or the configuration; two of those must agree, or
-// the error is ErrIdentityChanged.
-func (w *work) pin(domain ids.Domain, pin directory.Pin, sure bool) error {
+// pin pins a provider's root key. Another pin than the one that is known is
+// ErrIdentityChanged, wherever both come from: otherwise whoever hands out a
+// contact code could put another provider in the place of a known one.
+func (w *work) pin(domain ids.Domain, pin directory.Pin) error {
 	key := []byte(domain.String())
 	p, err := state.Descriptors.Get(w.tx, key)
 	switch {
 	case errors.Is(err, state.ErrNotFound):
-		return state.Descriptors.Put(w.tx, key, &state.Provider{Pinned: sure, Pin: pin})
+		return state.Descriptors.Put(w.tx, key, &state.Provider{Pinned: true, Pin: pin})
 	case err != nil:
 		return err
-	case p.Pin == pin:
-		if p.Pinned || !sure {
-			return nil
-		}
-		p.Pinned = true
-		return state.Descriptors.Put(w.tx, key, p)
-	case p.Pinned || !sure:
+	case p.Pin != pin:
 		return ErrIdentityChanged
+	case p.Pinned:
+		return nil
 	}
-	return state.Descriptors.Put(w.tx, key, &state.Provider{Pinned: true, Pin: pin})
+	p.Pinned = true
+	return state.Descriptors.Put(w.tx, key, p)
 }
 
 // described takes a provider's descriptor that the own provider sent.
@@ -67,6 +64,8 @@ func (w *work) described(domain ids.Domain, b []byte) error {
 		return ErrServer
 	}
 	p.Descriptor, p.Fetched = d.Bytes(), uint64(w.now.UnixMilli())
+	w.touched = true
+	w.descriptors[domain] = knownProvider{d, w.now}
 	return state.Descriptors.Put(w.tx, key, p)
 }
 
@@ -83,9 +82,18 @@ func knownDescriptor(p *state.Provider, domain ids.Domain, today ids.Day) (*dire
 	return d, nil
 }
 
+// knownProvider is a descriptor in memory: verifying it costs a signature.
+type knownProvider struct {
+	d       *directory.Descriptor
+	fetched time.Time
+}
+
 // descriptor returns a provider's descriptor, and whether it is fresh. The
 // error is errDescriptor if there is none.
 func (w *work) descriptor(domain ids.Domain) (d *directory.Descriptor, fetched time.Time, err error) {
+	if k, ok := w.descriptors[domain]; ok && k.d.Expiry() >= w.today {
+		return k.d, k.fetched, nil
+	}
 	p, err := state.Descriptors.Get(w.tx, []byte(domain.String()))
 	if errors.Is(err, state.ErrNotFound) || err == nil && len(p.Descriptor) == 0 {
 		return nil, time.Time{}, errDescriptor
@@ -97,7 +105,11 @@ func (w *work) descriptor(domain ids.Domain) (d *directory.Descriptor, fetched t
 	if err == nil && d == nil {
 		err = errDescriptor
 	}
-	return d, time.UnixMilli(int64(p.Fetched)), err
+	fetched = time.UnixMilli(int64(p.Fetched))
+	if err == nil {
+		w.descriptors[domain] = knownProvider{d, fetched} // at most state.MaxDescriptors
+	}
+	return d, fetched, err
 }
 
 // verifyCertificate checks a certificate under its provider's keys. Errors are

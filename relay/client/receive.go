@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"slices"
 
 	"waxwing/core/ids"
 	"waxwing/core/wire"
@@ -32,6 +33,10 @@ func (w *work) receive(batch []delivery) error {
 			return err
 		}
 		w.count().Cursor = d.sequence
+	}
+	if w.known && state.Held.Count(w.tx) > 0 {
+		w.known = false
+		return w.release(false)
 	}
 	return nil
 }
@@ -88,6 +93,30 @@ func (w *work) hold(d *wire.Delivery, b []byte, row holdRow) error {
 		Reason: row.reason, Hidden: row.domain.IsZero(), Domain: row.domain, Delivery: b,
 		Until: receivedDay(d) + ids.MaxDelay,
 	})
+}
+
+// heldDomains lists the providers whose keys held deliveries wait for.
+func (w *work) heldDomains() (domains []ids.Domain, err error) {
+	if state.Held.Count(w.tx) == 0 {
+		return nil, nil
+	}
+	for row, err := range state.Held.Scan(w.tx, nil, nil) {
+		if err != nil {
+			return nil, err
+		}
+		if row.Record.Reason == state.HeldProvider && !slices.Contains(domains, row.Record.Domain) {
+			domains = append(domains, row.Record.Domain)
+		}
+	}
+	return domains, nil
+}
+
+func (c *Client) heldDomains() (domains []ids.Domain, err error) {
+	err = c.view(func(w *work) error {
+		domains, err = w.heldDomains()
+		return err
+	})
+	return domains, err
 }
 
 func receivedDay(d *wire.Delivery) ids.Day { return ids.Day(d.Received / (86400 * 1000)) }

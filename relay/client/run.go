@@ -56,6 +56,10 @@ func (c *Client) Run(ctx context.Context) error {
 
 // fatal reports whether connecting again is no use.
 func fatal(err error) bool {
+	var refused *RefusedError
+	if errors.As(err, &refused) && refused.Code == wire.CodeUnauthenticated {
+		return true // the provider no longer knows the account
+	}
 	for _, e := range []error{
 		ErrNotRegistered, ErrCorrupt, ErrClosed, state.ErrIO, quicnet.ErrPin, quicnet.ErrConfig,
 	} {
@@ -185,7 +189,12 @@ func (x *exchange) loop(ctx context.Context) error {
 		if busy {
 			continue
 		}
-		if errors.Is(missing, ErrProvider) && (!x.once || time.Since(began) < providerPatience) {
+		held, err := x.c.heldDomains()
+		if err != nil {
+			return err
+		}
+		unreached := len(held) > 0 || errors.Is(missing, ErrProvider)
+		if unreached && (!x.once || time.Since(began) < providerPatience) {
 			wait = min(wait, refusedRetry)
 		} else if x.once && x.finished() {
 			return missing
@@ -241,23 +250,14 @@ func (x *exchange) send() (busy bool, wait time.Duration, err error) {
 	x.mu.Lock()
 	room := submitWindow - len(x.flying)
 	x.mu.Unlock()
-	sealed := 0
-	var parked time.Duration
-	if err := x.c.update(func(w *work) (err error) { parked, err = w.unparkLate(); return err }); err != nil {
+	sealed, parked, err := x.work(room)
+	if err != nil {
 		return false, 0, err
 	}
-	if room > 0 {
-		if err := x.c.update(func(w *work) (err error) {
-			sealed, err = w.pump(min(batchSize, room), x.once)
-			return err
-		}); err != nil {
-			return false, 0, err
-		}
-	}
 	sent, err := x.write(room)
-	wait = min(idleCheck, x.c.conf.ReceiptDelay)
-	if sealed == 0 && !x.owing() {
-		wait = idleCheck
+	wait = idleCheck
+	if sealed > 0 || x.owing() {
+		wait = min(wait, x.c.conf.ReceiptDelay)
 	}
 	if parked > 0 {
 		wait = min(wait, parked)
@@ -269,6 +269,23 @@ func (x *exchange) send() (busy bool, wait time.Duration, err error) {
 	}
 	x.mu.Unlock()
 	return sealed == batchSize || sent == batchSize, wait, err
+}
+
+// work shows what was parked for too long and seals one batch. With nothing to
+// look at it takes no transaction.
+func (x *exchange) work(room int) (sealed int, parked time.Duration, err error) {
+	idle := false
+	if err := x.c.view(func(w *work) error { idle = w.idle(); return nil }); err != nil || idle {
+		return 0, 0, err
+	}
+	err = x.c.update(func(w *work) error {
+		if parked, err = w.unparkLate(); err != nil || room <= 0 {
+			return err
+		}
+		sealed, err = w.pump(min(batchSize, room), x.once)
+		return err
+	})
+	return sealed, parked, err
 }
 
 // owing reports whether receipts are being collected.
@@ -400,6 +417,7 @@ func (x *exchange) takeAck(upTo uint64) error {
 // and acks it then.
 func (x *exchange) takeDeliveries() error {
 	var batch []delivery
+	caughtUp := false
 	for {
 		t, body, err := x.deliver.ReadFrame()
 		if err != nil {
@@ -413,20 +431,25 @@ func (x *exchange) takeDeliveries() error {
 			}
 			batch = append(batch, delivery{m.Sequence, m.Delivery})
 		case wire.TypeCaughtUp:
+			caughtUp = true
+		default:
+			return quicnet.ErrProtocol
+		}
+		if len(batch) < batchSize && x.deliver.Buffered() {
+			continue
+		}
+		if len(batch) > 0 {
+			if err := x.store(batch); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
+		if caughtUp { // said only after what came before is stored
 			x.mu.Lock()
 			x.caughtUp = true
 			x.mu.Unlock()
 			x.poke()
-		default:
-			return quicnet.ErrProtocol
 		}
-		if len(batch) == 0 || len(batch) < batchSize && x.deliver.Buffered() {
-			continue
-		}
-		if err := x.store(batch); err != nil {
-			return err
-		}
-		batch = batch[:0]
 	}
 }
 

@@ -134,6 +134,19 @@ func (w *work) pump(limit int, flush bool) (sealed int, err error) {
 	return sealed, nil
 }
 
+// idle reports whether pump and unparkLate have nothing to look at.
+func (w *work) idle() bool {
+	if len(w.order()) > 0 {
+		return false
+	}
+	for _, c := range w.contacts {
+		if c.ParkedSince != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // order lists the contacts for which there may be something to seal.
 func (w *work) order() []state.ContactID {
 	out := make([]state.ContactID, 0, len(w.attention))

@@ -18,7 +18,16 @@ import (
 func (l *link) supply(ctx context.Context) error {
 	l.c.upkeep.Lock()
 	defer l.c.upkeep.Unlock()
-	if err := l.c.update(func(w *work) error { return w.sweep() }); err != nil {
+	due := false
+	if err := l.c.view(func(w *work) error { due = w.n.Swept != w.today; return nil }); err != nil {
+		return err
+	}
+	if due {
+		if err := l.c.update(func(w *work) error { return w.sweep() }); err != nil {
+			return err
+		}
+	}
+	if err := l.heldFor(ctx); err != nil {
 		return err
 	}
 	for _, f := range []func(context.Context) error{l.ownDescriptor, l.certify, l.publish, l.mint, l.strikeLocked} {
@@ -27,6 +36,17 @@ func (l *link) supply(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// heldFor asks for the descriptors that held deliveries wait for: they may have
+// come on a connection that ended before it asked, or the provider may not have
+// had the descriptor then.
+func (l *link) heldFor(ctx context.Context) error {
+	domains, err := l.c.heldDomains()
+	if err != nil {
+		return err
+	}
+	return l.describe(ctx, domains)
 }
 
 func (l *link) ownDescriptor(ctx context.Context) error {
@@ -80,7 +100,24 @@ func (l *link) certify(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return l.c.update(func(w *work) error { return w.certified(m.Certificate) })
+		take := func() error {
+			return l.c.update(func(w *work) error { return w.certified(m.Certificate) })
+		}
+		if err = take(); !errors.Is(err, ErrServer) {
+			return err
+		}
+		// The provider may have a new key, which only a new descriptor names.
+		var own ids.Domain
+		if err := l.c.view(func(w *work) error { own = w.self.Address.Domain(); return nil }); err != nil {
+			return err
+		}
+		if err := l.describe(ctx, []ids.Domain{own}); err != nil {
+			return err
+		}
+		if err = take(); errors.Is(err, ErrServer) {
+			return &quicnet.RefusedError{Code: wire.CodeStale} // asked again later; what is there can be read
+		}
+		return err
 	})
 }
 

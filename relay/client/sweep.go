@@ -54,9 +54,12 @@ func (w *work) sweepWallet(c *contact) error {
 			return err
 		}
 	}
-	if c.HasFirst && c.FirstExpiry < w.today {
+	if c.HasFirst {
 		w.dirty(c)
-		c.HasFirst, c.FirstKey = false, [32]byte{}
+		c.SealKey = nil // looked up anew: its owner renews it weekly
+		if c.FirstExpiry < w.today {
+			c.HasFirst, c.FirstKey = false, [32]byte{}
+		}
 	}
 	return nil
 }

@@ -130,6 +130,7 @@ func (w *work) keepCertificate(c *contact, o *opening) error {
 		if state.Certificates.Count(w.tx) >= state.MaxCertificates {
 			return nil // not confirmed, so it keeps coming in full
 		}
+		w.known = true
 		if err := state.Certificates.Put(w.tx, key, &state.Known{Expiry: cert.Expiry(), Cert: cert.Bytes()}); err != nil {
 			return err
 		}
@@ -214,9 +215,13 @@ func (w *work) show(o *opening) error {
 	})
 }
 
-// forgetSeen makes room among the digests: whoever fills them loses its own.
+// forgetSeen makes room among the digests: whoever fills them loses its own, if
+// it has any.
 func (w *work) forgetSeen(c *contact) error {
 	rows, err := state.Seen.Rows(w.tx, state.U32(c.id), nil, 1)
+	if err == nil && len(rows) == 0 {
+		rows, err = state.Seen.Rows(w.tx, nil, nil, 1)
+	}
 	if err != nil || len(rows) == 0 {
 		return err
 	}

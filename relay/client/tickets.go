@@ -86,6 +86,9 @@ func (w *work) void(account ids.Address) error {
 	if account == w.self.Address {
 		return nil // a contact code's ticket was all that there was
 	}
+	if state.Strikes.Count(w.tx) >= state.MaxStrikes/2 {
+		return nil // the mailbox must not stand still; what comes is dropped here
+	}
 	entry := blocklist.NewEntryID()
 	return errors.Join(
 		w.strike(account, entry),

@@ -156,7 +156,11 @@ func (in *intake) settleAll(ctx context.Context, ready <-chan *job, free chan<- 
 	for j := range ready {
 		if err := in.settle(ctx, j); err != nil {
 			in.stream.Cancel(wire.CodeBusy)
-			for range ready { // until the reading side has seen it
+			// Until the reading side has seen it. It gets its batches back: one
+			// that waited for a free batch would never read again.
+			free <- j
+			for j := range ready {
+				free <- j
 			}
 			return err
 		}

@@ -117,6 +117,10 @@ func (l *link) connect(ctx context.Context) error {
 	defer cancel(nil)
 	stop := context.AfterFunc(c.Context(), func() { cancel(c.Err()) })
 	defer stop()
+	// A peer that does not read holds up no drain; what it has not acked is sent
+	// again.
+	closed := context.AfterFunc(ctx, func() { c.Close(quicnet.CodeNone) })
+	defer closed()
 	caller, err := l.open(ctx, c)
 	if err != nil {
 		return l.cause(ctx, err)

@@ -55,13 +55,13 @@ func (e *Engine) commitLoop() {
 	c := &e.committer
 	for {
 		var closed bool
+		e.gather()
 		waiting, closed = e.queue.take(waiting)
 		if len(waiting) == 0 {
 			if closed {
 				return
 			}
 			<-e.queue.ready
-			e.gather()
 			continue
 		}
 		n := c.commit(waiting)

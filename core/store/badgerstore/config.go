@@ -99,7 +99,7 @@ func badgerOptions(c Config, log badger.Logger) badger.Options {
 		WithNumCompactors(2).
 		WithValueThreshold(valueThreshold).
 		WithValueLogFileSize(c.hooks.valueLogFile).
-		WithCompression(options.ZSTD). // spent rows: 8 of 32 bytes are nearly constant
+		WithCompression(options.Snappy).
 		WithBlockCacheSize(16 << 20).
 		WithBlockSize(4 << 10)
 }

@@ -1,5 +1,9 @@
 package badgerstore
 
+import "errors"
+
+var errDiskLow = errors.New("badgerstore: the disk is nearly full")
+
 // checkEvery is how many bytes are written before the free space is looked at
 // again: little enough that MinFree is not overrun.
 const checkEvery = 16 << 20

@@ -1,18 +1,29 @@
 package badgerstore
 
 import (
+	"encoding/binary"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"waxwing/core/ids"
 	"waxwing/core/store"
 	"waxwing/core/store/storetest"
 )
 
+// opened counts the engines opened by openTest.
+var opened atomic.Int64
+
 // openTest opens an engine that looks for what is expired often enough for a
-// test to wait for it.
+// test to wait for it. Every second one has nearly no cache, which must change
+// nothing but speed.
 func openTest(t testing.TB, dir string, now func() time.Time) *Engine {
 	t.Helper()
-	e, err := Open(Config{Dir: dir, Now: now, SweepEvery: 10 * time.Millisecond, MinFree: 1})
+	c := Config{Dir: dir, Now: now, SweepEvery: 10 * time.Millisecond, MinFree: 1}
+	if opened.Add(1)%2 == 0 {
+		c.CacheBytes, c.CacheMailboxes = 1, 1
+	}
+	e, err := Open(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,4 +44,10 @@ func TestConformance(t *testing.T) {
 			return e
 		}
 	})
+}
+
+func benchID(i int) (id ids.EnvelopeID) {
+	binary.BigEndian.PutUint64(id[:], uint64(i)*0x9e3779b97f4a7c15)
+	binary.BigEndian.PutUint64(id[8:], uint64(i))
+	return id
 }

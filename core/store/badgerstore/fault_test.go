@@ -174,6 +174,28 @@ func TestLoggedErrorIsFinal(t *testing.T) {
 	}
 }
 
+// If it says so during a commit, that commit is not acknowledged.
+func TestErrorLoggedInCommit(t *testing.T) {
+	var e *Engine
+	var broken atomic.Bool
+	c := Config{Dir: t.TempDir(), MinFree: 1, hooks: hooks{afterCommit: func() error {
+		if broken.Load() {
+			(&badgerLog{fail: e.fail}).Errorf("Error while curlf sync: %v\n", syscall.EIO)
+		}
+		return nil
+	}}}
+	e, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	broken.Store(true)
+	if res := appendOne(e, testReq(1, 1)); !errors.Is(res.Err, store.ErrUnknownOutcome) {
+		t.Fatalf("%+v", res)
+	}
+	stopped(t, e)
+}
+
 // Operations that take several commits and fail between them.
 func TestPartlyDone(t *testing.T) {
 	dir := t.TempDir()

@@ -1,7 +1,6 @@
 package badgerstore
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,14 +11,19 @@ import (
 )
 
 // Limits of one group, below those of Badger for one transaction (see
-// memTableSize), with room for the largest single step of an operation: a pool
-// or log of 1024 rows.
+// memTableSize).
 const (
-	groupRows   = 4096
-	groupInline = 512 << 10
+	groupRows   = 8192
+	groupInline = 900 << 10
 	groupBytes  = 4 << 20
-	stepRows    = 1500
-	stepInline  = stepRows * (valueThreshold + 64)
+	// A mailbox that a group has touched may yet write a chunk, a mark, a head
+	// and a chunk of noise: so many rows and bytes are kept for each.
+	boxRows   = 4
+	boxInline = 640
+	// stepRows is the largest single step of an operation: a whole pool. It
+	// begins with an empty group. So does a log of 1024 rows, the largest in
+	// bytes: half of groupInline.
+	stepRows = 1500
 )
 
 // group is one commit in the making; owned by the committer.
@@ -76,10 +80,12 @@ func (g *group) begin() {
 	g.after = g.after[:0]
 }
 
-// room reports whether rows more rows of a usual size fit into the group. An
-// empty group has room for stepRows.
+// room reports whether rows more rows of a usual size, and one more mailbox,
+// fit into the group. An empty group has room for stepRows.
 func (g *group) room(rows int) bool {
-	return g.rows+rows <= groupRows && g.inline+rows*64 <= groupInline && g.bytes <= groupBytes
+	boxes := len(g.order) + 1
+	return g.rows+rows+boxes*boxRows <= groupRows &&
+		g.inline+rows*64+boxes*boxInline <= groupInline && g.bytes <= groupBytes
 }
 
 // roomForStep reports whether a step of stepRows rows fits: only at the
@@ -268,5 +274,3 @@ func (e *Engine) loadHead(txn *badger.Txn, id *ids.MailboxID, generation uint64)
 	e.cache.loaded(id, h, generation)
 	return h, true, nil
 }
-
-var errDiskLow = errors.New("badgerstore: the disk is nearly full")

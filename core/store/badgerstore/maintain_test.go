@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -192,16 +193,120 @@ func TestSweepLeavesNothing(t *testing.T) {
 			}
 		}
 	}
-	for range 4 {
-		clock.Advance(3*time.Hour + 20*time.Minute)
-		time.Sleep(20 * time.Millisecond)
-	}
+	// Nobody asks: the marks must do, also those of messages that came later
+	// and expire sooner.
+	clock.Advance(3*time.Hour + 20*time.Minute)
+	eventually(t, "a quarter is gone", func() bool { return countRows(t, e, tagChunk) < 20*22 })
+	clock.Advance(8 * time.Hour) // also past the mark of the first message
 	eventually(t, "all rows are gone", func() bool {
 		return countRows(t, e, tagChunk)+countRows(t, e, tagID)+countRows(t, e, tagMark) == 0
 	})
 	for box := range byte(20) {
 		if st, err := e.Stat(context.Background(), ids.MailboxID{box}); err != nil || st.Messages != 0 || st.Bytes != 0 {
 			t.Fatalf("%+v, %v", st, err)
+		}
+	}
+}
+
+// A chunk of which some messages expired and the others were acked is gone.
+func TestChunkIsDeleted(t *testing.T) {
+	clock := storetest.NewClock(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC))
+	e := openTest(t, t.TempDir(), clock.Now)
+	ctx := context.Background()
+	mailbox := ids.MailboxID{1}
+	if _, err := e.OpenReader(ctx, mailbox, 1); err != nil {
+		t.Fatal(err)
+	}
+	first, second := testReq(1, 1), testReq(1, 2)
+	first.Expires, second.Expires = clock.Now().Add(100*time.Hour), clock.Now().Add(time.Hour)
+	res := e.Append(ctx, []store.AppendReq{first, second})
+	clock.Advance(2 * time.Hour)
+	eventually(t, "the second is swept", func() bool {
+		st, err := e.Stat(ctx, mailbox)
+		return err == nil && st.Messages == 1
+	})
+	if err := e.Ack(ctx, []store.AckReq{{Mailbox: mailbox, Reader: 1, UpTo: res[0].Cursor}})[0]; err != nil {
+		t.Fatal(err)
+	}
+	if n := countRows(t, e, tagChunk) + countRows(t, e, tagID); n != 0 {
+		t.Fatalf("%d rows are left", n)
+	}
+}
+
+// A head's row is never far behind, so that loading it stays cheap, and what
+// is loaded is what was known.
+func TestRollForward(t *testing.T) {
+	e := openTest(t, t.TempDir(), time.Now)
+	for n := range 5*headEvery + 3 {
+		if res := appendOne(e, testReq(1, n)); res.Err != nil {
+			t.Fatal(res.Err)
+		}
+		var row, loaded head
+		known, _, _ := e.cache.head(&ids.MailboxID{1})
+		err := e.db.View(func(txn *badger.Txn) error {
+			row = newHead()
+			v, err := valueOf(txn, headKey(&ids.MailboxID{1}))
+			if err != nil {
+				return err
+			}
+			if v != nil {
+				if row, err = parseHead(v); err != nil {
+					return err
+				}
+			}
+			loaded, _, err = e.loadHead(txn, &ids.MailboxID{1}, 0)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if behind := known.nextChunk() - row.nextChunk(); behind >= headEvery {
+			t.Fatalf("the row is %d chunks behind", behind)
+		}
+		if !reflect.DeepEqual(loaded, known) {
+			t.Fatalf("loaded %+v, known %+v", loaded, known)
+		}
+	}
+}
+
+// A head that was read before a commit does not replace what the commit made.
+func TestOutdatedHeadIsNotCached(t *testing.T) {
+	c := newCache(10, 10)
+	id := ids.MailboxID{1}
+	_, _, generation := c.head(&id)
+	c.generation++ // a commit
+	c.loaded(&id, newHead(), generation)
+	if _, ok, _ := c.head(&id); ok {
+		t.Fatal("an outdated head is in the cache")
+	}
+	_, _, generation = c.head(&id)
+	c.loaded(&id, newHead(), generation)
+	if _, ok, _ := c.head(&id); !ok {
+		t.Fatal("a current head is not in the cache")
+	}
+}
+
+// The cache stays within its limits, whatever goes and stays.
+func TestCacheLimits(t *testing.T) {
+	c := newCache(10, 1000)
+	for n := range uint64(20_000) {
+		id := chunkID{ids.MailboxID{1}, n}
+		c.putChunk(id, make([]byte, 100))
+		c.putHead(&ids.MailboxID{byte(n), byte(n >> 8)}, newHead())
+		if n%3 > 0 && n > 0 {
+			c.dropChunk(id)
+		}
+		if len(c.heads) > 10 || c.bytes > 1000 || int(c.bytes) != 100*len(c.chunks) || len(c.order) > 2*len(c.chunks)+1025 {
+			t.Fatalf("%d heads, %d bytes, %d chunks, order of %d", len(c.heads), c.bytes, len(c.chunks), len(c.order))
+		}
+	}
+	c = newCache(1, 1000)
+	c.putChunk(chunkID{n: 1}, make([]byte, 500)) // stays
+	for n := range uint64(20_000) {
+		c.putChunk(chunkID{n: n + 2}, make([]byte, 100))
+		c.dropChunk(chunkID{n: n + 2})
+		if len(c.order) > 1100 {
+			t.Fatalf("order of %d for one chunk", len(c.order))
 		}
 	}
 }
@@ -295,16 +400,4 @@ func TestCollect(t *testing.T) {
 	if err := e.Health(ctx); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// Small caches change nothing but speed.
-func TestSmallCaches(t *testing.T) {
-	storetest.Run(t, func(t testing.TB, now func() time.Time) (store.Store, func() store.Store) {
-		e, err := Open(Config{Dir: t.TempDir(), Now: now, SweepEvery: 10 * time.Millisecond, MinFree: 1, CacheBytes: 1, CacheMailboxes: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = e.Close() })
-		return e, nil
-	})
 }

@@ -70,23 +70,7 @@ func testLossy(t *testing.T, s *suite) {
 			_, err := l.Strike(ctx, box(2), []store.Serial{{Day: s.today(), N: uint64(i)}})
 			return err
 		})
-		// A conflict may be the caller's own, lost success: the content tells.
-		if err := until(func() error { return l.LogAppend(ctx, "l", uint64(i), [][]byte{body(i)}) }); err != nil {
-			s.is(err, store.ErrConflict)
-		}
-		if e, err := l.LogRead(ctx, "l", uint64(i), 5); err != nil || len(e) != 1 || string(e[0]) != string(body(i)) {
-			t.Fatalf("LogRead: %q, %v", e, err)
-		}
-		d, err := l.Get(ctx, "d")
-		if i > 0 {
-			s.ok(err)
-		}
-		if err := until(func() error { _, err := l.CAS(ctx, "d", d.Version, body(i)); return err }); err != nil {
-			s.is(err, store.ErrConflict)
-		}
-		if d, err = l.Get(ctx, "d"); err != nil || string(d.Value) != string(body(i)) {
-			t.Fatalf("Get: %q, %v", d.Value, err)
-		}
+		lossyDocuments(t, s, l, until, i)
 	}
 	if lost[LossBefore] == 0 || lost[LossAfter] == 0 {
 		t.Fatal("nothing was lost")
@@ -106,4 +90,27 @@ func testLossy(t *testing.T, s *suite) {
 	must(func() error { return l.Drop(ctx, box(1)) })
 	must(func() error { return l.DropPool(ctx, "p") })
 	s.twice(func() { s.stat(box(1), 0, 0) })
+}
+
+// lossyDocuments writes the i-th entry and version of a log and a document.
+func lossyDocuments(t *testing.T, s *suite, l *Lossy, until func(func() error) error, i int) {
+	t.Helper()
+	ctx := context.Background()
+	// A conflict may be the caller's own, lost success: the content tells.
+	if err := until(func() error { return l.LogAppend(ctx, "l", uint64(i), [][]byte{body(i)}) }); err != nil {
+		s.is(err, store.ErrConflict)
+	}
+	if e, err := l.LogRead(ctx, "l", uint64(i), 5); err != nil || len(e) != 1 || string(e[0]) != string(body(i)) {
+		t.Fatalf("LogRead: %q, %v", e, err)
+	}
+	d, err := l.Get(ctx, "d")
+	if i > 0 {
+		s.ok(err)
+	}
+	if err := until(func() error { _, err := l.CAS(ctx, "d", d.Version, body(i)); return err }); err != nil {
+		s.is(err, store.ErrConflict)
+	}
+	if d, err = l.Get(ctx, "d"); err != nil || string(d.Value) != string(body(i)) {
+		t.Fatalf("Get: %q, %v", d.Value, err)
+	}
 }

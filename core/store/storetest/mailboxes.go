@@ -16,7 +16,8 @@ func testAppend(t *testing.T, s *suite) {
 	}
 	reqs := []store.AppendReq{
 		s.request(box(1), 2), s.request(box(2), 3), s.request(box(1), 2),
-		{Mailbox: box(1), ID: id(9)}, s.request(box(1), 4),
+		{Mailbox: box(1), ID: id(9)},
+		s.request(box(1), 4),
 	}
 	res := s.Append(context.Background(), reqs)
 	for i, want := range []store.AppendOutcome{store.Appended, store.Appended, store.Duplicate, store.AppendNone, store.Appended} {
@@ -72,6 +73,35 @@ func testAppendLimits(t *testing.T, s *suite) {
 	r.Expires = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 	s.want(r, store.Appended)
 	s.holds(box(2), 0, 3)
+}
+
+// testManyMailboxes has every element of a call in another mailbox.
+func testManyMailboxes(t *testing.T, s *suite) {
+	mailbox := func(i int) ids.MailboxID { return ids.MailboxID{byte(i), byte(i >> 8), 1} }
+	for _, size := range []int{1, 260, 3000} {
+		reqs, acks := make([]store.AppendReq, store.MaxBatch), make([]store.AckReq, store.MaxBatch)
+		for i := range reqs {
+			reqs[i] = s.request(mailbox(i), size*10_000+i)
+			reqs[i].Body = make([]byte, size)
+			reqs[i].HasSerial, reqs[i].Serial = i%2 == 0, store.Serial{Day: s.today(), N: uint64(size)}
+			reqs[i].Discard = i%3 == 0
+			acks[i] = store.AckReq{Mailbox: mailbox(i), Reader: 1, UpTo: 1 << 40}
+		}
+		for i, r := range s.Append(context.Background(), reqs) {
+			if want := reqs[i].Discard; r.Err != nil || (r.Outcome == store.Discarded) != want {
+				t.Fatalf("element %d of %d bytes: %+v", i, size, r)
+			}
+		}
+		if size == 1 {
+			contest(store.MaxBatch, func(i int) bool { s.openReader(mailbox(i), 1); return true })
+		}
+		s.stat(mailbox(1), 1, int64(size))
+		for _, err := range s.Ack(context.Background(), acks) {
+			s.ok(err)
+		}
+		s.stat(mailbox(1), 0, 0)
+		s.stat(mailbox(store.MaxBatch-2), 0, 0)
+	}
 }
 
 func (s *suite) serial(mailbox ids.MailboxID, n int, day ids.Day, number uint64) store.AppendReq {

@@ -206,6 +206,44 @@ func testExpiryFreesQuota(t *testing.T, s *suite) {
 	s.stat(box(1), 0, 0)
 }
 
+// testExpiryAndAcks has messages of one call acked and expired in all orders.
+func testExpiryAndAcks(t *testing.T, s *suite) {
+	s.openReader(box(1), 1)
+	var reqs []store.AppendReq
+	for i := range 12 {
+		r := s.request(box(1), i)
+		if i%4 == 1 || i%4 == 2 {
+			r.Expires = s.clock.Now().Add(time.Hour)
+		}
+		reqs = append(reqs, r)
+	}
+	res := s.Append(context.Background(), reqs)
+	counts := func(want ...int) {
+		t.Helper()
+		s.eventually("only what has not expired counts", func() bool {
+			st, err := s.Stat(context.Background(), box(1))
+			return err == nil && st.Messages == len(want) && st.Bytes == sizes(want)
+		})
+		s.twice(func() { s.holds(box(1), 0, want...) })
+	}
+	s.ack(box(1), 1, res[1].Cursor)
+	counts(2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
+	s.clock.Advance(time.Hour + store.ExpirySlack)
+	counts(3, 4, 7, 8, 11)
+	s.ack(box(1), 1, res[2].Cursor)
+	counts(3, 4, 7, 8, 11)
+	s.ack(box(1), 1, res[5].Cursor)
+	counts(7, 8, 11)
+	s.ack(box(1), 1, res[8].Cursor)
+	counts(11)
+	s.want(reqs[9], store.Appended) // expired already when it came again
+	s.ack(box(1), 1, res[11].Cursor)
+	s.holds(box(1), 0)
+	s.mustAppend(box(1), 20)
+	s.ack(box(1), 1, 1<<40)
+	counts()
+}
+
 func testDrop(t *testing.T, s *suite) {
 	s.ok(s.Drop(context.Background(), box(9)))
 	day := s.today()

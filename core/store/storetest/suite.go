@@ -27,6 +27,7 @@ func Run(t *testing.T, open Open) {
 	}{
 		{"Append", testAppend},
 		{"AppendLimits", testAppendLimits},
+		{"ManyMailboxes", testManyMailboxes},
 		{"Serials", testSerials},
 		{"SerialMemory", testSerialMemory},
 		{"Discard", testDiscard},
@@ -38,6 +39,7 @@ func Run(t *testing.T, open Open) {
 		{"AckMany", testAckMany},
 		{"Expiry", testExpiry},
 		{"ExpiryFreesQuota", testExpiryFreesQuota},
+		{"ExpiryAndAcks", testExpiryAndAcks},
 		{"Drop", testDrop},
 		{"Sets", testSets},
 		{"SetLimits", testSetLimits},

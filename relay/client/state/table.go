@@ -177,13 +177,13 @@ func (t *Table[T, P]) Last(tx *Tx, prefix []byte) (Row[P], error) {
 func (t *Table[T, P]) Backward(tx *Tx, prefix []byte) iter.Seq2[Row[P], error] {
 	return func(yield func(Row[P], error) bool) {
 		c := t.bucket(tx).Cursor()
-		var k, v []byte
-		if end := after(prefix); end == nil {
-			k, v = c.Last()
-		} else if k, v = c.Seek(end); k == nil {
-			k, v = c.Last()
-		} else {
-			k, v = c.Prev()
+		k, v := c.Last()
+		if end := after(prefix); end != nil {
+			if above, _ := c.Seek(end); above != nil {
+				k, v = c.Prev()
+			} else {
+				k, v = c.Last()
+			}
 		}
 		for ; k != nil && bytes.HasPrefix(k, prefix); k, v = c.Prev() {
 			p, err := t.decode(k, v)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"waxwing/cmd/waxwing/internal/child"
+	"waxwing/relay"
 	"waxwing/relay/client/state"
 )
 
@@ -45,10 +46,17 @@ func (d *demo) try(ctx context.Context, text string) (t attempt, err error) {
 	if err != nil {
 		return t, err
 	}
-	// The first hop's ack. A receipt, if one comes, is Bob's doing and none of
-	// the relays', so the status is read as soon as it is no longer in her hands.
 	if _, err := d.alice.reaches(ctx, id, state.StatusAccepted); err != nil {
 		return t, err
+	}
+	delivered, err := d.arrived(ctx, b0)
+	if err != nil {
+		return t, err
+	}
+	if delivered {
+		if _, err := d.alice.reaches(ctx, id, state.StatusDelivered); err != nil {
+			return t, err
+		}
 	}
 	a1, b1, err := d.settled(ctx)
 	if err != nil {
@@ -62,15 +70,33 @@ func (d *demo) try(ctx context.Context, text string) (t attempt, err error) {
 	if err != nil {
 		return t, err
 	}
-	count := func(m child.Metrics, result string) int { return m.Envelopes("peer", result) }
 	return attempt{
 		status:    e.Status,
 		toAlpha:   answersOf(a1).since(answersOf(a0)),
-		disposed:  count(b1, "disposed_struck") - count(b0, "disposed_struck"),
-		delivered: count(b1, "delivered") - count(b0, "delivered"),
+		disposed:  b1.Envelopes("peer", "disposed_struck") - b0.Envelopes("peer", "disposed_struck"),
+		delivered: b1.Envelopes("peer", "delivered") - b0.Envelopes("peer", "delivered"),
 		pushed:    int(b1.Value("waxwing_deliveries_total") - b0.Value("waxwing_deliveries_total")),
 		shown:     len(shown1) - len(shown0),
 	}, nil
+}
+
+// arrived waits until beta has settled an envelope from alpha since a reading of
+// its metrics, and reports whether it delivered one.
+func (d *demo) arrived(ctx context.Context, before child.Metrics) (delivered bool, err error) {
+	for {
+		now, err := d.beta.Metrics(ctx)
+		if err != nil {
+			return false, err
+		}
+		for result := range relay.ReasonEnd {
+			if now.Envelopes("peer", result.String()) > before.Envelopes("peer", result.String()) {
+				return result == relay.Delivered, nil
+			}
+		}
+		if err := pause(ctx, poll); err != nil {
+			return false, fmt.Errorf("nothing arrives at %s: %w", d.beta.Domain, err)
+		}
+	}
 }
 
 func (d *demo) block(ctx context.Context) error {

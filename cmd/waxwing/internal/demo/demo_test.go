@@ -10,16 +10,26 @@ import (
 	"testing"
 	"time"
 
+	"waxwing/cmd/waxwing/internal/child"
 	"waxwing/relay/daemon"
 )
 
 // TestMain lets the test's own binary be the servers.
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == "waxwingd" {
+	switch filepath.Base(os.Args[0]) {
+	case "waxwingd":
 		os.Exit(daemon.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	case demoName:
+		if _, err := Run(context.Background(), Config{Text: os.Stdout}); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
+
+// demoName is the name under which the test's binary is the demo.
+const demoName = "demo"
 
 func TestRun(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
@@ -70,4 +80,55 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%d messages: %v", n, err)
 		}
 	}
+}
+
+// Whoever kills the demo, however, leaves no server behind.
+func TestNoOrphans(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	p, err := child.Spawn(filepath.Join(t.TempDir(), "log"), demoName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dirs []string
+	for {
+		line, err := p.Line(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, dir, ok := strings.Cut(string(line), "data in "); ok {
+			dirs = append(dirs, dir)
+		}
+		if strings.Contains(string(line), "has the receipt") {
+			break
+		}
+	}
+	p.Kill()
+	if len(dirs) != 2 {
+		t.Fatalf("servers with data in %v", dirs)
+	}
+	// A server holds a lock in its directory until its process ends.
+	end := time.Now().Add(20 * time.Second)
+	for _, dir := range dirs {
+		for served(t, dir) {
+			if time.Now().After(end) {
+				t.Fatalf("still served: %s", dir)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+}
+
+// served reports whether a process serves the data directory, by trying to.
+func served(t *testing.T, dir string) bool {
+	t.Helper()
+	p, err := child.Spawn(filepath.Join(t.TempDir(), "log"), "waxwingd", "serve", "--data", dir, "--listen", "127.0.0.1:0", "--exit-with-stdin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Kill()
+	_, err = p.Line(context.Background())
+	if err != nil && !errors.Is(err, child.ErrEnded) {
+		t.Fatal(err)
+	}
+	return err != nil
 }

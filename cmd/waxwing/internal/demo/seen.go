@@ -15,6 +15,7 @@ import (
 type view struct {
 	server  *child.Server
 	own     *user
+	other   *view
 	metrics child.Metrics
 	hits    []int // by the patterns of secrets
 	size    int64 // bytes that were searched
@@ -63,6 +64,7 @@ func (d *demo) seen(ctx context.Context) error {
 		return err
 	}
 	views := []*view{{server: d.alpha, own: d.alice, metrics: a}, {server: d.beta, own: d.bob, metrics: b}}
+	views[0].other, views[1].other = views[1], views[0]
 	if err := views[0].search(secrets(d.alice, d.bob, aliceBox, bobBox, d.texts)); err != nil {
 		return err
 	}
@@ -70,8 +72,8 @@ func (d *demo) seen(ctx context.Context) error {
 		return err
 	}
 	d.table(views)
-	for i, v := range views {
-		if err := d.judge(v, views[1-i].own); err != nil {
+	for _, v := range views {
+		if err := d.judge(v, v.other.own); err != nil {
 			return err
 		}
 	}
@@ -80,8 +82,9 @@ func (d *demo) seen(ctx context.Context) error {
 		"every envelope that alpha.example took for beta.example was delivered there: %d", sent)
 }
 
-// settled waits until nothing is under way between the relays and returns their
-// metrics.
+// settled waits until nothing moves between the relays and returns their
+// metrics. Those of a server that was restarted begin anew, so their rest is
+// what is waited for, not that they match.
 func (d *demo) settled(ctx context.Context) (a, b child.Metrics, err error) {
 	last := []int{-1}
 	for {
@@ -95,8 +98,6 @@ func (d *demo) settled(ctx context.Context) (a, b child.Metrics, err error) {
 			a.Envelopes("client", "queued"), int(a.Value("waxwing_relayed_total")), a.Envelopes("peer", "delivered"),
 			b.Envelopes("client", "queued"), int(b.Value("waxwing_relayed_total")), b.Envelopes("peer", "delivered"),
 		}
-		// The counters of a server that was restarted begin anew, so only their
-		// rest is asked for, not their sums.
 		if slices.Equal(now, last) {
 			return a, b, nil
 		}
@@ -135,9 +136,6 @@ func (d *demo) table(views []*view) {
 	row := func(what string, value func(*view) string) {
 		fmt.Fprintf(t, "   %s\t%s\t%s\n", what, value(views[0]), value(views[1]))
 	}
-	number := func(from, result string) func(*view) string {
-		return func(v *view) string { return fmt.Sprint(v.metrics.Envelopes(from, result)) }
-	}
 	places := func(i int) func(*view) string {
 		return func(v *view) string {
 			if v.hits[i] == 0 {
@@ -148,8 +146,12 @@ func (d *demo) table(views []*view) {
 	}
 	row("", func(v *view) string { return v.server.Domain })
 	row("its account", func(v *view) string { return v.own.address.String() })
-	row("envelopes of its user, and to which provider", number("client", "queued"))
-	row("envelopes from the other provider, for its user", number("peer", "delivered"))
+	row("envelopes of its user, and the provider they go to", func(v *view) string {
+		return fmt.Sprintf("%d, %s", v.metrics.Envelopes("client", "queued"), v.other.server.Domain)
+	})
+	row("envelopes for its user, and the provider they come from", func(v *view) string {
+		return fmt.Sprintf("%d, %s", v.metrics.Envelopes("peer", "delivered"), v.other.server.Domain)
+	})
 	row("bytes on disk, in log and metrics that were searched", func(v *view) string { return fmt.Sprintf("%.1f MB", float64(v.size)/1e6) })
 	row("  its own user's address, to see that the search works", places(ownAddress))
 	row("  its own user's mailbox, likewise", places(ownMailbox))

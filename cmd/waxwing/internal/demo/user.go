@@ -16,6 +16,7 @@ import (
 	"waxwing/core/ids"
 	"waxwing/relay/client"
 	"waxwing/relay/client/state"
+	"waxwing/relay/quicnet"
 )
 
 // poll is how often something that has no notification is looked at.
@@ -48,8 +49,15 @@ func newUser(ctx context.Context, root string, p *child.Provider, local string) 
 		return nil, err
 	}
 	u := &user{address: address, provider: p, stop: func() {}}
-	// Receipts that wait less than a second make the demo quicker.
-	if u.c, err = client.Create(client.Config{Dir: dir, ReceiptDelay: 100 * time.Millisecond}); err != nil {
+	conf := client.Config{
+		Dir: dir,
+		// Receipts that wait less than a second make the demo quicker.
+		ReceiptDelay: 100 * time.Millisecond,
+		// A client that only listens notices a dead server by its own next
+		// keep-alive, which the restarted server does not know.
+		Timeouts: quicnet.Timeouts{KeepAlive: time.Second},
+	}
+	if u.c, err = client.Create(conf); err != nil {
 		return nil, err
 	}
 	err = u.c.Register(ctx, client.RegisterConfig{Address: address, Server: p.Addr, Pin: pinOf(p)})

@@ -1,0 +1,508 @@
+package client
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"waxwing/core/ids"
+	"waxwing/core/keys"
+	"waxwing/core/wire"
+	"waxwing/relay/client/state"
+)
+
+// TestBorrowedTicket: mallory, a contact too, sends under a ticket of alice's.
+func TestBorrowedTicket(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	mallory := w.user("mallory@alpha.example")
+	w.befriend(mallory, bob)
+	before := alice.tickets(bob)
+
+	mallory.do(func(k *work) error {
+		return expire(k, state.Wallets, func(*heldRow) bool { return true })
+	})
+	// Alice hands tickets of hers over, with keys and S.
+	var loan []state.Row[*heldRow]
+	alice.do(func(k *work) (err error) {
+		loan, err = state.Wallets.Rows(k.tx, nil, nil, 5)
+		return err
+	})
+	mallory.do(func(k *work) error {
+		c := k.find(bob.address)
+		k.dirty(c)
+		c.Confirmed = [32]byte{} // or nobody could tell who it is
+		for _, r := range loan {
+			if err := state.Wallets.Put(k.tx, state.OfContact(c.id, r.Record.Ticket[:]), r.Record); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	mallory.reopen()
+	mallory.send(bob, "i am mallory")
+	mallory.push(true)
+	bob.pull()
+	if got := bob.inbox(mallory); len(got) != 1 {
+		t.Errorf("shown: %q", got)
+	}
+	if bob.dropped(dropBorrowed) != 1 {
+		t.Error("not dropped as borrowed")
+	}
+	if n := bob.strike(); n != before-1 {
+		t.Errorf("%d of alice's %d tickets were voided", n, before-1)
+	}
+	if len(bob.box.entries) != 0 {
+		t.Error("voiding left a block")
+	}
+}
+
+// TestBorrowedUnproven: a stranger under alice's ticket voids nothing.
+func TestBorrowedUnproven(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	mallory := w.user("mallory@alpha.example")
+	mallory.add(bob.code()) // looked up, never wrote
+	mallory.send(bob, "hi")
+	mallory.lookUp()
+	var loan []state.Row[*heldRow]
+	alice.do(func(k *work) (err error) {
+		loan, err = state.Wallets.Rows(k.tx, nil, nil, 5)
+		return err
+	})
+	mallory.do(func(k *work) error {
+		c := k.find(bob.address)
+		k.dirty(c)
+		c.Confirmed = [32]byte{} // or nobody could tell who it is
+		for _, r := range loan {
+			if err := state.Wallets.Put(k.tx, state.OfContact(c.id, r.Record.Ticket[:]), r.Record); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	mallory.reopen()
+	mallory.push(true)
+	bob.pull()
+	if bob.dropped(dropBorrowed) != 1 || bob.strike() != 0 || len(bob.inbox(mallory)) != 0 {
+		t.Errorf("dropped %d", bob.dropped(dropBorrowed))
+	}
+	alice.send(bob, "still here")
+	w.settle()
+	if got := bob.inbox(alice); len(got) != 2 {
+		t.Errorf("alice: %q", got)
+	}
+}
+
+// one seals a single message and returns its delivery, not yet taken.
+func (u *user) one(to *user, text string) *wire.Delivery {
+	u.w.t.Helper()
+	u.send(to, text)
+	u.push(false)
+	q := to.box.queue
+	var d wire.Delivery
+	u.w.must(wire.Unmarshal(q[len(q)-1].bytes, &d))
+	to.box.queue = q[:len(q)-1]
+	return &d
+}
+
+// inject has a delivery taken as the next one of the mailbox.
+func (u *user) inject(d *wire.Delivery) {
+	u.w.t.Helper()
+	u.box.push(wire.MustMarshal(d))
+	u.pull()
+}
+
+// TestMutations: whatever of a delivery is changed, it is not shown, and the
+// genuine one still opens afterwards.
+func TestMutations(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	d := alice.one(bob, "genuine")
+	cases := map[string]func(*wire.Delivery){
+		"com":            func(d *wire.Delivery) { d.Com[3] ^= 1 },
+		"day":            func(d *wire.Delivery) { d.Day-- },
+		"day out":        func(d *wire.Delivery) { d.Day -= 7 },
+		"received":       func(d *wire.Delivery) { d.Received += 30 * 86400 * 1000 },
+		"head":           func(d *wire.Delivery) { d.Payload[9] ^= 1 },
+		"body":           func(d *wire.Delivery) { d.Payload[len(d.Payload)-9] ^= 1 },
+		"ticket":         func(d *wire.Delivery) { d.Ticket[20] ^= 1 },
+		"other's serial": func(d *wire.Delivery) { d.Serial++ },
+	}
+	for name, change := range cases {
+		bad := *d
+		bad.Payload = slices.Clone(d.Payload)
+		change(&bad)
+		// Undone each time, as a failed delivery uses up its serial.
+		shown := false
+		err := bob.try(func(k *work) error {
+			at := k.n.Position
+			if err := k.receiveOne(wire.MustMarshal(&bad)); err != nil {
+				return err
+			}
+			shown = k.n.Position != at
+			return errUndo
+		})
+		is(t, err, errUndo)
+		if shown {
+			t.Errorf("%s: shown", name)
+		}
+	}
+	// In one life of the engine: a poisoned one under the right serial leaves
+	// the session as it was.
+	bad := *d
+	bad.Payload = slices.Clone(d.Payload)
+	bad.Com[0] ^= 1
+	bob.do(func(k *work) error {
+		if k.open(&bad) == nil {
+			t.Error("opened")
+		}
+		return k.open(d)
+	})
+	if got := bob.inbox(alice); len(got) != 2 || got[1] != "genuine" {
+		t.Errorf("the genuine one: %q", got)
+	}
+}
+
+func TestDuplicatesAndReplays(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.user("alice@alpha.example"), w.user("bob@beta.example")
+	alice.add(bob.code())
+	first := alice.one(bob, "first")
+	for range 3 {
+		bob.inject(first)
+	}
+	if got := bob.inbox(alice); len(got) != 1 {
+		t.Fatalf("replayed first message: %q", got)
+	}
+	w.settle()
+	d := alice.one(bob, "second")
+	for range 3 {
+		bob.inject(d)
+	}
+	bob.reopen()
+	bob.inject(d)
+	bob.inject(first)
+	if got := bob.inbox(alice); len(got) != 2 || bob.dropped(dropUsed) != 6 {
+		t.Errorf("%q, %d dropped", got, bob.dropped(dropUsed))
+	}
+	// Under another serial, as a relay could claim.
+	var fresh uint64
+	bob.do(func(k *work) error {
+		for _, g := range k.pool.Unspent(alice.address, k.today) {
+			fresh = g.Serial
+		}
+		return nil
+	})
+	d.Serial = fresh
+	bob.inject(d)
+	if got := bob.inbox(alice); len(got) != 2 {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestUnknownSerialHeld(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	d := alice.one(bob, "from before a restore")
+	bob.do(func(k *work) error { return state.Given.Delete(k.tx, state.U64(d.Serial)) })
+	bob.reopen()
+	bob.inject(d)
+	if bob.heldCount() != 1 || len(bob.inbox(alice)) != 1 || bob.strike() != 0 {
+		t.Errorf("%d held", bob.heldCount())
+	}
+	w.advance(7 * 24 * time.Hour)
+	bob.supply()
+	if bob.heldCount() != 0 || bob.dropped(dropExpired) != 1 {
+		t.Error("not discarded after its time")
+	}
+}
+
+func TestCertificates(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	// A certificate that is referred to and not known: held.
+	d := alice.one(bob, "by reference")
+	bob.do(func(k *work) error {
+		return expire(k, state.Certificates, func(*state.Known) bool { return true })
+	})
+	bob.reopen()
+	bob.inject(d)
+	if bob.heldCount() != 1 {
+		t.Fatal("not held")
+	}
+	// A certificate that a provider without authority signed.
+	w.providers[alice.p.domain].cert = keys.NewSigningKey()
+	d = func() *wire.Delivery {
+		alice.do(func(k *work) error {
+			k.certs = nil
+			v, err := sealedVerify(alice)
+			own := k.ownProfile()
+			own.Cert, own.CertExpiry, own.cert = v.Bytes(), v.Expiry(), v
+			return err
+		})
+		alice.do(func(k *work) error { k.find(bob.address).Confirmed = [32]byte{}; return nil })
+		return alice.one(bob, "forged certificate")
+	}()
+	bob.inject(d)
+	if got := bob.inbox(alice); len(got) != 1 || bob.dropped(dropCertificate) != 1 {
+		t.Errorf("%q, %d dropped", got, bob.dropped(dropCertificate))
+	}
+}
+
+func TestIdentityChange(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	d := alice.one(bob, "under another key")
+	bob.do(func(k *work) error {
+		c := k.find(alice.address)
+		c.Fingerprint[0] ^= 1
+		k.dirty(c)
+		return nil
+	})
+	bob.inject(d)
+	if got := bob.inbox(alice); len(got) != 1 || bob.dropped(dropIdentity) != 1 {
+		t.Errorf("%q", got)
+	}
+	bob.do(func(k *work) error {
+		if !k.find(alice.address).Changed {
+			t.Error("the contact is not marked")
+		}
+		return nil
+	})
+	is(t, bob.try(func(k *work) error { _, err := k.add(alice.code()); return err }), ErrIdentityChanged)
+}
+
+func TestLookupMismatch(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.user("alice@alpha.example"), w.user("bob@beta.example")
+	mallory := w.user("mallory@beta.example")
+	alice.add(bob.code())
+	alice.send(bob, "secret")
+	alice.do(func(k *work) error { return k.described(bob.p.domain, bob.p.descriptor()) })
+	answer := func() error {
+		return alice.try(func(k *work) error { return k.lookedUp(bob.address, bob.p.lookup(bob.address)) })
+	}
+	good := *bob.box
+	bob.box.manifest = mallory.box.manifest
+	is(t, answer(), ErrServer)
+	*bob.box = good
+	bob.box.sealKey = mallory.box.sealKey
+	is(t, answer(), ErrServer)
+	*bob.box = good
+	bob.box.signed = mallory.box.signed
+	is(t, answer(), ErrServer)
+	*bob.box = good
+	delete(bob.p.byName, bob.address)
+	is(t, answer(), ErrNoAccount)
+	alice.do(func(k *work) error {
+		if n, err := k.pump(batchSize, true); n != 0 || err != nil {
+			t.Error("something was sealed", err)
+		}
+		return nil
+	})
+	bob.p.byName[bob.address] = bob.box
+	w.settle()
+	if len(bob.inbox(alice)) != 1 {
+		t.Error("not delivered in the end")
+	}
+}
+
+// TestResend: the envelope arrived, the receipt did not: after D days the same
+// message is sent again, and shows once.
+func TestResend(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	id := alice.send(bob, "once")
+	alice.push(false)
+	bob.pull()
+	bob.do(func(k *work) error { return k.dropReceipts(k.find(alice.address)) })
+	lost := alice.send(bob, "lost on the way")
+	alice.push(false)
+	bob.box.queue = nil // the relay lost it
+	w.advance((ids.MaxDelay + 1) * 24 * time.Hour)
+	w.settle()
+	if got := bob.inbox(alice); !slices.Equal(got, []string{"hello", "once", "lost on the way"}) {
+		t.Errorf("%q", got)
+	}
+	if alice.status(id) != state.StatusDelivered || alice.status(lost) != state.StatusDelivered {
+		t.Error("no receipt for what was sent again")
+	}
+}
+
+func TestRefusedForGood(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	id := alice.send(bob, "x")
+	rows := alice.seal(false)
+	alice.do(func(k *work) error { return k.refused(rows[0].number, wire.CodeUnknownProvider) })
+	if alice.status(id) != state.StatusFailed || len(alice.seal(false)) != 0 {
+		t.Error("not failed")
+	}
+	alice.do(func(k *work) error {
+		e, err := k.entry(id)
+		if e.Failure != wire.CodeUnknownProvider {
+			t.Error("no reason")
+		}
+		return err
+	})
+}
+
+func TestShuffled(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	var want []string
+	for i := range 10 {
+		want = append(want, fmt.Sprint(i))
+		alice.send(bob, want[i])
+	}
+	alice.push(false)
+	q := bob.box.queue
+	for i := range q {
+		j := w.r.IntN(i + 1)
+		q[i].bytes, q[j].bytes = q[j].bytes, q[i].bytes
+	}
+	bob.pull()
+	if got := bob.inbox(alice)[1:]; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	// One is missing: the others are shown after a while, in order.
+	w.settle()
+	for i := range 6 {
+		alice.send(bob, fmt.Sprint("b", i))
+	}
+	alice.push(false)
+	bob.box.queue = slices.Delete(bob.box.queue, 1, 2)
+	slices.Reverse(bob.box.queue)
+	for i := range bob.box.queue {
+		bob.box.queue[i].sequence = bob.box.next + uint64(i) + 1
+	}
+	bob.box.next += 10
+	bob.pull()
+	if n := len(bob.inbox(alice)); n != 12 {
+		t.Errorf("%d shown before the gap was given up", n)
+	}
+	w.advance(parkTime)
+	bob.do(func(k *work) error { _, err := k.unparkLate(); return err })
+	if got := bob.inbox(alice)[11:]; !slices.Equal(got, []string{"b0", "b2", "b3", "b4", "b5"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestOtherMailbox: com is for another mailbox than the one that it came to.
+func TestOtherMailbox(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	alice.do(func(k *work) error {
+		c := k.find(bob.address)
+		c.Mailbox[0] ^= 1
+		k.dirty(c)
+		return nil
+	})
+	alice.send(bob, "for another mailbox")
+	alice.push(false)
+	bob.pull()
+	if got := bob.inbox(alice); len(got) != 1 || bob.dropped(dropCommitment) != 1 {
+		t.Errorf("%q, %d dropped", got, bob.dropped(dropCommitment))
+	}
+}
+
+// TestExpiredCertificate: the sender goes on with a certificate that is over.
+func TestExpiredCertificate(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	alice.do(func(k *work) error { k.find(bob.address).Confirmed = [32]byte{}; return nil })
+	d := alice.one(bob, "later")
+	bob.do(func(k *work) error { clear(k.certs); return nil })
+	late := *d
+	late.Day += 14
+	late.Received += 14 * 86400 * 1000
+	err := bob.try(func(k *work) error {
+		if err := k.open(&late); err != nil {
+			return err
+		}
+		return errUndo
+	})
+	if r, ok := dropped(err); !ok || r != dropCertificate {
+		t.Errorf("expired certificate: %v", err)
+	}
+	w.advance(14 * 24 * time.Hour)
+	alice.send(bob, "without a certificate")
+	alice.do(func(k *work) error {
+		if n, err := k.pump(batchSize, true); n != 0 || err != nil {
+			t.Error("sealed with an expired certificate", err)
+		}
+		return nil
+	})
+}
+
+// TestBlockedLocally: what the relay had already taken is not shown either.
+func TestBlockedLocally(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	alice.send(bob, "on its way")
+	alice.push(false)
+	bob.do(func(k *work) error { return k.block(alice.address) })
+	bob.pull()
+	if got := bob.inbox(alice); len(got) != 1 || bob.dropped(dropUsed)+bob.dropped(dropBlocked) != 1 {
+		t.Errorf("%q", got)
+	}
+	// Also under a new code, which may have come from anybody.
+	alice.do(func(k *work) error { return k.emptyWallet(k.find(bob.address)) })
+	alice.add(bob.code())
+	alice.send(bob, "by a code")
+	alice.push(false)
+	bob.pull()
+	if got := bob.inbox(alice); len(got) != 1 {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestCodeSharedTwice: a code is for one account; another that uses the same
+// ticket gets nothing.
+func TestCodeSharedTwice(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.user("alice@alpha.example"), w.user("bob@beta.example")
+	mallory := w.user("mallory@alpha.example")
+	code := bob.code()
+	alice.add(code)
+	mallory.add(code)
+	first := alice.one(bob, "first")
+	bob.inject(first)
+	// The relay would dispose of it; a relay that does not changes nothing.
+	var e wire.Envelope
+	mallory.send(bob, "second")
+	second := mallory.seal(false)
+	w.must(wire.ParseEnvelope(second[0].bytes, &e))
+	d := *first
+	d.Com, d.Payload = *e.Com, append(slices.Clone(e.Head), e.Body...)
+	bob.inject(&d)
+	if len(bob.inbox(mallory)) != 0 || len(bob.inbox(alice)) != 1 {
+		t.Error("a code was used twice")
+	}
+}
+
+// TestRenewedCertificate: a renewed certificate travels in full until
+// it was confirmed, and then by its hash.
+func TestRenewedCertificate(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	for range 13 {
+		w.advance(24 * time.Hour)
+		w.settle()
+	}
+	clear(alice.classes)
+	alice.send(bob, "renewed")
+	w.settle()
+	bob.send(alice, "seen")
+	w.settle()
+	alice.send(bob, "by hash")
+	w.settle()
+	if got := bob.inbox(alice); len(got) != 3 || bob.heldCount() != 0 {
+		t.Errorf("%q, %d held", got, bob.heldCount())
+	}
+	if alice.classes[wire.Class1K] == 0 {
+		t.Errorf("classes %v", alice.classes)
+	}
+}
