@@ -53,7 +53,7 @@ var refusals = []struct {
 }{
 	{
 		directory.ErrInviteLimits, admin.CodeUsage,
-		fmt.Sprintf("an invite is for 1 to %d accounts and 1 to %d days", directory.MaxInviteUses, directory.MaxInviteLife/(24*time.Hour)), "",
+		fmt.Sprintf("an invite is for 1 to %d accounts and 1 to %d days", directory.MaxInviteUses, directory.MaxInviteLife/(24*time.Hour)), "choose --uses and --days within that",
 	},
 	{directory.ErrFull, admin.CodeLimit, "there are too many invites", "wait until some have been over for a month"},
 	{directory.ErrUnknown, admin.CodeNotFound, "there is no such invite", "list them with \"waxwing admin invites\""},
