@@ -35,9 +35,14 @@ var codes = []struct {
 }{
 	{directory.ErrUnauthenticated, wire.CodeUnauthenticated, 0},
 	{keys.ErrSignature, wire.CodeUnauthenticated, 0},
+	{directory.ErrPossession, wire.CodeUnauthenticated, 0},
 	{directory.ErrForeign, wire.CodeForbidden, 0},
 	{directory.ErrMismatch, wire.CodeForbidden, 0},
 	{directory.ErrExists, wire.CodeExists, 0},
+	// An X_S that another account has is a fault or an attack of whoever asks,
+	// and not the address's: an honest client draws its own.
+	{directory.ErrAccountKeyTaken, wire.CodeForbidden, 0},
+	{directory.ErrAccountKeyChanged, wire.CodeForbidden, 0},
 	{directory.ErrInvite, wire.CodeForbidden, 0},
 	{directory.ErrUnknown, wire.CodeNotFound, 0},
 	{directory.ErrConflict, wire.CodeConflict, 0},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 
+	"waxwing/core/group"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
@@ -78,12 +79,15 @@ func Verify(cert []byte, trusted []keys.VerifyKey, domain ids.Domain, day ids.Da
 
 // checkKeys refuses keys that are not canonical or of small order: such a
 // device key would agree on one secret with everybody, and so make tags that
-// anybody can make.
+// anybody can make; the identity as X_S would have one pseudonym everywhere.
 func (f *CertificateFields) checkKeys() error {
 	if _, err := keys.ParseVerifyKey(f.Identity[:]); err != nil {
 		return ErrCertificateKeys
 	}
 	if _, err := keys.ParseDHPublic(f.DH[:]); err != nil {
+		return ErrCertificateKeys
+	}
+	if _, err := group.Ristretto255().DecodeElement(f.XS[:]); err != nil {
 		return ErrCertificateKeys
 	}
 	return nil
@@ -137,9 +141,12 @@ func (v *VerifiedCertificate) Identity() keys.VerifyKey { return v.f.Identity }
 // DH returns the device's identity key in sessions.
 func (v *VerifiedCertificate) DH() keys.DHPublic { return v.f.DH }
 
-// XS returns the encoding of X_S as the provider signed it, not decoded; ok is
-// false if there is none.
-func (v *VerifiedCertificate) XS() (xs [32]byte, ok bool) { return v.f.XS, v.f.HasXS }
+// XS returns the account's X_S, encoded: an element of ristretto255 other than
+// the identity. Its owner proved to the provider that it knows k (package
+// directory); to the certificate's reader the provider vouches for that. Were
+// X_S beside the certificate and not in it, somebody could join one account's
+// certificate with another's token.
+func (v *VerifiedCertificate) XS() [xsSize]byte { return v.f.XS }
 
 // Expiry returns the last day of validity.
 func (v *VerifiedCertificate) Expiry() ids.Day { return v.f.Expiry }

@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"waxwing/core/group"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
@@ -23,11 +24,8 @@ func TestCertificateRoundTrip(t *testing.T) {
 			Address:  ids.MustParseAddress(rapid.StringMatching(`[a-z0-9]{1,40}@alpha\.example`).Draw(t, "address")),
 			Device:   ids.DeviceID(rapid.Uint32Min(1).Draw(t, "device")),
 			Identity: identity.Public(), DH: device.Public(),
-			HasXS:  rapid.Bool().Draw(t, "X_S"),
+			XS:     [32]byte(group.Ristretto255().HashToElement(rapid.SliceOfN(rapid.Byte(), 8, 8).Draw(t, "X_S"), "test").Bytes()),
 			Expiry: today + ids.Day(rapid.IntRange(0, MaxLifetimeDays).Draw(t, "days")),
-		}
-		if f.HasXS {
-			f.XS[rapid.IntRange(0, 31).Draw(t, "at")] = 9
 		}
 		b, err := Issue(key, f)
 		if err != nil || len(b) > MaxCertificateSize {
@@ -37,9 +35,8 @@ func TestCertificateRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		xs, has := v.XS()
 		if v.Address() != f.Address || v.Device() != f.Device || v.Identity() != f.Identity || v.DH() != f.DH ||
-			v.Expiry() != f.Expiry || has != f.HasXS || xs != f.XS || !bytes.Equal(v.Bytes(), b) || v.Hash() != CertificateHash(b) {
+			v.Expiry() != f.Expiry || v.XS() != f.XS || !bytes.Equal(v.Bytes(), b) || v.Hash() != CertificateHash(b) {
 			t.Fatalf("%+v comes back different", f)
 		}
 		if d, err := CertificateDomain(b); err != nil || d != alpha {
@@ -50,9 +47,7 @@ func TestCertificateRoundTrip(t *testing.T) {
 
 func TestLargestCertificate(t *testing.T) {
 	w := newWorld(t, longest)
-	f := w.fields
-	f.HasXS, f.XS = true, [32]byte{1}
-	if n := len(w.certify(t, f).Bytes()); n != MaxCertificateSize || n > wire.MaxCertificate {
+	if n := len(w.certify(t, w.fields).Bytes()); n != MaxCertificateSize || n > wire.MaxCertificate {
 		t.Errorf("largest certificate has %d bytes, not %d", n, MaxCertificateSize)
 	}
 }
@@ -117,6 +112,10 @@ func TestUnusableKeysAreNotCertified(t *testing.T) {
 		"no device key":                 func(f *CertificateFields) { f.DH = keys.DHPublic{} },
 		"device key of small order":     func(f *CertificateFields) { f.DH = keys.DHPublic{1} },
 		"device key not in lowest form": func(f *CertificateFields) { f.DH[31] |= 0x80 },
+		"X_S the identity":              func(f *CertificateFields) { f.XS = [32]byte{} },
+		"X_S not in lowest form":        func(f *CertificateFields) { f.XS[31] |= 0x80 },
+		"X_S negative":                  func(f *CertificateFields) { f.XS = [32]byte{1} },
+		"X_S no element":                func(f *CertificateFields) { f.XS = [32]byte{2} },
 	} {
 		f := w.fields
 		change(&f)
@@ -132,10 +131,8 @@ func TestUnusableKeysAreNotCertified(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(f *CertificateFields){
-		"no address":       func(f *CertificateFields) { f.Address = ids.Address{} },
-		"no device":        func(f *CertificateFields) { f.Device = 0 },
-		"X_S not present":  func(f *CertificateFields) { f.XS[0] = 1 },
-		"X_S the identity": func(f *CertificateFields) { f.HasXS = true },
+		"no address": func(f *CertificateFields) { f.Address = ids.Address{} },
+		"no device":  func(f *CertificateFields) { f.Device = 0 },
 	} {
 		f := w.fields
 		change(&f)

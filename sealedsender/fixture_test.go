@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"testing"
 
+	"waxwing/core/group"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
@@ -44,9 +45,14 @@ func newWorld(t testing.TB, sender ids.Address) *world {
 		sessions: map[ids.DeviceID]*keys.Secret{},
 	}
 	rand.Read(w.ticket[:])
-	w.fields = CertificateFields{Address: sender, Device: 1, Identity: w.identity.Public(), DH: w.device.Public(), Expiry: today + 7}
+	w.fields = CertificateFields{Address: sender, Device: 1, Identity: w.identity.Public(), DH: w.device.Public(), XS: newXS(), Expiry: today + 7}
 	w.cert = w.certify(t, w.fields)
 	return w
+}
+
+func newXS() [32]byte {
+	g := group.Ristretto255()
+	return [32]byte(g.MulGenerator(g.RandomScalar()).Bytes())
 }
 
 func (w *world) certify(t testing.TB, f CertificateFields) *VerifiedCertificate {

@@ -10,7 +10,7 @@ import (
 // of 2 bytes. Every parser takes exactly one encoding.
 //
 //	certificate  version 1 | address 1+n | device 4 | identity key 32 | device DH key 32 |
-//	             X_S present 1 (| X_S 32) | expiry day 4 | signature 64           up to 235
+//	             X_S 32 | expiry day 4 | signature 64                             up to 234
 //	  signed:    keys.ContextCertificate over all before the signature, by the provider's certificate key
 //	head         kind 1 | d 32 | SHA-256(body) 32 | deniable tag 16 | audience salt 16 |
 //	             certificate form 1 (| certificate or hash 32) | bundle form 1 | entries | zeros
@@ -34,9 +34,12 @@ const (
 	// Sigma2Size is the size of the franking signature's place.
 	Sigma2Size = 64
 	// MaxCertificateSize is the size of the largest certificate.
-	MaxCertificateSize = 1 + 1 + ids.MaxAddress + 4 + 32 + keys.DHSize + 1 + 32 + 4 + keys.SignatureSize
+	MaxCertificateSize = 1 + 1 + ids.MaxAddress + 4 + 32 + keys.DHSize + xsSize + 4 + keys.SignatureSize
 	// HashSize is the size of a SHA-256 hash, d and com.
 	HashSize = 32
+
+	// xsSize is the size of X_S, an element of ristretto255.
+	xsSize = 32
 
 	formatVersion = 1
 	gcmTag        = 16
@@ -91,8 +94,7 @@ type CertificateFields struct {
 	Device    ids.DeviceID
 	Identity  keys.VerifyKey // the account's identity key
 	DH        keys.DHPublic  // the device's identity in sessions
-	HasXS     bool           // whether there is an X_S; none are issued yet
-	XS        [32]byte       // X_S, encoded; not decoded here
+	XS        [xsSize]byte   // the account's X_S = k*G, encoded
 	Expiry    ids.Day        // the last day of validity
 	Signature [keys.SignatureSize]byte
 }
@@ -106,11 +108,7 @@ func (f *CertificateFields) Fields(c *wire.Codec) {
 	c.Check(f.Device != 0, "device", "zero")
 	c.Fixed("identity key", f.Identity[:])
 	c.Fixed("device DH key", f.DH[:])
-	c.Bool("X_S present", &f.HasXS)
-	if f.HasXS {
-		c.Fixed("X_S", f.XS[:])
-	}
-	c.Check(f.HasXS == (f.XS != [32]byte{}), "X_S", "the identity")
+	c.Fixed("X_S", f.XS[:])
 	wire.U32(c, "expiry", &f.Expiry)
 	c.Fixed("signature", f.Signature[:])
 }
@@ -223,5 +221,5 @@ func (b *Content) erase() {
 // Layouts returns the layouts of certificate, head and body for the
 // documentation.
 func Layouts() (certificate, sealedHead, body []wire.Row) {
-	return wire.Layout(&CertificateFields{HasXS: true}), wire.Layout(new(head)), wire.Layout(new(Content))
+	return wire.Layout(new(CertificateFields)), wire.Layout(new(head)), wire.Layout(new(Content))
 }

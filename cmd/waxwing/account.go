@@ -82,13 +82,7 @@ func (a *app) register(ctx context.Context, address ids.Address, pin quicnet.Pin
 	err = profile.Register(ctx, client.RegisterConfig{
 		Address: address, Server: r.server, Pin: directory.Pin(pin), Invite: []byte(r.invite),
 	})
-	switch {
-	case errors.Is(err, client.ErrIdentityChanged):
-		return &failure{
-			code: exitRefused, what: "the profile has noted another pin for " + address.Domain().String() + " in an earlier attempt",
-			next: "check --pin; if the earlier one was wrong, register with a new profile, --profile DIR",
-		}
-	case err != nil:
+	if err != nil {
 		return explain(address.String(), err)
 	}
 	return nil

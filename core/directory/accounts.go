@@ -81,13 +81,27 @@ func perDevice(prefix string, a ids.Address, id ids.DeviceID) store.Key {
 // Register creates an account with a mailbox of its own, or finds that the very
 // same manifest created it before (a lost answer). The connection is then
 // authenticated as the manifest's first device. ErrExists: the address is
-// taken. Other errors are the store's; after store.ErrUnknownOutcome the same
-// request may be sent again.
+// taken; ErrAccountKeyTaken: X_S is. Other errors are the store's; after
+// store.ErrUnknownOutcome the same request may be sent again.
 func (d *Directory) Register(ctx context.Context, r *Registration, now time.Time) (*Authenticated, error) {
 	m := r.manifest
 	if m.Address().Domain() != d.domain {
 		return nil, ErrForeign
 	}
+	// A request that is bound to fail must not take hold of an X_S.
+	switch a, err := d.Account(ctx, m.Address()); {
+	case err == nil && !a.Manifest.Equal(m):
+		return nil, ErrExists
+	case err == nil:
+		return &Authenticated{m.Address(), m.f.Devices[0].ID, a.Mailbox}, nil
+	case !errors.Is(err, ErrUnknown):
+		return nil, err
+	}
+	if err := d.claimAccountKey(ctx, m); err != nil {
+		return nil, err
+	}
+	// X_S is this address's from here on. A crash now leaves it so; whoever
+	// knows k can still finish the registration of this address.
 	rec := accountRecord{mailbox: ids.NewMailboxID(), registered: ids.DayOf(now), manifest: m.raw}
 	_, err := d.st.CAS(ctx, accountKey(m.Address()), 0, wire.MustMarshal(&rec))
 	switch {
@@ -107,6 +121,49 @@ func (d *Directory) Register(ctx context.Context, r *Registration, now time.Time
 		return nil, err
 	}
 	return &Authenticated{m.Address(), m.f.Devices[0].ID, rec.mailbox}, nil
+}
+
+// claimAccountKey makes X_S the address's: of all accounts of the provider one
+// has it, or pseudonyms would not tell accounts apart and a blocked sender could
+// come back under another address at no cost but a registration. Errors are
+// ErrAccountKeyTaken, ErrState and the store's.
+//
+// Knowledge of k was proven for this address, so nobody can take hold of an X_S
+// that is not its own. A claim is void only if its address became an account
+// with another X_S: then that registration has failed for ever, as accounts are
+// not removed and their X_S does not change. When one can be replaced
+// (Manifest.Follows), the claim of the old one stays, as its tombstone.
+func (d *Directory) claimAccountKey(ctx context.Context, m *Manifest) error {
+	key := accountKeyKey(m.XS())
+	mine := accountKeyRecord{m.Address()}
+	_, err := d.st.CAS(ctx, key, 0, wire.MustMarshal(&mine))
+	if !errors.Is(err, store.ErrConflict) {
+		return err // nil: durable
+	}
+	doc, err := d.st.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	var have accountKeyRecord
+	if wire.Unmarshal(doc.Value, &have) != nil {
+		return ErrState
+	}
+	if have.owner == m.Address() {
+		return nil
+	}
+	switch a, err := d.Account(ctx, have.owner); {
+	case errors.Is(err, ErrUnknown):
+		return ErrAccountKeyTaken // by a registration under way
+	case err != nil:
+		return err
+	case a.Manifest.XS() == m.XS():
+		return ErrAccountKeyTaken
+	}
+	_, err = d.st.CAS(ctx, key, doc.Version, wire.MustMarshal(&mine))
+	if errors.Is(err, store.ErrConflict) {
+		return ErrAccountKeyTaken
+	}
+	return err
 }
 
 // Account returns an account. Errors are ErrUnknown (there is none), ErrState
@@ -151,8 +208,8 @@ func (d *Directory) DeviceKey(ctx context.Context, address ids.Address, id ids.D
 
 // UpdateManifest replaces the account's manifest by the one that follows it.
 // The one already stored is accepted again. Errors are those of ParseManifest;
-// ErrMismatch (not this account or identity), ErrConflict (it does not follow
-// what is stored); the store's.
+// ErrMismatch (not this account or identity), ErrAccountKeyChanged, ErrConflict
+// (it does not follow what is stored); the store's.
 func (d *Directory) UpdateManifest(ctx context.Context, who *Authenticated, manifest []byte) error {
 	m, err := ParseManifest(manifest)
 	if err != nil {
@@ -168,7 +225,10 @@ func (d *Directory) UpdateManifest(ctx context.Context, who *Authenticated, mani
 	if m.Equal(a.Manifest) {
 		return nil
 	}
-	if m.Follows(a.Manifest) != nil {
+	switch err := m.Follows(a.Manifest); {
+	case errors.Is(err, ErrAccountKeyChanged):
+		return err
+	case err != nil:
 		return ErrConflict
 	}
 	rec := accountRecord{a.Mailbox, a.Registered, m.raw}
@@ -210,7 +270,8 @@ func (d *Directory) forgetRemoved(ctx context.Context, before, after *Manifest) 
 // PublishMailboxKey stores the mailbox's newest seal key. The one already
 // stored is accepted again. Errors are those of ParseMailboxKey; ErrMismatch
 // (another account or mailbox), ErrEarly, ErrExpired, ErrConflict (an older
-// week's, or another key for the stored week); the store's.
+// week's, another key for the stored week, other W and Z without a later
+// generation); the store's.
 func (d *Directory) PublishMailboxKey(ctx context.Context, who *Authenticated, key []byte, now time.Time) error {
 	a, err := d.Account(ctx, who.address)
 	if err != nil {
@@ -234,8 +295,8 @@ func (d *Directory) PublishMailboxKey(ctx context.Context, who *Authenticated, k
 		if wire.Unmarshal(stored, &old) != nil {
 			return nil, ErrState
 		}
-		if old.Week > k.Week() || old.Week == k.Week() && string(stored) != string(k.raw) {
-			return nil, ErrConflict
+		if err := k.f.renews(&old, string(stored) == string(k.raw)); err != nil {
+			return nil, err
 		}
 		return k.raw, nil
 	})

@@ -42,7 +42,7 @@ type flaky struct {
 	mu              sync.Mutex // guards the rest
 	loseReply, fail bool
 	writes          int
-	afterCAS        func() // runs once, behind the next CAS that has its effect
+	afterCAS        func() // runs behind every CAS
 }
 
 func (f *flaky) before() error {
@@ -203,9 +203,11 @@ func TestRegisterLostReply(t *testing.T) {
 	if _, err := p.Register(t.Context(), a.registration(t, a.manifest), now); !errors.Is(err, store.ErrUnavailable) {
 		t.Fatalf("failed write: %v", err)
 	}
-	p.st.loseReply = true
-	if _, err := p.Register(t.Context(), a.registration(t, a.manifest), now); !errors.Is(err, store.ErrUnknownOutcome) {
-		t.Fatalf("lost reply: %v", err)
+	for range 2 { // X_S, then the account
+		p.st.loseReply = true
+		if _, err := p.Register(t.Context(), a.registration(t, a.manifest), now); !errors.Is(err, store.ErrUnknownOutcome) {
+			t.Fatalf("lost reply: %v", err)
+		}
 	}
 	acct, err := p.Account(t.Context(), bob)
 	must(t, err)
@@ -359,8 +361,12 @@ func TestUpdateManifest(t *testing.T) {
 	f.Version++
 	gap := a.signed(t, f)
 	stranger := newAccount(t, alice, 1)
-	thief, err := SignManifest(v2.Next(), keys.NewSigningKey())
-	must(t, err)
+	thief := a.resigned(t, v2.Next())
+	f = v2.Next()
+	other := newAccount(t, bob, 1)
+	other.identity = a.identity
+	f.AccountKey = other.accountKey(t, bob)
+	changed := a.signed(t, f)
 	for name, c := range map[string]struct {
 		b    []byte
 		want error
@@ -369,6 +375,7 @@ func TestUpdateManifest(t *testing.T) {
 		"gap":              {gap.Bytes(), ErrConflict},
 		"another account":  {stranger.manifest.Bytes(), ErrMismatch},
 		"another identity": {thief.Bytes(), ErrMismatch},
+		"another X_S":      {changed.Bytes(), ErrAccountKeyChanged},
 		"garbage":          {[]byte{1, 2, 3}, wire.ErrMalformed},
 	} {
 		if err := p.UpdateManifest(t.Context(), auth, c.b); !errors.Is(err, c.want) {

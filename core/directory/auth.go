@@ -72,7 +72,7 @@ func (r *Registration) Manifest() *Manifest { return r.manifest }
 // VerifyRegistration checks a request to register with the provider server:
 // the manifest is a first one, of this provider, and the identity key signed
 // for this connection. Errors are wire.ErrMalformed, keys.ErrSignature (the
-// manifest's), ErrForeign, ErrConflict (not a first manifest) and
+// manifest's), ErrPossession, ErrForeign, ErrConflict (not a first manifest) and
 // ErrUnauthenticated. Whether the account may be had is the caller's decision.
 func VerifyRegistration(m *wire.Register, server ids.Domain, ch Challenge) (*Registration, error) {
 	manifest, err := ParseManifest(m.Manifest)

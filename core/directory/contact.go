@@ -17,8 +17,9 @@ type Contact struct {
 
 // VerifyAnswer checks the answer to a lookup of an address. Errors are
 // ErrUnknown (there is no such account, or it cannot be reached yet),
-// wire.ErrMalformed, keys.ErrSignature, ratchet.ErrBundle, ErrMismatch (about
-// another account or device), ErrEarly, ErrExpired (the mailbox key).
+// wire.ErrMalformed, keys.ErrSignature, ErrPossession, ratchet.ErrBundle,
+// ErrMismatch (about another account or device), ErrEarly, ErrExpired (the
+// mailbox key).
 func VerifyAnswer(b []byte, address ids.Address, today ids.Day) (*Contact, error) {
 	if len(b) > MaxAnswer {
 		return nil, &wire.FieldError{Field: "answer", Reason: "too long"}

@@ -9,9 +9,14 @@
 // store contract and answers lookups, each one-time prekey going to exactly one
 // of them. Design sections 4, 5 and 7.
 //
+// A manifest carries the account key X_S = k*G, a mailbox key the elements W =
+// w*G and Z = z*G, which credentials, pseudonyms and escrows are built on (design
+// section 8); each with a proof that its maker knew the secret, bound to the
+// address it is for. Of all accounts of a provider one has an X_S, and keeps it.
+//
 // Parsing is verifying: a Manifest, MailboxKey or Descriptor exists only if its
-// signature was checked, an Authenticated only if a device proved its key on
-// this connection.
+// signature and proofs were checked, an Authenticated only if a device proved its
+// key on this connection.
 //
 // Registration may be by invite: a random code that lets a number of manifests
 // in until a day. The store holds hashes of codes and of uses, so that it tells
@@ -26,7 +31,8 @@
 //
 // What it does not protect: a provider that signs two manifests for one account
 // with a key of its own is found out by comparing fingerprints or, later, by
-// transparency, not here. Who looks up an address learns whether it exists, and
+// transparency, not here. A proof shows that somebody knew a secret when it was
+// made, not that nobody else does. Who looks up an address learns whether it exists, and
 // how many devices it has; only the provider in between does not. The limits
 // are kept in memory and start anew with the process.
 package directory

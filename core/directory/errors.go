@@ -7,6 +7,14 @@ import "errors"
 var (
 	// ErrExists: the address belongs to another account.
 	ErrExists = errors.New("directory: address is taken")
+	// ErrAccountKeyTaken: the account key X_S is another account's of this
+	// provider, or of a registration that was not finished.
+	ErrAccountKeyTaken = errors.New("directory: account key is another account's")
+	// ErrAccountKeyChanged: X_S is not that of the manifest before.
+	ErrAccountKeyChanged = errors.New("directory: account key may not change")
+	// ErrPossession: it is not proven that the maker of X_S, W or Z knew the
+	// secret to it.
+	ErrPossession = errors.New("directory: proof of possession does not verify")
 	// ErrUnknown: no such account or device.
 	ErrUnknown = errors.New("directory: no such account or device")
 	// ErrForeign: the address belongs to another provider.

@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"waxwing/core/group"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 )
@@ -24,15 +25,20 @@ var (
 type account struct {
 	identity *keys.SigningKey
 	dh       *keys.DHKey
+	k, w, z  group.Scalar
 	sign     []*keys.SigningKey // by device
 	deviceDH []*keys.DHKey
 	manifest *Manifest
 }
 
 func newAccount(t fataler, address ids.Address, devices int) *account {
-	a := &account{identity: keys.NewSigningKey(), dh: keys.NewDHKey()}
+	g := group.Ristretto255()
+	a := &account{
+		identity: keys.NewSigningKey(), dh: keys.NewDHKey(),
+		k: g.RandomScalar(), w: g.RandomScalar(), z: g.RandomScalar(),
+	}
 	f := ManifestFields{
-		Address: address, Version: 1, DH: a.dh.Public(),
+		Address: address, Version: 1, DH: a.dh.Public(), AccountKey: a.accountKey(t, address),
 		Capabilities: [][]byte{[]byte("files"), []byte("groups")},
 	}
 	for range devices {
@@ -44,6 +50,14 @@ func newAccount(t fataler, address ids.Address, devices int) *account {
 	return a
 }
 
+func (a *account) accountKey(t fataler, address ids.Address) ProvenKey {
+	p, err := ProveAccountKey(a.k, address, a.identity.Public())
+	if err != nil {
+		t.Fatalf("prove account key: %v", err)
+	}
+	return p
+}
+
 func (a *account) signed(t fataler, f ManifestFields) *Manifest {
 	m, err := SignManifest(f, a.identity)
 	if err != nil {
@@ -52,11 +66,37 @@ func (a *account) signed(t fataler, f ManifestFields) *Manifest {
 	return m
 }
 
+// resigned signs f with another identity key, which takes the account's X_S
+// along: its owner has both.
+func (a *account) resigned(t fataler, f ManifestFields) *Manifest {
+	thief := &account{identity: keys.NewSigningKey(), k: a.k}
+	f.AccountKey = thief.accountKey(t, f.Address)
+	return thief.signed(t, f)
+}
+
 func (a *account) mailboxKey(t fataler, mailbox ids.MailboxID, week Week) *MailboxKey {
-	k, err := SignMailboxKey(MailboxKeyFields{
+	return a.signedKey(t, a.mailboxKeyFields(t, mailbox, week))
+}
+
+func (a *account) mailboxKeyFields(t fataler, mailbox ids.MailboxID, week Week) MailboxKeyFields {
+	f := MailboxKeyFields{
 		Mailbox: mailbox, Address: a.manifest.Address(), Week: week, Key: keys.NewSealKey().Public(),
-		Expiry: ids.Day(week)*daysPerWeek + 20,
-	}, a.identity)
+		Expiry: ids.Day(week)*daysPerWeek + 20, Generation: 1,
+	}
+	a.proveMailboxKeys(t, &f)
+	return f
+}
+
+// proveMailboxKeys makes W and Z anew for the fields as they are.
+func (a *account) proveMailboxKeys(t fataler, f *MailboxKeyFields) {
+	var err error
+	if f.W, f.Z, err = ProveMailboxKeys(a.w, a.z, f.Address, f.Mailbox, f.Generation); err != nil {
+		t.Fatalf("prove mailbox keys: %v", err)
+	}
+}
+
+func (a *account) signedKey(t fataler, f MailboxKeyFields) *MailboxKey {
+	k, err := SignMailboxKey(f, a.identity)
 	if err != nil {
 		t.Fatalf("sign mailbox key: %v", err)
 	}
@@ -90,6 +130,7 @@ func drawManifest(t *rapid.T) (ManifestFields, *keys.SigningKey) {
 		Version:  rapid.Uint64Range(1, 1<<32-1).Draw(t, "version"),
 		Identity: identity.Public(), DH: drawDH(t),
 	}
+	f.AccountKey = drawProven(t, accountKeySession(f.Address, f.Identity))
 	if f.Version > 1 {
 		f.Previous = [32]byte(rapid.SliceOfN(rapid.Byte(), 32, 32).Filter(notZero).Draw(t, "previous"))
 	}
@@ -112,12 +153,28 @@ func drawSigning(t *rapid.T) *keys.SigningKey {
 	return k
 }
 
+func drawProven(t *rapid.T, session group.Session) ProvenKey {
+	x := group.Ristretto255().HashToScalar(rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "secret"), "test")
+	p, err := prove(x, session)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return p
+}
+
 func drawDH(t *rapid.T) keys.DHPublic {
 	k, err := keys.DHKeyFrom(rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "scalar"))
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
 	return k.Public()
+}
+
+// notCanonical is 0 written as the field's prime, which RFC 9496 section 4.3.1
+// refuses.
+var notCanonical = [32]byte{
+	0xed, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f,
 }
 
 func notZero(b []byte) bool { return [32]byte(b) != [32]byte{} }

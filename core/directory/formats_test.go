@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"waxwing/core/group"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/ratchet"
@@ -84,6 +85,12 @@ func TestMailboxKeyRoundTrip(t *testing.T) {
 		f := MailboxKeyFields{
 			Mailbox: ids.MailboxID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "mailbox")),
 			Address: bob, Week: Week(rapid.Uint32Range(0, 1<<28).Draw(t, "week")), Key: keys.NewSealKey().Public(),
+			Generation: rapid.Uint32Min(1).Draw(t, "generation"),
+		}
+		f.W = drawProven(t, mailboxKeySession(labelW, bob, f.Mailbox, f.Generation))
+		f.Z = drawProven(t, mailboxKeySession(labelZ, bob, f.Mailbox, f.Generation))
+		if f.W.Key == f.Z.Key {
+			t.Skip("one secret drawn twice")
 		}
 		f.Expiry = ids.Day(f.Week)*daysPerWeek + ids.Day(rapid.Uint32Range(0, MailboxKeyDays).Draw(t, "days"))
 		k, err := SignMailboxKey(f, identity)
@@ -91,6 +98,7 @@ func TestMailboxKeyRoundTrip(t *testing.T) {
 			t.Fatalf("%v", err)
 		}
 		if k.Mailbox() != f.Mailbox || k.Address() != bob || k.Week() != f.Week || k.Expiry() != f.Expiry ||
+			k.Generation() != f.Generation || k.W() != f.W.Key || k.Z() != f.Z.Key ||
 			!bytes.Equal(k.Key().Bytes(), f.Key.Bytes()) || len(k.raw) > wire.MaxSealKey {
 			t.Fatalf("got %+v", k.f)
 		}
@@ -147,7 +155,9 @@ func TestLargestFit(t *testing.T) {
 	if n := len(a.signed(t, f).raw); n > wire.MaxManifest {
 		t.Errorf("manifest of %d bytes", n)
 	}
-	a.mailboxKey(t, ids.MailboxID{1}, 5)
+	if n := len(a.mailboxKey(t, ids.MailboxID{1}, 5).raw); n > wire.MaxSealKey {
+		t.Errorf("mailbox key of %d bytes", n)
+	}
 	d := sampleDescriptor(t, keys.NewSigningKey()).f
 	d.Endpoints, d.Certificates, d.Relay, d.Versions = nil, nil, nil, nil
 	for i := range MaxEndpoints {
@@ -177,6 +187,9 @@ func TestManifestRefusesFields(t *testing.T) {
 		"previous in version 1": func(f *ManifestFields) { f.Previous[3] = 1 },
 		"no previous":           func(f *ManifestFields) { f.Version = 2 },
 		"account key":           func(f *ManifestFields) { f.DH = small },
+		"X_S the identity":      func(f *ManifestFields) { f.AccountKey.Key = [32]byte{} },
+		"X_S not canonical":     func(f *ManifestFields) { f.AccountKey.Key = notCanonical },
+		"X_S on no curve":       func(f *ManifestFields) { f.AccountKey.Key = [32]byte{2} },
 		"empty capability":      func(f *ManifestFields) { f.Capabilities[0] = nil },
 		"long capability":       func(f *ManifestFields) { f.Capabilities[1] = bytes.Repeat([]byte("x"), MaxCapability+1) },
 		"capability order":      func(f *ManifestFields) { f.Capabilities[0], f.Capabilities[1] = f.Capabilities[1], f.Capabilities[0] },
@@ -215,13 +228,21 @@ func TestManifestRefusesFields(t *testing.T) {
 }
 
 func TestMailboxKeyRefusesFields(t *testing.T) {
-	identity := keys.NewSigningKey()
-	good := MailboxKeyFields{Mailbox: ids.MailboxID{1}, Address: bob, Week: 100, Key: keys.NewSealKey().Public(), Expiry: 707}
+	a := newAccount(t, bob, 1)
+	identity := a.identity
+	good := a.mailboxKeyFields(t, ids.MailboxID{1}, 100)
+	good.Expiry = 707
 	for name, change := range map[string]func(*MailboxKeyFields){
 		"address":       func(f *MailboxKeyFields) { f.Address = ids.Address{} },
 		"key":           func(f *MailboxKeyFields) { f.Key = keys.SealPublic{} },
 		"expiry before": func(f *MailboxKeyFields) { f.Expiry = 699 },
 		"expiry late":   func(f *MailboxKeyFields) { f.Expiry = 700 + MailboxKeyDays + 1 },
+		"generation":    func(f *MailboxKeyFields) { f.Generation = 0 },
+		"W identity":    func(f *MailboxKeyFields) { f.W.Key = [32]byte{} },
+		"Z identity":    func(f *MailboxKeyFields) { f.Z.Key = [32]byte{} },
+		"W canonical":   func(f *MailboxKeyFields) { f.W.Key = notCanonical },
+		"Z canonical":   func(f *MailboxKeyFields) { f.Z.Key = notCanonical },
+		"W is Z":        func(f *MailboxKeyFields) { f.Z.Key = f.W.Key },
 	} {
 		f := good
 		change(&f)
@@ -296,7 +317,7 @@ func TestManifestFollows(t *testing.T) {
 		change func(*ManifestFields)
 		want   error
 	}{
-		"address":      {func(f *ManifestFields) { f.Address = alice }, ErrMismatch},
+		"address":      {func(f *ManifestFields) { f.Address, f.AccountKey = alice, a.accountKey(t, alice) }, ErrMismatch},
 		"same version": {func(f *ManifestFields) { f.Version = 2 }, ErrRolledBack},
 		"gap":          {func(f *ManifestFields) { f.Version = 4 }, ErrForked},
 		"other past":   {func(f *ManifestFields) { f.Previous[0] ^= 1 }, ErrForked},
@@ -306,6 +327,11 @@ func TestManifestFollows(t *testing.T) {
 		"device changed": {func(f *ManifestFields) { f.Devices[0].DH = f.DH }, ErrForked},
 		"ids skipped":    {func(f *ManifestFields) { f.LastDevice = 9 }, ErrForked},
 		"ids forgotten":  {func(f *ManifestFields) { f.LastDevice = 1 }, ErrForked},
+		"another X_S": {func(f *ManifestFields) {
+			other := newAccount(t, bob, 1)
+			other.identity = a.identity
+			f.AccountKey = other.accountKey(t, bob)
+		}, ErrAccountKeyChanged},
 	} {
 		f := v2.Next()
 		c.change(&f)
@@ -313,9 +339,7 @@ func TestManifestFollows(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	other, err := SignManifest(v2.Next(), keys.NewSigningKey())
-	must(t, err)
-	if err := other.Follows(v2); !errors.Is(err, ErrMismatch) {
+	if err := a.resigned(t, v2.Next()).Follows(v2); !errors.Is(err, ErrMismatch) {
 		t.Errorf("another identity key: %v", err)
 	}
 }
@@ -387,11 +411,18 @@ func TestFormatsStay(t *testing.T) {
 	must(t, err)
 	seal, err := keys.SealKeyFromSeed(seed(3))
 	must(t, err)
-	f := ManifestFields{Address: bob, Version: 1, DH: dh.Public(), Capabilities: [][]byte{[]byte("files")}}
+	scalar := func(b byte) group.Scalar { return group.Ristretto255().HashToScalar([]byte{b}, "test") }
+	xs, err := ProveAccountKey(scalar(4), bob, identity.Public())
+	must(t, err)
+	w, z, err := ProveMailboxKeys(scalar(5), scalar(6), bob, ids.MailboxID{4}, 7)
+	must(t, err)
+	f := ManifestFields{Address: bob, Version: 1, DH: dh.Public(), AccountKey: xs, Capabilities: [][]byte{[]byte("files")}}
 	f.AddDevice(identity.Public(), dh.Public())
 	m, err := SignManifest(f, identity)
 	must(t, err)
-	k, err := SignMailboxKey(MailboxKeyFields{Mailbox: ids.MailboxID{4}, Address: bob, Week: 5, Key: seal.Public(), Expiry: 50}, identity)
+	k, err := SignMailboxKey(MailboxKeyFields{
+		Mailbox: ids.MailboxID{4}, Address: bob, Week: 5, Key: seal.Public(), Expiry: 50, Generation: 7, W: w, Z: z,
+	}, identity)
 	must(t, err)
 	d, err := SignDescriptor(DescriptorFields{
 		Domain: beta, Sequence: 1, Endpoints: []string{"relay.beta.example:4433"},
@@ -403,8 +434,8 @@ func TestFormatsStay(t *testing.T) {
 		b    []byte
 		want string
 	}{
-		"manifest":    {m.Bytes(), "2ebc82008e462ba3418c764bed8d27a3a3dc6f32b751c93e50a3189ee7a04574"},
-		"mailbox key": {k.Bytes(), "d73eba5507487ac3c1e667cb69f077531101e214d5bfe5281174428cb1d4f71a"},
+		"manifest":    {m.Bytes(), "101aad6fa013cbbe458cbe107f34fb94b16ffb61f9be9044cc453bc5065120ee"},
+		"mailbox key": {k.Bytes(), "626c1db2664e8484f895f2b12cb7f7b203314e8aac2b26bcb5ba8797bbf37c84"},
 		"descriptor":  {d.Bytes(), "e35142b5ddf3b2bf5e6ffa93e6ca8332e26474d84b2d571cdc3efdc9e8cf2ca2"},
 	} {
 		if h := sha256.Sum256(c.b); hex.EncodeToString(h[:]) != c.want {

@@ -245,7 +245,8 @@ func (d *Directory) FindInvite(ctx context.Context, text []byte) (*InviteCode, e
 // manifest is let in again without a further use, so that a lost answer costs
 // nothing, and an address that turns out to be taken gives the use back. Errors
 // are those of Register and ErrInvite: the invite is unknown, used up, expired
-// or revoked.
+// or revoked. ErrAccountKeyTaken costs the use: no honest client gets it, and
+// the claim that it met may yet become void.
 func (d *Directory) RegisterInvited(ctx context.Context, r *Registration, code *InviteCode, now time.Time) (*Authenticated, error) {
 	a, err := d.Account(ctx, r.manifest.Address())
 	if err != nil && !errors.Is(err, ErrUnknown) {

@@ -260,12 +260,15 @@ func TestInviteUseStaysWithTheAccount(t *testing.T) {
 func TestInviteThroughFailures(t *testing.T) {
 	ctx := context.Background()
 	for _, lose := range []bool{true, false} {
-		for at := range 2 {
+		for at := range 3 { // the use, X_S, the account
 			p := newProvider(t, Config{})
 			code, reg := p.invite(t, 2), newcomer(t, "carol")
 			p.st.loseReply, p.st.fail = lose && at == 0, !lose && at == 0
-			if at == 1 {
-				p.st.afterCAS = func() { p.st.loseReply, p.st.fail, p.st.afterCAS = lose, !lose, nil }
+			left := at
+			p.st.afterCAS = func() {
+				if left--; left == 0 {
+					p.st.loseReply, p.st.fail = lose, !lose
+				}
 			}
 			if _, err := p.RegisterInvited(ctx, reg, code, p.clock); err == nil {
 				t.Fatal("the failure was not reported")

@@ -49,7 +49,7 @@ const (
 	PoolReserve = PoolCapacity / 4
 	// cacheAccounts is how many verified manifests are kept in memory, at some
 	// 2 KiB each. They are checked against the stored version on every use, so
-	// a miss costs only the signature's verification.
+	// a miss costs only the verification of a signature and a proof.
 	cacheAccounts = 4096
 	// memoLookups is how many lookups' decisions are remembered, so that a
 	// repeated one is answered alike, at some 400 bytes each; memoTime is for

@@ -350,7 +350,7 @@ func TestVerifyAnswer(t *testing.T) {
 func TestSmallFormats(t *testing.T) {
 	for _, s := range []wire.Schema{
 		&LookupRequest{bob}, &LookupAnswer{Status: LookupUnknown},
-		&accountRecord{ids.MailboxID{1}, today, []byte("manifest")},
+		&accountRecord{ids.MailboxID{1}, today, []byte("manifest")}, &accountKeyRecord{bob},
 		&deviceRecord{}, &deviceRecord{hasSigned: true, hasLast: true},
 	} {
 		fresh := func() wire.Schema {
@@ -361,6 +361,8 @@ func TestSmallFormats(t *testing.T) {
 				return new(LookupAnswer)
 			case *accountRecord:
 				return new(accountRecord)
+			case *accountKeyRecord:
+				return new(accountKeyRecord)
 			}
 			return new(deviceRecord)
 		}

@@ -25,8 +25,9 @@ type MailboxKey struct {
 	raw []byte
 }
 
-// SignMailboxKey signs f with the account's identity key. It fails only for
-// fields that break a limit.
+// SignMailboxKey signs f with the account's identity key; W and Z are what
+// ProveMailboxKeys made. It fails only for fields that break a limit, and with
+// ErrPossession.
 func SignMailboxKey(f MailboxKeyFields, identity *keys.SigningKey) (*MailboxKey, error) {
 	b, err := wire.Marshal(&f)
 	if err != nil {
@@ -38,8 +39,9 @@ func SignMailboxKey(f MailboxKeyFields, identity *keys.SigningKey) (*MailboxKey,
 }
 
 // ParseMailboxKey parses a mailbox key and verifies it under an account's
-// identity key. Errors are wire.ErrMalformed and keys.ErrSignature. The caller
-// checks with In that it may be used today.
+// identity key, with the proofs in it. Errors are wire.ErrMalformed,
+// keys.ErrSignature and ErrPossession. The caller checks with In that it may be
+// used today.
 func ParseMailboxKey(b []byte, identity keys.VerifyKey) (*MailboxKey, error) {
 	if len(b) > wire.MaxSealKey {
 		return nil, &wire.FieldError{Field: "mailbox key", Reason: "too long"}
@@ -52,7 +54,33 @@ func ParseMailboxKey(b []byte, identity keys.VerifyKey) (*MailboxKey, error) {
 	if err := identity.Verify(keys.ContextMailboxKey, msg, sig); err != nil {
 		return nil, err
 	}
+	if err := k.f.verifyPossession(); err != nil {
+		return nil, err
+	}
 	return k, nil
+}
+
+func (k *MailboxKeyFields) verifyPossession() error {
+	if err := k.W.verify(mailboxKeySession(labelW, k.Address, k.Mailbox, k.Generation)); err != nil {
+		return err
+	}
+	return k.Z.verify(mailboxKeySession(labelZ, k.Address, k.Mailbox, k.Generation))
+}
+
+// renews returns nil if k may be stored in place of old, both of one mailbox:
+// the same bytes, or of a later week, and W and Z as they were or of a later
+// generation. The error is ErrConflict.
+func (k *MailboxKeyFields) renews(old *MailboxKeyFields, same bool) error {
+	switch {
+	case same:
+		return nil
+	case k.Week <= old.Week, k.Generation < old.Generation:
+		return ErrConflict
+	case k.Generation == old.Generation && (k.W.Key != old.W.Key || k.Z.Key != old.Z.Key):
+		// Proofs are bound to the generation, so one has one pair.
+		return ErrConflict
+	}
+	return nil
 }
 
 // Mailbox returns the mailbox that the key belongs to.
@@ -69,6 +97,16 @@ func (k *MailboxKey) Key() keys.SealPublic { return k.f.Key }
 
 // Expiry returns the last day on which something may be sealed to the key.
 func (k *MailboxKey) Expiry() ids.Day { return k.f.Expiry }
+
+// Generation returns the number of the pair of W and Z, from 1.
+func (k *MailboxKey) Generation() uint32 { return k.f.Generation }
+
+// W returns w*G, encoded: an element other than the identity whose logarithm
+// the mailbox's owner knew.
+func (k *MailboxKey) W() [ElementSize]byte { return k.f.W.Key }
+
+// Z returns z*G, encoded, likewise.
+func (k *MailboxKey) Z() [ElementSize]byte { return k.f.Z.Key }
 
 // Bytes returns the encoding.
 func (k *MailboxKey) Bytes() []byte { return bytes.Clone(k.raw) }

@@ -27,7 +27,8 @@ type Fingerprint [32]byte
 func FingerprintOf(identity keys.VerifyKey) Fingerprint { return sha256.Sum256(identity[:]) }
 
 // SignManifest signs f with the account's identity key. Identity and Signature
-// of f are set here. It fails only for fields that break a limit.
+// of f are set here; AccountKey is what ProveAccountKey made. It fails only for
+// fields that break a limit, and with ErrPossession.
 func SignManifest(f ManifestFields, identity *keys.SigningKey) (*Manifest, error) {
 	f.Identity = identity.Public()
 	b, err := wire.Marshal(&f)
@@ -39,8 +40,8 @@ func SignManifest(f ManifestFields, identity *keys.SigningKey) (*Manifest, error
 	return ParseManifest(b)
 }
 
-// ParseManifest parses and verifies a manifest. Errors are wire.ErrMalformed
-// and keys.ErrSignature.
+// ParseManifest parses and verifies a manifest with the proof in it. Errors are
+// wire.ErrMalformed, keys.ErrSignature and ErrPossession.
 func ParseManifest(b []byte) (*Manifest, error) {
 	if len(b) > wire.MaxManifest {
 		return nil, &wire.FieldError{Field: "manifest", Reason: "too long"}
@@ -51,6 +52,9 @@ func ParseManifest(b []byte) (*Manifest, error) {
 	}
 	msg, sig := splitSigned(m.raw)
 	if err := m.f.Identity.Verify(keys.ContextManifest, msg, sig); err != nil {
+		return nil, err
+	}
+	if err := m.f.AccountKey.verify(accountKeySession(m.f.Address, m.f.Identity)); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -70,6 +74,10 @@ func (m *Manifest) IdentityFingerprint() Fingerprint { return FingerprintOf(m.f.
 
 // DH returns the key that the account's devices share.
 func (m *Manifest) DH() keys.DHPublic { return m.f.DH }
+
+// XS returns X_S, encoded: an element other than the identity whose logarithm
+// the account's owner knew.
+func (m *Manifest) XS() [ElementSize]byte { return m.f.AccountKey.Key }
 
 // Devices returns the account's devices, in the order of their ids.
 func (m *Manifest) Devices() []Device { return slices.Clone(m.f.Devices) }
@@ -123,9 +131,14 @@ func (m *ManifestFields) RemoveDevice(id ids.DeviceID) {
 }
 
 // Follows returns nil if m is the version after prev: same account, same
-// identity key, version one more, hash of prev, and no device id used for
-// other keys. Otherwise ErrMismatch (another account or identity key),
-// ErrRolledBack (not newer), ErrForked.
+// identity key, version one more, hash of prev, no device id used for other
+// keys, and the same X_S. Otherwise ErrMismatch (another account or identity
+// key), ErrRolledBack (not newer), ErrForked, ErrAccountKeyChanged.
+//
+// A lost k will be replaced here, at most once per 90 days (design section 8):
+// by a version that is marked so, for which the provider leaves a tombstone of
+// the old X_S, and issues credentials of the tier for new accounts. Until then
+// X_S stays: who could change it would have a new pseudonym for every block.
 func (m *Manifest) Follows(prev *Manifest) error {
 	switch {
 	case m.f.Address != prev.f.Address, m.f.Identity != prev.f.Identity:
@@ -145,6 +158,9 @@ func (m *Manifest) Follows(prev *Manifest) error {
 	}
 	if m.f.LastDevice != last {
 		return ErrForked
+	}
+	if m.f.AccountKey.Key != prev.f.AccountKey.Key {
+		return ErrAccountKeyChanged
 	}
 	return nil
 }

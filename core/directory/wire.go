@@ -15,20 +15,24 @@ const formatVersion = 1
 // ManifestFields is the content of a Manifest.
 //
 //	version 1 | address | manifest version 8 | identity key 32 |
-//	account DH key 32 | X_S present 1 = 0 | capabilities | last device id 4 |
+//	account DH key 32 | X_S 32, proof 64 | capabilities | last device id 4 |
 //	devices: {id 4, signing key 32, DH key 32, suites: {1}} |
 //	previous hash 32 | signature 64
 //
 // The identity key signs all before the signature (keys.ContextManifest).
 // Capabilities, device ids and suites are strictly increasing. The version is
 // below 2^32, because sessions name it in 4 bytes. The previous hash is
-// SHA-256 of the whole manifest before this one, zero in version 1.
+// SHA-256 of the whole manifest before this one, zero in version 1. The proof is
+// laid out in wire_possession.go.
 type ManifestFields struct {
 	Address  ids.Address
 	Version  uint64 // from 1, one more each time
 	Identity keys.VerifyKey
 	// DH is shared by the account's devices; deniable tags are made to it.
 	DH keys.DHPublic
+	// AccountKey is X_S = k*G: what pseudonyms and credentials of the account
+	// are tied to (design section 8).
+	AccountKey ProvenKey
 	// Capabilities names what all devices of the account understand.
 	Capabilities [][]byte
 	// LastDevice is the highest device id ever used, so that none is used for
@@ -57,7 +61,7 @@ func (m *ManifestFields) Fields(c *wire.Codec) {
 	c.Check(m.Version >= 1 && m.Version < 1<<32, "manifest version", "out of range")
 	verifyKey(c, "identity key", &m.Identity)
 	dhPublic(c, "account DH key", &m.DH)
-	c.Const("X_S present", 0)
+	provenKey(c, "X_S", &m.AccountKey)
 	wire.List(c, "capabilities", &m.Capabilities, MaxCapabilities, func(c *wire.Codec, p *[]byte) {
 		c.Bytes("capability", p, MaxCapability)
 		c.Check(len(*p) > 0, "capability", "empty")
@@ -101,16 +105,22 @@ func (m *ManifestFields) checkDevices(c *wire.Codec) {
 // MailboxKeyFields is the content of a MailboxKey.
 //
 //	version 1 | mailbox 16 | address | key id 4 | X-Wing key 1216 |
-//	expiry day 4 | W present 1 = 0 | Z present 1 = 0 | signature 64
+//	expiry day 4 | generation of W and Z 4 | W 32, proof 64 | Z 32, proof 64 |
+//	signature 64
 //
-// The identity key signs all before the signature (keys.ContextMailboxKey).
+// The identity key signs all before the signature (keys.ContextMailboxKey). The
+// proofs are laid out in wire_possession.go.
 type MailboxKeyFields struct {
-	Mailbox   ids.MailboxID
-	Address   ids.Address
-	Week      Week // the key's id
-	Key       keys.SealPublic
-	Expiry    ids.Day // the last day on which something may be sealed to it
-	Signature [keys.SignatureSize]byte
+	Mailbox ids.MailboxID
+	Address ids.Address
+	Week    Week // the key's id
+	Key     keys.SealPublic
+	Expiry  ids.Day // the last day on which something may be sealed to it
+	// Generation counts the pairs of W and Z that the mailbox has had, from 1.
+	Generation uint32
+	W          ProvenKey // w*G: pseudonyms N_R = k*W towards the mailbox
+	Z          ProvenKey // z*G: the recipient's share in opening an escrow
+	Signature  [keys.SignatureSize]byte
 }
 
 // Fields lists the layout.
@@ -123,8 +133,12 @@ func (k *MailboxKeyFields) Fields(c *wire.Codec) {
 	wire.U32(c, "expiry", &k.Expiry)
 	first := int64(k.Week) * daysPerWeek
 	c.Check(int64(k.Expiry) >= first && int64(k.Expiry) <= first+MailboxKeyDays, "expiry", "too far from the key's week")
-	c.Const("W present", 0)
-	c.Const("Z present", 0)
+	wire.U32(c, "generation", &k.Generation)
+	c.Check(k.Generation != 0, "generation", "zero")
+	provenKey(c, "W", &k.W)
+	provenKey(c, "Z", &k.Z)
+	// One secret in both places would open escrows to whoever learns w.
+	c.Check(k.W.Key != k.Z.Key, "Z", "the same as W")
 	c.Fixed("signature", k.Signature[:])
 }
 

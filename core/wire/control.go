@@ -14,8 +14,9 @@ const (
 	// MaxPrekeys bounds how many one-time prekeys one upload carries, so that
 	// it stays one frame.
 	MaxPrekeys = 32
-	// MaxSealKey bounds a signed mailbox key: X-Wing key, day, signature.
-	MaxSealKey = 1536
+	// MaxSealKey bounds a signed mailbox key: X-Wing key, days, two proven keys,
+	// signature, and the longest address.
+	MaxSealKey = 1600
 	// MaxCertificate bounds a sender certificate.
 	MaxCertificate = 384
 	// MaxMint bounds how many tickets one request mints, so that the answer

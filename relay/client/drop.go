@@ -15,7 +15,7 @@ const (
 	dropCertificate dropReason = 4  // its certificate does not verify
 	dropBorrowed    dropReason = 5  // its sender is not whom the ticket was given to
 	dropSender      dropReason = 6  // its tag does not verify, or it is from the account itself
-	dropIdentity    dropReason = 7  // its sender's identity key is not the pinned one
+	dropIdentity    dropReason = 7  // its sender's identity key or X_S is not the pinned one
 	dropSession     dropReason = 8  // no session opens it
 	dropBody        dropReason = 9  // its body does not open
 	dropCommitment  dropReason = 10 // its com is not of this frame, mailbox and day

@@ -33,8 +33,10 @@ var (
 	ErrOwnCode = errors.New("client: own contact code")
 	// ErrCodeExpired: the contact code is too old.
 	ErrCodeExpired = errors.New("client: contact code has expired")
-	// ErrIdentityChanged: the account has another identity key than the one
-	// that is pinned.
+	// ErrKeysUnknown: the contact's keys were not looked up yet.
+	ErrKeysUnknown = errors.New("client: keys of the contact are not known yet")
+	// ErrIdentityChanged: the account has another identity key or X_S than what
+	// is pinned.
 	ErrIdentityChanged = errors.New("client: identity key changed")
 	// ErrWaiting: the message waits for tickets from the contact.
 	ErrWaiting = errors.New("client: waiting for the contact")

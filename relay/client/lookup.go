@@ -27,7 +27,7 @@ func (w *work) lookups() (out []ids.Address) {
 }
 
 // lookedUp takes the answer of the contact's provider: everything is checked
-// against the pinned fingerprint and mailbox before anything is used. Errors are
+// against the pinned fingerprint, X_S and mailbox before anything is used. Errors are
 // ErrNoAccount, ErrIdentityChanged and ErrServer.
 func (w *work) lookedUp(address ids.Address, a *directory.LookupAnswer) error {
 	c := w.find(address)
@@ -41,7 +41,7 @@ func (w *work) lookedUp(address ids.Address, a *directory.LookupAnswer) error {
 	if err != nil || m.Address() != address {
 		return ErrServer
 	}
-	if m.IdentityFingerprint() != c.Fingerprint {
+	if m.IdentityFingerprint() != c.Fingerprint || !c.accepts(m.XS()) {
 		return ErrIdentityChanged
 	}
 	k, err := directory.ParseMailboxKey(a.MailboxKey, m.Identity())
@@ -50,7 +50,7 @@ func (w *work) lookedUp(address ids.Address, a *directory.LookupAnswer) error {
 	}
 	w.dirty(c)
 	w.attention[c.id] = true
-	c.SealKey, c.SealWeek = k.Key().Bytes(), k.Week()
+	c.SealKey, c.SealWeek, c.XS = k.Key().Bytes(), k.Week(), m.XS()
 	own, err := w.sendingSession(c)
 	if err != nil {
 		return err

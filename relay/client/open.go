@@ -204,7 +204,7 @@ func (w *work) openIdentity(o *opening) error {
 	if o.c.Blocked {
 		return drop(dropBlocked)
 	}
-	if o.c.Fingerprint != directory.FingerprintOf(cert.Identity()) {
+	if o.c.Fingerprint != directory.FingerprintOf(cert.Identity()) || !o.c.accepts(cert.XS()) {
 		if !o.c.Changed {
 			o.c.Changed = true
 			w.dirty(o.c)
@@ -327,7 +327,7 @@ func (w *work) openControl(o *opening) (err error) {
 	cert := o.sender.Certificate()
 	if len(o.control.Manifest) > 0 {
 		o.theirs, err = directory.ParseManifest(o.control.Manifest)
-		if err != nil || o.theirs.Address() != cert.Address() || o.theirs.Identity() != cert.Identity() {
+		if err != nil || o.theirs.Address() != cert.Address() || o.theirs.Identity() != cert.Identity() || o.theirs.XS() != cert.XS() {
 			return drop(dropContent)
 		}
 		if dev, ok := o.theirs.Device(cert.Device()); !ok || dev.DH != cert.DH() {
@@ -336,6 +336,11 @@ func (w *work) openControl(o *opening) (err error) {
 	}
 	if o.c == nil && (o.theirs == nil || o.control.Mailbox == (ids.MailboxID{})) {
 		return drop(dropContent) // nobody could answer it
+	}
+	// The X_S that is pinned first is signed by the identity key, not only by the
+	// provider in the certificate. Whoever begins a session sends its manifest.
+	if o.c != nil && o.c.XS == [32]byte{} && o.theirs == nil {
+		return drop(dropContent)
 	}
 	return nil
 }

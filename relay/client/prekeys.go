@@ -200,12 +200,28 @@ func (w *work) sealKey() (*directory.MailboxKey, bool, error) {
 	if err != nil {
 		return nil, false, &state.CorruptError{Table: "sealkeys"}
 	}
-	signed, err := directory.SignMailboxKey(directory.MailboxKeyFields{
+	f := directory.MailboxKeyFields{
 		Mailbox: w.self.Mailbox, Address: w.self.Address, Week: week, Key: k.Public(),
 		// So that who was away for a month can still be reached.
-		Expiry: ids.Day(week)*7 + directory.MailboxKeyDays,
-	}, w.self.identity)
+		Expiry: ids.Day(week)*7 + directory.MailboxKeyDays, Generation: w.self.Secrets.Generation,
+	}
+	if f.W, f.Z, err = w.self.mailboxKeys(); err != nil {
+		return nil, false, err
+	}
+	signed, err := directory.SignMailboxKey(f, w.self.identity)
 	return signed, fresh || !w.self.Published, err
+}
+
+// mailboxKeys returns W and Z with their proofs: the same bytes each time, as
+// the provider takes one key for each week.
+func (s *self) mailboxKeys() (pw, pz directory.ProvenKey, err error) {
+	w, z, err := s.Secrets.MailboxKeys()
+	if err != nil {
+		return pw, pz, &state.CorruptError{Table: "profile"}
+	}
+	defer w.Erase()
+	defer z.Erase()
+	return directory.ProveMailboxKeys(w, z, s.Address, s.Mailbox, s.Secrets.Generation)
 }
 
 // sealSeed reads a row of the own seal keys.

@@ -31,6 +31,17 @@ func newSelf(address ids.Address, server string, pin directory.Pin, invite []byt
 	}
 	f := directory.ManifestFields{Address: address, Version: 1, DH: s.account.Public()}
 	device := f.AddDevice(s.sign.Public(), s.dh.Public())
+	secrets := state.DrawSecrets()
+	defer secrets.Erase()
+	k, err := secrets.AccountKey()
+	if err != nil {
+		return nil, err
+	}
+	f.AccountKey, err = directory.ProveAccountKey(k, address, s.identity.Public())
+	k.Erase()
+	if err != nil {
+		return nil, err
+	}
 	m, err := directory.SignManifest(f, s.identity)
 	if err != nil {
 		return nil, err
@@ -40,7 +51,7 @@ func newSelf(address ids.Address, server string, pin directory.Pin, invite []byt
 		Address: address, Device: device, Server: server, Pin: pin, Invite: invite,
 		Identity: [32]byte(s.identity.Seed()), Sign: [32]byte(s.sign.Seed()),
 		DeviceDH: [32]byte(s.dh.Bytes()), AccountDH: [32]byte(s.account.Bytes()),
-		SealRoot: [32]byte(s.root.Bytes()), Manifest: m.Bytes(),
+		SealRoot: [32]byte(s.root.Bytes()), Secrets: secrets, Manifest: m.Bytes(),
 	}
 	return s, nil
 }
@@ -92,6 +103,9 @@ func (w *work) prepare(address ids.Address, server string, pin directory.Pin, in
 		if old.Address != address && old.Registered {
 			return ErrRegistered
 		}
+		if err := w.forgetAttempt(); err != nil {
+			return err
+		}
 		if old.Address == address {
 			own := w.ownProfile()
 			own.Server, own.Pin, own.Invite = server, pin, invite
@@ -105,6 +119,18 @@ func (w *work) prepare(address ids.Address, server string, pin directory.Pin, in
 	w.touched, w.profile = true, true
 	w.memory.self = s
 	return w.pin(address.Domain(), pin)
+}
+
+// forgetAttempt takes back what a registration that did not come to its end has
+// pinned: nothing was verified under it, and it may have been mistyped.
+func (w *work) forgetAttempt() error {
+	if w.self.Registered {
+		return nil
+	}
+	w.touched = true
+	domain := w.self.Address.Domain()
+	delete(w.descriptors, domain)
+	return state.Descriptors.Delete(w.tx, []byte(domain.String()))
 }
 
 // registered notes that the provider has the account.
@@ -126,7 +152,7 @@ func (w *work) certified(cert []byte) error {
 		return ErrServer
 	}
 	if v.Address() != w.self.Address || v.Device() != w.self.Device ||
-		v.Identity() != w.self.identity.Public() || v.DH() != w.self.dh.Public() {
+		v.Identity() != w.self.identity.Public() || v.DH() != w.self.dh.Public() || v.XS() != w.self.manifest.XS() {
 		return ErrServer
 	}
 	own := w.ownProfile()

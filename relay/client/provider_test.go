@@ -125,7 +125,7 @@ func (p *provider) descriptor() []byte {
 func (p *provider) certificate(m *directory.Manifest, days ids.Day) []byte {
 	dev := m.Devices()[0]
 	c, err := sealedsender.Issue(p.cert, sealedsender.CertificateFields{
-		Address: m.Address(), Device: dev.ID, Identity: m.Identity(), DH: dev.DH, Expiry: ids.DayOf(p.w.now) + days,
+		Address: m.Address(), Device: dev.ID, Identity: m.Identity(), DH: dev.DH, XS: m.XS(), Expiry: ids.DayOf(p.w.now) + days,
 	})
 	p.w.must(err)
 	return c

@@ -96,7 +96,8 @@ type exchange struct {
 	caughtUp bool
 	fetch    map[ids.Domain]bool
 	parked   bool // messages wait for one before them
-	received bool // something came since the main loop looked
+	storing  bool // something came and is not stored yet
+	received bool // something was stored since the main loop looked
 }
 
 // exchange runs one connection, until it is lost or ctx ends or, with once,
@@ -230,7 +231,7 @@ func (x *exchange) finished() bool {
 		x.poke() // look once more
 		return false
 	}
-	return x.caughtUp && !x.parked && len(x.flying) == 0 && len(x.fetch) == 0
+	return x.caughtUp && !x.storing && !x.parked && len(x.flying) == 0 && len(x.fetch) == 0
 }
 
 func (x *exchange) fetchDescriptors(ctx context.Context) error {
@@ -430,6 +431,9 @@ func (x *exchange) takeDeliveries() error {
 				return quicnet.ErrProtocol
 			}
 			batch = append(batch, delivery{m.Sequence, m.Delivery})
+			x.mu.Lock()
+			x.storing = true
+			x.mu.Unlock()
 		case wire.TypeCaughtUp:
 			caughtUp = true
 		default:
@@ -469,7 +473,7 @@ func (x *exchange) store(batch []delivery) error {
 		err = x.deliver.Flush()
 	}
 	x.mu.Lock()
-	x.received = true
+	x.storing, x.received = false, true
 	for d := range fetch {
 		x.fetch[d] = true
 	}

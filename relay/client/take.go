@@ -48,7 +48,7 @@ func (w *work) acquaint(o *opening) error {
 	cert := o.sender.Certificate()
 	c, err := w.newContact(&state.Contact{
 		Address: cert.Address(), Status: state.ContactKnown,
-		Fingerprint: directory.FingerprintOf(cert.Identity()),
+		Fingerprint: directory.FingerprintOf(cert.Identity()), XS: cert.XS(),
 	})
 	if errors.Is(err, ErrFull) {
 		return drop(dropContacts)
@@ -88,7 +88,7 @@ func (w *work) takeControl(o *opening) error {
 	c, ctl := o.c, o.control
 	cert := o.sender.Certificate()
 	c.Device = cert.Device()
-	c.Identity = cert.Identity()
+	c.Identity, c.XS = cert.Identity(), cert.XS() // as pinned, or the first to be seen
 	if o.theirs != nil {
 		c.AccountDH = o.theirs.DH()
 		c.Status = state.ContactKnown

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"waxwing/core/directory"
+	"waxwing/core/group"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/query"
@@ -118,6 +119,8 @@ func newDevice(t testing.TB, s *server, address string) *device {
 	f := directory.ManifestFields{Address: d.address, Version: 1, Identity: d.identity.Public(), DH: keys.NewDHKey().Public()}
 	f.AddDevice(d.sign.Public(), keys.NewDHKey().Public())
 	var err error
+	f.AccountKey, err = directory.ProveAccountKey(group.Ristretto255().RandomScalar(), d.address, d.identity.Public())
+	must(t, err)
 	d.manifest, err = directory.SignManifest(f, d.identity)
 	must(t, err)
 	d.dial(s)
@@ -341,8 +344,12 @@ func publish(t testing.TB, d *device) {
 	})
 	must(t, err)
 	week := directory.WeekOf(today())
+	g := group.Ristretto255()
+	pw, pz, err := directory.ProveMailboxKeys(g.RandomScalar(), g.RandomScalar(), d.address, d.mailbox, 1)
+	must(t, err)
 	k, err := directory.SignMailboxKey(directory.MailboxKeyFields{
 		Mailbox: d.mailbox, Address: d.address, Week: week, Key: keys.NewSealKey().Public(), Expiry: today() + 7,
+		Generation: 1, W: pw, Z: pz,
 	}, d.identity)
 	must(t, err)
 	_, err = quicnet.Ask[*wire.Done](ctx, d.caller, &wire.SealKey{Key: k.Bytes()})

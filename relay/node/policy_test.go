@@ -10,6 +10,7 @@ import (
 
 	"waxwing/blocklist"
 	"waxwing/core/directory"
+	"waxwing/core/group"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
@@ -159,6 +160,8 @@ func newApplicant(t testing.TB, address string) *device {
 	f := directory.ManifestFields{Address: d.address, Version: 1, Identity: d.identity.Public(), DH: keys.NewDHKey().Public()}
 	f.AddDevice(d.sign.Public(), keys.NewDHKey().Public())
 	var err error
+	f.AccountKey, err = directory.ProveAccountKey(group.Ristretto255().RandomScalar(), d.address, d.identity.Public())
+	must(t, err)
 	d.manifest, err = directory.SignManifest(f, d.identity)
 	must(t, err)
 	return d

@@ -9,8 +9,8 @@ var (
 	// ErrCorrupt: the file or a record of it is damaged. A *CorruptError, which
 	// wraps it, names the table.
 	ErrCorrupt = errors.New("state: damaged")
-	// ErrVersion: the file was written by a newer version of this program.
-	ErrVersion = errors.New("state: written by a newer version")
+	// ErrVersion: the file was written by another version of this program.
+	ErrVersion = errors.New("state: written by another version")
 	// ErrNotFound: there is no such record.
 	ErrNotFound = errors.New("state: not found")
 	// ErrFull: the table has as many records as its limit allows.

@@ -13,8 +13,9 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// schema is the version of the file's layout. A newer file is refused.
-const schema = 1
+// schema is the version of the file's layout: 2 has the account's secrets. A
+// file of another version is refused; there is nothing to convert yet.
+const schema = 2
 
 // Options configures Open. The zero value is the default.
 type Options struct {
@@ -95,7 +96,7 @@ func (s *Store) prepare() error {
 			}
 		case len(v) != 1 || v[0] == 0:
 			return &CorruptError{"meta"}
-		case v[0] > schema:
+		case v[0] != schema:
 			return ErrVersion
 		}
 		for i, t := range tables {

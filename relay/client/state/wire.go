@@ -2,6 +2,7 @@ package state
 
 import (
 	"waxwing/core/directory"
+	"waxwing/core/group"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
@@ -28,6 +29,7 @@ type Profile struct {
 	DeviceDH   [32]byte      // private, of the device's sessions
 	AccountDH  [32]byte      // private, of the account's deniable tags
 	SealRoot   [32]byte      // root of the seal secrets S
+	Secrets    AccountSecrets
 	Manifest   []byte
 	Cert       []byte  // the own sender certificate, empty before the first
 	CertExpiry ids.Day // its last day
@@ -50,9 +52,39 @@ func (p *Profile) Fields(c *wire.Codec) {
 	c.Fixed("device DH", p.DeviceDH[:])
 	c.Fixed("account DH", p.AccountDH[:])
 	c.Fixed("seal root", p.SealRoot[:])
+	c.Nested("secrets", &p.Secrets)
 	c.Bytes("manifest", &p.Manifest, wire.MaxManifest)
 	c.Bytes("certificate", &p.Cert, wire.MaxCertificate)
 	wire.U32(c, "certificate expiry", &p.CertExpiry)
+}
+
+// AccountSecrets are the secret scalars that belong to the account and not to one
+// of its devices: every device has the same (design section 8). Whoever links a
+// device hands them over in this layout.
+type AccountSecrets struct {
+	K          [32]byte // of X_S = k*G, in the manifest: pseudonyms and credentials
+	W          [32]byte // of W = w*G, in the mailbox key
+	Z          [32]byte // of Z = z*G, in the mailbox key
+	Generation uint32   // of W and Z, from 1
+	keys.Redacted
+}
+
+// Fields lists the layout.
+func (s *AccountSecrets) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	scalar(c, "k", &s.K)
+	scalar(c, "w", &s.W)
+	scalar(c, "z", &s.Z)
+	wire.U32(c, "generation", &s.Generation)
+	c.Check(s.Generation != 0, "generation", "zero")
+}
+
+// scalar is a scalar of ristretto255 that group.DecodeScalar accepts.
+func scalar(c *wire.Codec, field string, b *[32]byte) {
+	c.Fixed(field, b[:])
+	x, err := group.Ristretto255().DecodeScalar(b[:])
+	c.Check(err == nil, field, "not a usable scalar")
+	x.Erase()
 }
 
 // Reasons is how many reasons for dropping a delivery are counted.
@@ -118,6 +150,7 @@ type Contact struct {
 	Entry       [16]byte              // its entry in the own blocklist; zero for none
 	Fingerprint directory.Fingerprint // of the pinned identity key
 	Identity    keys.VerifyKey        // zero before ContactKnown
+	XS          [32]byte              // X_S, pinned with the identity key; zero before ContactKnown
 	AccountDH   keys.DHPublic         // for deniable tags; zero before ContactKnown
 	Device      ids.DeviceID          // its device; zero before ContactKnown
 	Mailbox     ids.MailboxID
@@ -143,7 +176,7 @@ type Contact struct {
 	Theirs       [16]byte   // id of what it writes to us
 	Next         uint64     // the number of its message that is to come next
 	ParkedSince  uint64     // since when messages behind a gap wait, Unix time in milliseconds; 0 if none do
-	Changed      bool       // something came under another identity key than the pinned one
+	Changed      bool       // something came under another identity key or X_S than the pinned one
 }
 
 // Fields lists the layout.
@@ -156,6 +189,7 @@ func (k *Contact) Fields(c *wire.Codec) {
 	c.Fixed("entry", k.Entry[:])
 	c.Fixed("fingerprint", k.Fingerprint[:])
 	c.Fixed("identity", k.Identity[:])
+	c.Fixed("X_S", k.XS[:])
 	c.Fixed("account DH", k.AccountDH[:])
 	wire.U32(c, "device", &k.Device)
 	c.Fixed("mailbox", k.Mailbox[:])

@@ -12,8 +12,13 @@ import (
 // samples has one record of each table, with every optional part.
 func samples() map[string]wire.Schema {
 	address, domain := ids.MustParseAddress("bob@beta.example"), ids.MustParseDomain("beta.example")
+	secrets := DrawSecrets()
 	return map[string]wire.Schema{
-		"profile":  &Profile{Address: address, Device: 1, Registered: true, Server: "h:1", Invite: []byte{1}, Manifest: []byte{2}, Cert: []byte{3}},
+		"profile": &Profile{
+			Address: address, Device: 1, Registered: true, Server: "h:1", Invite: []byte{1}, Secrets: secrets,
+			Manifest: []byte{2}, Cert: []byte{3},
+		},
+		"secrets":  &secrets,
 		"counters": &Counters{Contact: 1, Position: 2},
 		"contact": &Contact{
 			Address: address, Status: ContactKnown, HasFirst: true, FirstExpiry: 9, SealKey: []byte{1, 2}, Confirm: [][32]byte{{1}, {2}},
@@ -32,7 +37,7 @@ func samples() map[string]wire.Schema {
 
 func empty(name string) wire.Schema {
 	return map[string]wire.Schema{
-		"profile": new(Profile), "counters": new(Counters), "contact": new(Contact), "ref": new(Ref), "blob": new(Blob),
+		"profile": new(Profile), "secrets": new(AccountSecrets), "counters": new(Counters), "contact": new(Contact), "ref": new(Ref), "blob": new(Blob),
 		"digest": new(Digest), "session": new(Session), "known": new(Known), "message": new(Message),
 		"envelope": new(Envelope), "held": new(HeldDelivery), "unheld": new(HeldDelivery), "code": new(Code),
 		"ownkey": new(OwnKey), "provider": new(Provider), "strike": new(Strike),

@@ -6,6 +6,7 @@ import (
 
 	"waxwing/cmd/waxwing/internal/child"
 	"waxwing/core/directory"
+	"waxwing/core/group"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
@@ -36,6 +37,9 @@ func register(ctx context.Context, s *child.Server, local string) (*account, err
 	identity, sign := keys.NewSigningKey(), keys.NewSigningKey()
 	f := directory.ManifestFields{Address: address, Version: 1, Identity: identity.Public(), DH: keys.NewDHKey().Public()}
 	f.AddDevice(sign.Public(), keys.NewDHKey().Public())
+	if f.AccountKey, err = directory.ProveAccountKey(group.Ristretto255().RandomScalar(), address, identity.Public()); err != nil {
+		return nil, err
+	}
 	manifest, err := directory.SignManifest(f, identity)
 	if err != nil {
 		return nil, err
