@@ -70,6 +70,7 @@ var architecture = rules{
 		{at: 6, path: "relay/client", why: "the SDK: sessions and state over a connection"},
 		{at: 6, path: "relay/console", why: "reviewers' pages: reads what the relay decided"},
 
+		{at: 7, path: "relay/admin", why: "the operator's requests and answers over a local socket; knows nothing of the server, which the daemon puts behind it"},
 		{at: 7, path: "relay/node", why: "the server: goroutines, configuration and metrics around the decisions"},
 
 		{at: 8, path: "relay/daemon", why: "the server's whole main, callable, so that demo and tests run the real one"},

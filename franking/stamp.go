@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"waxwing/core/ids"
 	"waxwing/core/keys"
@@ -57,6 +58,7 @@ type StampRing struct {
 	mu      sync.RWMutex // guards all; held for one stamp
 	keys    map[ids.Day]*[keys.SecretSize]byte
 	pending map[ids.Day]*[keys.SecretSize]byte // prepared, not committed
+	last    atomic.Uint32                      // the latest day that was stamped under; not guarded
 	keys.Redacted
 }
 
@@ -110,14 +112,31 @@ func (r *StampRing) Prepare(today ids.Day) ([]*Change, error) {
 		if len(r.keys)+len(out) >= MaxStampKeys {
 			return nil, ErrStampKeys
 		}
-		k := new([keys.SecretSize]byte)
-		rand.Read(k[:])
-		r.pending[day] = k
-		out = append(out, &Change{
-			Name: name(day), Record: wire.MustMarshal(&record{Day: day, Key: *k}), day: day, key: k,
-		})
+		out = append(out, r.draw(day))
 	}
 	return out, nil
+}
+
+// PrepareNext returns another key for tomorrow, in place of the one that is
+// there, because the operator wants one. Today's cannot be replaced: its stamps
+// are out. It is nil if tomorrow's was used already, which takes a clock that
+// stepped back.
+func (r *StampRing) PrepareNext(today ids.Day) *Change {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pending = make(map[ids.Day]*[keys.SecretSize]byte)
+	if r.last.Load() > uint32(today) {
+		return nil
+	}
+	return r.draw(today + 1)
+}
+
+// draw makes a new key pending. The caller holds mu.
+func (r *StampRing) draw(day ids.Day) *Change {
+	k := new([keys.SecretSize]byte)
+	rand.Read(k[:])
+	r.pending[day] = k
+	return &Change{Name: name(day), Record: wire.MustMarshal(&record{Day: day, Key: *k}), day: day, key: k}
 }
 
 // Commit tells the ring that the Change is durable, so that it may be used: a
@@ -129,6 +148,9 @@ func (r *StampRing) Commit(c *Change) error {
 	defer r.mu.Unlock()
 	if c.key == nil || c.key != r.pending[c.day] {
 		return ErrStale
+	}
+	if old := r.keys[c.day]; old != nil {
+		clear(old[:])
 	}
 	r.keys[c.day] = c.key
 	delete(r.pending, c.day)
@@ -176,6 +198,8 @@ func (r *StampRing) Stamp(rc *Receipt) (s Stamp, err error) {
 	k := r.keys[day]
 	if k == nil {
 		return s, ErrNoStampKey
+	}
+	for last := r.last.Load(); uint32(day) > last && !r.last.CompareAndSwap(last, uint32(day)); last = r.last.Load() {
 	}
 	m.Start(k)
 	stampInput(&m, rc)

@@ -354,3 +354,51 @@ func BenchmarkFranking(b *testing.B) {
 		}
 	})
 }
+
+// Tomorrow's key is drawn anew at the operator's wish, today's never, nor one
+// that was stamped under.
+func TestPrepareNext(t *testing.T) {
+	const today ids.Day = 20_000
+	on := func(d ids.Day) *Receipt { return &Receipt{Day: today, Received: uint64(d.Start().UnixMilli())} }
+	r, err := NewStampRing()
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit := func(c *Change) {
+		if err := r.Commit(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	changes, err := r.Prepare(today)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tomorrows := bytes.Clone(changes[1].Record)
+	for _, c := range changes {
+		commit(c)
+	}
+	stamp, err := r.Stamp(on(today))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := r.PrepareNext(today)
+	if c == nil || c.Name != name(today+1) || bytes.Equal(c.Record, tomorrows) {
+		t.Fatal("no other key for tomorrow")
+	}
+	commit(c)
+	if err := r.Check(on(today), &stamp); err != nil {
+		t.Errorf("today's stamp: %v", err)
+	}
+	if again, err := r.Prepare(today); err != nil || len(again) != 0 {
+		t.Errorf("more keys are due: %v", err)
+	}
+	if _, err := r.Stamp(on(today + 1)); err != nil {
+		t.Fatal(err)
+	}
+	if r.PrepareNext(today) != nil {
+		t.Error("a key that was stamped under is replaced")
+	}
+	if r.Len() != 2 {
+		t.Errorf("%d keys", r.Len())
+	}
+}

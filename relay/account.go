@@ -40,7 +40,7 @@ func (r *Relay) certify(ctx context.Context, now time.Time, who *directory.Authe
 	}
 	cert, err := sealedsender.Issue(key, sealedsender.CertificateFields{
 		Address: who.Address(), Device: who.Device(), Identity: account.Manifest.Identity(),
-		DH: device.DH, XS: account.Manifest.XS(), Expiry: today + certificateDays,
+		DH: device.DH, XS: account.Manifest.XS(), Expiry: today + CertificateDays,
 	})
 	if err != nil {
 		return answer(err)

@@ -98,9 +98,9 @@ func New(c Config) (*Relay, error) {
 // Domain returns the provider's own name.
 func (r *Relay) Domain() ids.Domain { return r.domain }
 
-// certificateDays is how long a sender certificate is valid: longer than a
+// CertificateDays is how long a sender certificate is valid: longer than a
 // week's holiday, short enough that a stolen device is soon without one.
-const certificateDays = 10
+const CertificateDays = 10
 
 // SessionTime is how long a control request may take before its connection is
 // given up.

@@ -19,6 +19,7 @@ type Session struct {
 	device   atomic.Pointer[directory.Authenticated] // set once, by Register or Auth
 	ended    atomic.Bool                             // the device was removed
 	attempts atomic.Int32
+	asked    atomic.Int32 // descriptors, before it was a device's
 }
 
 // NewSession returns the session of a connection, by its TLS exporter and the
@@ -47,6 +48,10 @@ func (s *Session) revoke() {
 // limit by the address that is claimed would let anyone lock its owner out.
 const maxAttempts = 3
 
+// maxAsked bounds how many descriptors a connection may ask for before it is a
+// device's: a client that registers needs its own provider's.
+const maxAsked = 8
+
 // attempt reports whether the connection may still become a device's.
 func (s *Session) attempt() bool {
 	return s.device.Load() == nil && s.attempts.Add(1) <= maxAttempts
@@ -61,11 +66,12 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 		return r.register(ctx, now, s, m)
 	case *wire.Auth:
 		return r.authenticate(ctx, s, m)
-	case *wire.Describe:
-		return r.describe(m)
 	}
 	who := s.Device()
 	if who == nil {
+		if m, ok := m.(*wire.Describe); ok && s.asked.Add(1) <= maxAsked {
+			return r.describe(m)
+		}
 		return refuse(wire.CodeUnauthenticated)
 	}
 	key := limitKey(who.Address().String())
@@ -76,6 +82,8 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 		return ref
 	}
 	switch m := m.(type) {
+	case *wire.Describe:
+		return r.describe(m)
 	case *wire.Prekeys:
 		return r.prekeys(ctx, who, m)
 	case *wire.SealKey:

@@ -38,6 +38,9 @@ func (a *app) registerCommand() *cobra.Command {
 			if err != nil {
 				return usage(c, errors.New("--pin is not a pin: want the 43 characters that \"waxwingd pin\" prints at the provider"))
 			}
+			if _, err := directory.ParseInvite(r.invite); r.invite != "" && err != nil {
+				return usage(c, errors.New("--invite is not an invite, or it was mistyped: want eight groups of four letters and digits"))
+			}
 			if err := a.register(c.Context(), address, pin, &r); err != nil {
 				return err
 			}
@@ -48,7 +51,7 @@ func (a *app) registerCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&r.server, "server", "", "UDP address of the provider's server, HOST:PORT (required)")
 	c.Flags().StringVar(&r.pin, "pin", "", "pin of the provider (required)")
-	c.Flags().StringVar(&r.invite, "invite", "", "invitation, if the provider asks for one")
+	c.Flags().StringVar(&r.invite, "invite", "", "invite, if the provider asks for one")
 	waitFlag(c, &r.wait)
 	return c
 }

@@ -150,7 +150,13 @@ func (a *app) contactAction(use, short, long, done string, act func(context.Cont
 func (a *app) blockCommand() *cobra.Command {
 	return a.contactAction("block", "Block a contact, at your provider and here",
 		"Your provider disposes of whatever the contact still sends. Nothing tells the contact.", "blocked",
-		func(ctx context.Context, p *client.Client, address ids.Address) error { return p.Block(ctx, address) })
+		func(ctx context.Context, p *client.Client, address ids.Address) error {
+			// What has arrived is taken first: a serial that is spent already must
+			// not be named to the provider beside those of the block, as far as it
+			// can be known. Without a connection the block comes all the same.
+			_ = p.Sync(ctx)
+			return p.Block(ctx, address)
+		})
 }
 
 func (a *app) unblockCommand() *cobra.Command {

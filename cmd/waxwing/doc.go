@@ -11,12 +11,17 @@
 //	waxwing chat ADDRESS
 //	waxwing block ADDRESS / unblock ADDRESS
 //	waxwing contacts / status
+//	waxwing admin invite|invites|revoke|stats|health|rotate-keys|drain
+//	waxwing peer add|remove|list|status
 //	waxwing bench
 //
 // A profile is one account on one device: a directory that one process uses at
 // a time (--profile). Every command takes --json and then prints one JSON
 // object per line on standard output, errors included on standard error.
 // Progress is shown on a terminal only.
+//
+// The commands of operators, admin and peer, ask a running server over its
+// admin socket, which --data or --socket names; they use no profile.
 //
 // # Exit codes
 //

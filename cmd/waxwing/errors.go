@@ -163,7 +163,7 @@ func refused(about string, code wire.Code, retry time.Duration) *failure {
 	case wire.CodeExists:
 		f.what, f.next = "the address "+about+" is taken", "choose another name"
 	case wire.CodeForbidden:
-		f.next = "ask the provider's operator; registration may be closed"
+		f.next = "ask the provider's operator: registration may be closed, or need an invite that is still good (--invite CODE)"
 	case wire.CodeUnknownProvider:
 		f.what, f.next = "the provider does not know the provider of "+about, "ask its operator to configure that peer"
 	case wire.CodeUnreachable, wire.CodeBusy:

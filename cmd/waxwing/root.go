@@ -49,6 +49,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		a.registerCommand(), a.statusCommand(),
 		a.codeCommand(), a.addCommand(), a.contactsCommand(), a.verifyCommand(), a.blockCommand(), a.unblockCommand(),
 		a.sendCommand(), a.inboxCommand(), a.chatCommand(),
+		a.adminCommand(), a.peerCommand(),
 		a.demoCommand(), a.benchCommand(), exitCodesTopic(),
 	)
 	return a.report(root.ExecuteContext(ctx))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -33,6 +34,7 @@ func TestMain(m *testing.M) {
 //
 //	providers DOMAIN...      make and start providers that are each other's peers;
 //	                         sets $alpha_server and $alpha_pin for alpha.example, and so on
+//	lone DOMAIN FLAG...      make and start one without peers, with flags of serve
 //	crash DOMAIN             kill -9 one of them
 //	start DOMAIN             start it again
 //	person NAME              register NAME (alice@alpha.example) with a profile named after its local part
@@ -40,6 +42,8 @@ func TestMain(m *testing.M) {
 //	exits CODE COMMAND...    run a command that must end with the exit code
 //	await REGEXP COMMAND...  run a command again and again until its output matches
 //	tickets PROFILE REGEXP   fetch again and again until a line of the profile's contacts matches
+//	invitefrom FILE CODE ID  set variables to the code and id of an invite in JSON
+//	ended DOMAIN             wait until a server has ended by itself
 //	keys KEY...              each line of the last output is a JSON object with exactly these keys
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -51,6 +55,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"providers": positive(cmdProviders),
+			"lone":      positive(cmdLone),
 			"crash":     positive(cmdCrash),
 			"start":     positive(cmdStart),
 			"person":    positive(cmdPerson),
@@ -59,6 +64,9 @@ func TestScripts(t *testing.T) {
 			"await":     positive(cmdAwait),
 			"tickets":   positive(cmdTickets),
 			"keys":      positive(cmdKeys),
+
+			"invitefrom": positive(cmdInviteFrom),
+			"ended":      positive(cmdEnded),
 		},
 	})
 }
@@ -122,6 +130,35 @@ func cmdProviders(ts *testscript.TestScript, args []string) {
 		ts.Check(err)
 		r.running[p.Domain] = s
 	}
+}
+
+func cmdLone(ts *testscript.TestScript, args []string) {
+	r := rigOf(ts)
+	p, err := child.NewProvider(context.Background(), r.root, args[0])
+	ts.Check(err)
+	ts.Setenv(name(args[0])+"_server", p.Addr)
+	ts.Setenv(name(args[0])+"_pin", p.Pin.String())
+	p.Flags = args[1:]
+	r.running[p.Domain], err = p.Start(context.Background())
+	ts.Check(err)
+}
+
+func cmdInviteFrom(ts *testscript.TestScript, args []string) {
+	var invite struct{ Code, ID string }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &invite))
+	ts.Setenv(args[1], invite.Code)
+	ts.Setenv(args[2], invite.ID)
+}
+
+func cmdEnded(ts *testscript.TestScript, args []string) {
+	s := rigOf(ts).server(ts, args)
+	socket := filepath.Join(s.Dir, "admin.sock")
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(socket); errors.Is(err, os.ErrNotExist) {
+			return
+		}
+	}
+	ts.Fatalf("%s still runs", args[0])
 }
 
 func cmdCrash(ts *testscript.TestScript, args []string) { rigOf(ts).server(ts, args).Kill() }

@@ -133,6 +133,26 @@ func (r *Ring) Prepare(today ids.Day) (*Change, error) {
 		r.pending = &mintingKey{record: rec}
 		return change(r.pending), nil
 	}
+	return r.draw(today)
+}
+
+// PrepareNew is Prepare for a new key that is not due, because the operator
+// wants one. Tickets under the old ones stay good. At most half of the key ids
+// are used up in this way, so that the days' own keys find one. The error is
+// ErrNoKeyID.
+func (r *Ring) PrepareNew(today ids.Day) (*Change, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pending = nil
+	if r.count() >= MaxKeys/2 {
+		return nil, ErrNoKeyID
+	}
+	return r.draw(today)
+}
+
+// draw makes a new key pending. The caller holds mu.
+func (r *Ring) draw(today ids.Day) (*Change, error) {
+	a := r.active
 	next := record{Day: today, Reserved: ReserveStep}
 	if a != nil {
 		next.Generation = a.Generation + 1
@@ -205,6 +225,10 @@ func (r *Ring) Expire(today ids.Day) []string {
 func (r *Ring) Len() int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	return r.count()
+}
+
+func (r *Ring) count() int {
 	n := 0
 	for _, k := range r.byID {
 		if k != nil {

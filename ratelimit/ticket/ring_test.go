@@ -473,3 +473,48 @@ func TestSecretsPrintRedacted(t *testing.T) {
 		t.Error("key not erased")
 	}
 }
+
+// Keys that the operator asks for: tickets under the old ones stay good, a
+// crash before Commit changes nothing, and the ids never run out by them.
+func TestPrepareNew(t *testing.T) {
+	r, d := newRing(t)
+	old := mint(t, r, today, 1, 1)[0]
+	c, err := r.PrepareNew(today)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if same := mint(t, r, today, 2, 1)[0]; same.Ticket[offKeyID] != old.Ticket[offKeyID] {
+		t.Error("the new key is used before it is stored")
+	}
+	d[c.Name] = bytes.Clone(c.Record)
+	if err := r.Commit(c); err != nil {
+		t.Fatal(err)
+	}
+	fresh := mint(t, r, today, 3, 1)[0]
+	if fresh.Ticket[offKeyID] == old.Ticket[offKeyID] {
+		t.Error("no new key")
+	}
+	for _, ring := range []*Ring{r, d.load(t)} {
+		for _, m := range []Minted{old, fresh} {
+			if _, err := ring.Open(&m.Ticket, new(Scratch)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if c, err := r.Prepare(today); c != nil || err != nil {
+		t.Errorf("another one is due: %v", err)
+	}
+	for range MaxKeys {
+		c, err := r.PrepareNew(today)
+		if errors.Is(err, ErrNoKeyID) {
+			break
+		}
+		if err := r.Commit(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r.Len() != MaxKeys/2 {
+		t.Errorf("%d keys", r.Len())
+	}
+	d.renew(t, r, today+1) // the day's own key still finds an id
+}

@@ -34,6 +34,10 @@ const (
 	InviteCreate Method = "invite.create" // InviteParams -> InviteResult
 	InviteList   Method = "invite.list"   // nothing -> InvitesResult
 	InviteRevoke Method = "invite.revoke" // IDParams -> Done
+	PeerAdd      Method = "peer.add"      // PeerAddParams -> Done
+	PeerList     Method = "peer.list"     // PeerListParams -> PeersResult
+	PeerRemove   Method = "peer.remove"   // PeerRemoveParams -> Done
+	KeysRotate   Method = "keys.rotate"   // nothing -> RotateResult
 )
 
 type request struct {
@@ -144,4 +148,73 @@ type Queue struct {
 	Domain   string `json:"domain"`
 	Messages int    `json:"messages"`
 	Bytes    int64  `json:"bytes"`
+}
+
+// PeerAddParams adds a peer, or changes where it is.
+type PeerAddParams struct {
+	Domain  string `json:"domain"`
+	Address string `json:"address"` // HOST:PORT
+	Pin     string `json:"pin"`
+	Replace bool   `json:"replace,omitempty"` // another pin replaces the one that is there
+}
+
+// PeerListParams asks for all peers, or for one.
+type PeerListParams struct {
+	Domain string `json:"domain,omitempty"`
+}
+
+// PeerRemoveParams removes a peer.
+type PeerRemoveParams struct {
+	Domain string `json:"domain"`
+	Drop   bool   `json:"drop,omitempty"` // and what waits for it
+}
+
+// PeersResult lists peers in the order of their domains.
+type PeersResult struct {
+	Peers []Peer `json:"peers"`
+}
+
+// The states of a peer.
+const (
+	PeerConnected = "connected"
+	PeerDown      = "down"    // it is tried again and again
+	PeerRemoved   = "removed" // by command, though it stands in the configuration
+)
+
+// Peer is what is known of a peer. Counts are since it was added or the
+// server started.
+type Peer struct {
+	Domain     string `json:"domain"`
+	Address    string `json:"address"`
+	Pin        string `json:"pin"`
+	State      string `json:"state"`
+	Configured bool   `json:"configured"`        // it stands in the configuration
+	Differs    bool   `json:"differs,omitempty"` // with another address or pin, which does not count
+
+	Since   *time.Time `json:"since,omitempty"`      // connected since
+	Error   string     `json:"last_error,omitempty"` // why the connection ended last
+	ErrorAt *time.Time `json:"last_error_at,omitempty"`
+	Next    string     `json:"next,omitempty"` // what to do about it
+	// Incoming is the number of its connections to here.
+	Incoming int   `json:"incoming"`
+	Messages int   `json:"queue_messages"` // what waits for it
+	Bytes    int64 `json:"queue_bytes"`
+
+	Sequence uint64 `json:"descriptor_sequence,omitempty"`
+	Expires  string `json:"descriptor_expires,omitempty"` // the last day of its validity
+
+	RefusedByPeer map[string]uint64 `json:"refused_by_peer,omitempty"` // what it refused, by code
+	Forwarded     map[string]uint64 `json:"forwarded,omitempty"`       // what became of what it forwarded here
+}
+
+// RotateResult says what became of each kind of key.
+type RotateResult struct {
+	Keys []RotatedKey `json:"keys"`
+}
+
+// RotatedKey is one kind of key.
+type RotatedKey struct {
+	Kind   string `json:"kind"`
+	From   string `json:"from,omitempty"`   // the day from which the new one is used
+	Reason string `json:"reason,omitempty"` // why there is no new one
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -63,6 +64,7 @@ type ready struct {
 	Addr    string      `json:"addr"`
 	Pin     quicnet.Pin `json:"pin"`
 	Metrics string      `json:"metrics,omitempty"`
+	Admin   string      `json:"admin,omitempty"` // path of the admin socket
 }
 
 // server is one run of serve.
@@ -93,7 +95,7 @@ func (s *server) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	line := ready{Ready: true, Domain: domain.String(), Addr: n.Addr().String(), Pin: n.Pin()}
-	stop, err := s.beside(n, &line)
+	stop, err := s.beside(n, cancel, &line)
 	defer stop()
 	if err == nil {
 		// The socket is bound: what arrives before Run begins waits in it.
@@ -116,21 +118,38 @@ func (s *server) serve(ctx context.Context) error {
 	return nil
 }
 
-// beside starts what listens beside the node. stop is never nil.
-func (s *server) beside(n *node.Node, line *ready) (stop func(), err error) {
-	stop = func() {}
-	if s.conf.metrics == "" {
-		return stop, nil
-	}
-	metrics, err := newMonitor(s.conf.metrics, n, s.log)
-	if err != nil {
-		return stop, &failure{
-			ExitInUse, fmt.Sprintf("cannot listen on %s for the metrics", s.conf.metrics),
-			"choose another address with --metrics", err,
+// beside starts what listens beside the node. drain ends the server; stop is
+// never nil.
+func (s *server) beside(n *node.Node, drain context.CancelFunc, line *ready) (stop func(), err error) {
+	var started []func()
+	stop = func() {
+		for _, f := range slices.Backward(started) {
+			f()
 		}
 	}
-	line.Metrics = metrics.addr()
-	return metrics.close, nil
+	if s.conf.metrics != "" {
+		metrics, err := newMonitor(s.conf.metrics, n, s.log)
+		if err != nil {
+			return stop, &failure{
+				ExitInUse, fmt.Sprintf("cannot listen on %s for the metrics", s.conf.metrics),
+				"choose another address with --metrics", err,
+			}
+		}
+		started = append(started, metrics.close)
+		line.Metrics = metrics.addr()
+	}
+	if s.conf.socket != "" {
+		operators, err := listenAdmin(s.conf.socket, n, drain, s.log)
+		if err != nil {
+			return stop, &failure{
+				ExitFailed, "cannot make the admin socket " + s.conf.socket,
+				"choose another path with --admin-socket, or none", err,
+			}
+		}
+		started = append(started, operators.Close)
+		line.Admin = s.conf.socket
+	}
+	return stop, nil
 }
 
 func (r *resolved) logger(w io.Writer) *slog.Logger {

@@ -31,6 +31,7 @@ const (
 
 	keyRoot        = "root"         // Ed25519 seed; its pin is what peers and clients trust
 	prefixCert     = "certificate-" // Ed25519 seed by first day: signs sender certificates
+	prefixVerify   = "verify-"      // what remains of a certificate key: its public half
 	prefixRelay    = "relay-"       // X-Wing seed by key id: opens queries
 	prefixTicket   = "ticket-key-"  // ticket.Ring's records
 	prefixStamp    = "stamp-key-"   // franking.StampRing's records

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,29 +12,26 @@ import (
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
-	"waxwing/core/wire"
 	"waxwing/franking"
 	"waxwing/ratelimit/ticket"
+	"waxwing/relay"
 )
 
 const (
-	// certificateLife is how many days a key signs sender certificates. A
-	// certificate outlives its key's last day by its own life at most, so the
-	// public half is kept in the descriptor for certificateKept days more.
+	// certificateLife is after how many days another key signs sender
+	// certificates. A key is drawn and published a day before it signs, so that
+	// every peer has fetched it by then.
 	certificateLife = 30
-	certificateKept = 16
-	// relayLife is how many days a relay key is the one to seal to, relayKept
-	// how many more it still opens: longer than a descriptor lives.
+	// certificateKept is how many days after its last signature a key's public
+	// half stays in the descriptor: as long as a certificate lives, a
+	// message may be under way and be reported, and one for clocks
+	// that differ.
+	certificateKept = relay.CertificateDays + ids.MaxDelay + franking.ReportDays + 1
+	// relayLife is after how many days another relay key is the one to seal to,
+	// relayKept how many more the old one still opens: longer than a descriptor
+	// lives.
 	relayLife = 30
 	relayKept = 40
-	// descriptorLife is how many days a descriptor is valid, descriptorRenew
-	// how many days before its end the next one is signed.
-	descriptorLife  = 30
-	descriptorRenew = 15
-	// rotateEvery is how often the keys are looked at: much more often than
-	// any of them has to change, so that a wrong clock or a sleeping machine
-	// costs minutes.
-	rotateEvery = time.Minute
 	// steady is how long the clock must have stood on a day before keys are
 	// erased for it: a clock that is weeks ahead at start would end all tickets
 	// and reports, and is mostly put right within minutes.
@@ -50,8 +46,17 @@ type dated[K any] struct {
 	key K
 }
 
-// keyring holds the provider's own keys. Rotate changes them; everything else
-// may be called at any time.
+func (d dated[K]) age(today ids.Day) int { return int(int64(today) - int64(d.day)) }
+
+// verifier is the public half of a key that signed certificates until its last
+// day; the private half is erased.
+type verifier struct {
+	dated[keys.VerifyKey]
+	last ids.Day
+}
+
+// keyring holds the provider's own keys. Rotate and force change them and are
+// never called at the same time; everything else may be called at any time.
 type keyring struct {
 	// fixed
 	dir     keydir
@@ -63,9 +68,10 @@ type keyring struct {
 	day   ids.Day
 	since time.Time // when the clock came to that day
 
-	mu    sync.RWMutex // guards the rest
-	certs []dated[*keys.SigningKey]
-	relay []dated[*keys.SealKey]
+	mu      sync.RWMutex // guards the rest; each is in the order of days
+	certs   []dated[*keys.SigningKey]
+	retired []verifier
+	relay   []dated[*keys.SealKey]
 }
 
 func openKeyring(dir keydir, root *keys.SigningKey, now time.Time) (*keyring, error) {
@@ -90,6 +96,17 @@ func openKeyring(dir keydir, root *keys.SigningKey, now time.Time) (*keyring, er
 	if k.relay, err = loadDated(dir, prefixRelay, keys.SealKeyFromSeed); err != nil {
 		return nil, err
 	}
+	retired, err := loadDated(dir, prefixVerify, parseVerifier)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range retired {
+		k.retired = append(k.retired, verifier{dated[keys.VerifyKey]{d.id, d.day, d.key.key}, d.key.last})
+	}
+	// A crash between the two steps of a retirement leaves both halves.
+	k.retired = slices.DeleteFunc(k.retired, func(v verifier) bool {
+		return slices.ContainsFunc(k.certs, func(d dated[*keys.SigningKey]) bool { return d.id == v.id && d.day == v.day })
+	})
 	return k, k.rotate(now)
 }
 
@@ -148,10 +165,7 @@ func (k *keyring) renew(today ids.Day) error {
 		if c == nil {
 			break
 		}
-		if err := k.dir.put(c.Name, c.Record); err != nil {
-			return err
-		}
-		if err := k.tickets.Commit(c); err != nil {
+		if err := k.storeTicketKey(c); err != nil {
 			return err
 		}
 	}
@@ -160,20 +174,60 @@ func (k *keyring) renew(today ids.Day) error {
 		return err
 	}
 	for _, c := range changes {
-		if err := k.dir.put(c.Name, c.Record); err != nil {
-			return err
-		}
-		if err := k.stamps.Commit(c); err != nil {
+		if err := k.storeStampKey(c); err != nil {
 			return err
 		}
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.certs, err = drawDated(k.dir, k.certs, prefixCert, today, certificateLife, keys.NewSigningKey, (*keys.SigningKey).Seed); err != nil {
+	if n := len(k.certs); n == 0 || k.certs[n-1].age(today) >= certificateLife {
+		if err := k.drawCert(today); err != nil {
+			return err
+		}
+	}
+	if n := len(k.relay); n == 0 || k.relay[n-1].age(today) >= relayLife {
+		return k.drawRelay(today)
+	}
+	return nil
+}
+
+func (k *keyring) storeTicketKey(c *ticket.Change) error {
+	if err := k.dir.put(c.Name, c.Record); err != nil {
 		return err
 	}
-	k.relay, err = drawDated(k.dir, k.relay, prefixRelay, today, relayLife, keys.NewSealKey, (*keys.SealKey).Seed)
+	return k.tickets.Commit(c)
+}
+
+func (k *keyring) storeStampKey(c *franking.Change) error {
+	if err := k.dir.put(c.Name, c.Record); err != nil {
+		return err
+	}
+	return k.stamps.Commit(c)
+}
+
+// drawCert and drawRelay add a key, durably before it is used. The caller holds
+// mu.
+func (k *keyring) drawCert(today ids.Day) (err error) {
+	k.certs, err = draw(k.dir, k.certs, prefixCert, today, keys.NewSigningKey, (*keys.SigningKey).Seed)
 	return err
+}
+
+func (k *keyring) drawRelay(today ids.Day) (err error) {
+	k.relay, err = draw(k.dir, k.relay, prefixRelay, today, keys.NewSealKey, (*keys.SealKey).Seed)
+	return err
+}
+
+func draw[K any](dir keydir, list []dated[K], prefix string, today ids.Day, fresh func() K, seed func(K) []byte) ([]dated[K], error) {
+	next := dated[K]{day: today, key: fresh()}
+	if n := len(list); n > 0 {
+		next.id = list[n-1].id + 1
+	}
+	s := seed(next.key)
+	defer clear(s)
+	if err := dir.put(datedName(prefix, next.day, next.id), s); err != nil {
+		return list, err
+	}
+	return append(slices.Clip(list), next), nil
 }
 
 // expire erases what is over.
@@ -181,56 +235,48 @@ func (k *keyring) expire(today ids.Day) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	over := append(k.tickets.Expire(today), k.stamps.Expire(today)...)
-	k.certs = dropDated(k.certs, prefixCert, today, certificateLife+certificateKept, &over)
-	k.relay = dropDated(k.relay, prefixRelay, today, relayLife+relayKept, &over)
+	// A key signs until the day on which the one after it was drawn; a day more
+	// for a clock that steps back.
+	for len(k.certs) > 1 && k.certs[1].age(today) > 1 {
+		old := k.certs[0]
+		v := verifier{dated[keys.VerifyKey]{old.id, old.day, old.key.Public()}, k.certs[1].day}
+		if err := k.dir.put(datedName(prefixVerify, v.day, v.id), v.record()); err != nil {
+			return err
+		}
+		// The public half is durable; a crash now leaves both.
+		over = append(over, datedName(prefixCert, old.day, old.id))
+		k.retired = append(slices.Clip(k.retired), v)
+		k.certs = slices.Clone(k.certs[1:])
+		old.key.Erase()
+	}
+	k.retired = slices.DeleteFunc(slices.Clone(k.retired), func(v verifier) bool {
+		if int64(today) <= int64(v.last)+certificateKept {
+			return false
+		}
+		over = append(over, datedName(prefixVerify, v.day, v.id))
+		return true
+	})
+	for len(k.relay) > 1 && k.relay[1].age(today) > relayKept {
+		over = append(over, datedName(prefixRelay, k.relay[0].day, k.relay[0].id))
+		k.relay = slices.Clone(k.relay[1:])
+	}
 	if len(over) == 0 {
 		return nil
 	}
 	return k.dir.erase(over...)
 }
 
-// drawDated adds a key if the newest is life days old. It is durable before it
-// is used.
-func drawDated[K any](dir keydir, list []dated[K], prefix string, today ids.Day, life int,
-	draw func() K, seed func(K) []byte,
-) ([]dated[K], error) {
-	next := dated[K]{day: today}
-	if n := len(list); n > 0 {
-		if list[n-1].age(today) < life {
-			return list, nil
-		}
-		next.id = list[n-1].id + 1
-	}
-	next.key = draw()
-	s := seed(next.key)
-	defer clear(s)
-	if err := dir.put(datedName(prefix, next.day, next.id), s); err != nil {
-		return list, err
-	}
-	return append(list, next), nil
-}
-
-func (d dated[K]) age(today ids.Day) int { return int(int64(today) - int64(d.day)) }
-
-// dropDated forgets the keys of more than limit days, but never the newest,
-// and adds the names of their files to over.
-func dropDated[K any](list []dated[K], prefix string, today ids.Day, limit int, over *[]string) []dated[K] {
-	var kept []dated[K]
-	for i, d := range list {
-		if i < len(list)-1 && d.age(today) > limit {
-			*over = append(*over, datedName(prefix, d.day, d.id))
-			continue
-		}
-		kept = append(kept, d)
-	}
-	return kept
-}
-
-// Certificate implements relay.Keys.
-func (k *keyring) Certificate(ids.Day) (*keys.SigningKey, bool) {
+// Certificate implements relay.Keys: the newest key that was published before
+// today, or the oldest if none was.
+func (k *keyring) Certificate(today ids.Day) (*keys.SigningKey, bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	return k.certs[len(k.certs)-1].key, true
+	for _, d := range slices.Backward(k.certs) {
+		if d.day < today {
+			return d.key, true
+		}
+	}
+	return k.certs[0].key, true
 }
 
 // RelayKey implements relay.Keys.
@@ -245,61 +291,30 @@ func (k *keyring) RelayKey(id uint8) (*keys.SealKey, bool) {
 	return nil, false
 }
 
-// describe fills in the keys of a descriptor, the newest relay key first.
+// describe fills in the keys of a descriptor, the newest relay key first. Of
+// the relay keys it names the newest ones; the others still open what was
+// sealed to them.
 func (k *keyring) describe(f *directory.DescriptorFields) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	f.Certificates, f.Relay = nil, nil
-	for _, d := range k.certs {
+	for _, v := range k.retired {
+		f.Certificates = append(f.Certificates, directory.CertificateKey{Key: v.key, First: v.day, Last: v.last})
+	}
+	for i, d := range k.certs {
+		last := d.day + certificateLife
+		if i+1 < len(k.certs) {
+			last = k.certs[i+1].day
+		}
 		f.Certificates = append(f.Certificates, directory.CertificateKey{
-			Key: d.key.Public(), First: d.day, Last: d.day + certificateLife + certificateKept,
+			Key: d.key.Public(), First: d.day, Last: max(d.day, last),
 		})
 	}
+	// More than these takes a clock that jumps about for weeks.
+	f.Certificates = f.Certificates[max(0, len(f.Certificates)-directory.MaxCertificateKeys):]
 	for _, d := range slices.Backward(k.relay) {
-		f.Relay = append(f.Relay, directory.RelayKey{ID: d.id, Key: d.key.Public()})
-	}
-}
-
-// describeSelf makes the provider's descriptor if there is none, if its end is
-// near, or if what it says is no longer true.
-func (n *Node) describeSelf(today ids.Day) error {
-	known := n.peers.own.Load()
-	var f directory.DescriptorFields
-	if known != nil {
-		f = known.Next()
-	} else {
-		f.Sequence = 1
-	}
-	f.Domain, f.Endpoints, f.Versions, f.Expiry = n.domain, n.endpoints, []uint16{wire.Version}, today+descriptorLife
-	n.keyring.describe(&f)
-	if known != nil && known.Expiry() >= today+descriptorRenew && says(known, &f) {
-		return nil
-	}
-	d, err := directory.SignDescriptor(f, n.keyring.root)
-	if err != nil {
-		return err
-	}
-	if err := writeDurably(n.path(fileDescriptor), d.Bytes()); err != nil {
-		return err
-	}
-	// Durable: no other descriptor will ever have this sequence number.
-	n.peers.own.Store(d)
-	return nil
-}
-
-// rotation looks at the keys every minute until ctx ends.
-func (n *Node) rotation(ctx context.Context) {
-	t := time.NewTicker(rotateEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return
-		}
-		now := n.now()
-		if err := errors.Join(n.keyring.rotate(now), n.describeSelf(ids.DayOf(now))); err != nil {
-			n.log.Error("keys could not be renewed; trying again", "every", rotateEvery.String())
+		if len(f.Relay) < directory.MaxRelayKeys {
+			f.Relay = append(f.Relay, directory.RelayKey{ID: d.id, Key: d.key.Public()})
 		}
 	}
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,19 +41,20 @@ func TestKeysComeAndGo(t *testing.T) {
 			content[name] = string(b)
 		}
 	}
-	for prefix, most := range map[string]int{prefixCert: 3, prefixRelay: 4, prefixTicket: 23, prefixStamp: 40} {
-		if n := len(files(t, dir, prefix)); n < 2 || n > most {
+	for prefix, most := range map[string]int{prefixCert: 2, prefixVerify: 3, prefixRelay: 4, prefixTicket: 23, prefixStamp: 40} {
+		if n := len(files(t, dir, prefix)); n < 1 || n > most {
 			t.Errorf("%d files of %s, at most %d expected", n, prefix, most)
 		}
 	}
 	again, err := openKeyring(dir, k.root, now)
 	must(t, err)
-	if c1, _ := k.Certificate(0); true {
-		if c2, _ := again.Certificate(0); c1.Public() != c2.Public() {
+	if c1, _ := k.Certificate(ids.DayOf(now)); true {
+		if c2, _ := again.Certificate(ids.DayOf(now)); c1.Public() != c2.Public() {
 			t.Error("another certificate key after a restart")
 		}
 	}
-	if again.tickets.Len() != k.tickets.Len() || again.stamps.Len() != k.stamps.Len() || len(again.relay) != len(k.relay) {
+	if again.tickets.Len() != k.tickets.Len() || again.stamps.Len() != k.stamps.Len() || len(again.relay) != len(k.relay) ||
+		!slices.Equal(again.retired, k.retired) {
 		t.Error("keys lost in a restart")
 	}
 }
@@ -101,11 +103,13 @@ func TestKeyFilesArePrivate(t *testing.T) {
 }
 
 func TestDamagedKeyFile(t *testing.T) {
-	for _, prefix := range []string{keyRoot, prefixCert, prefixRelay, prefixTicket, prefixStamp} {
+	for _, prefix := range []string{keyRoot, prefixCert, prefixVerify, prefixRelay, prefixTicket, prefixStamp} {
 		s := newServer(t, "beta.example")
 		s.start()
 		s.halt()
 		dir := keydir{s.conf.Dir + "/" + dirKeys}
+		v := verifier{dated[keys.VerifyKey]{key: keys.NewSigningKey().Public()}, 5}
+		must(t, dir.put(datedName(prefixVerify, 1, 200), v.record()))
 		must(t, dir.put(files(t, dir, prefix)[0], []byte("short")))
 		if n, err := Open(s.conf); err == nil {
 			n.close()

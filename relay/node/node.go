@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -76,6 +77,7 @@ type Node struct {
 	drain    context.CancelFunc
 	fatal    chan error // holds one: why the server has to stop
 	intakes  tracker
+	rotating sync.Mutex // held while keys are changed and described
 }
 
 // Open opens a provider's data directory and starts to listen; Run serves.
@@ -163,6 +165,10 @@ func (n *Node) Pin() quicnet.Pin { return n.identity.Pin() }
 
 // Addr returns the address that the provider listens on.
 func (n *Node) Addr() net.Addr { return n.listener.Addr() }
+
+// Endpoints returns where others are told to reach the provider; there is at
+// least one.
+func (n *Node) Endpoints() []string { return slices.Clone(n.endpoints) }
 
 // Gatherer returns the metrics.
 func (n *Node) Gatherer() prometheus.Gatherer { return n.metrics.registry }

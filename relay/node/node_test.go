@@ -133,7 +133,7 @@ func (d *device) dial(s *server) {
 	d.t.Helper()
 	ctx := testContext(d.t)
 	var err error
-	d.conn, err = quicnet.Dial(ctx, quicnet.DialConfig{Addr: s.conf.Listen, Domain: s.domain, Pin: s.pin})
+	d.conn, err = quicnet.Dial(ctx, quicnet.DialConfig{Addr: s.conf.Listen, Domain: s.domain, Pin: s.pin, Now: s.conf.Now})
 	must(d.t, err)
 	d.t.Cleanup(func() { d.conn.Close(quicnet.CodeNone) })
 	stream, err := d.conn.OpenStream(ctx, wire.StreamControl)
@@ -170,9 +170,11 @@ func (d *device) mint(n int) *wire.Minted {
 func today() ids.Day { return ids.DayOf(time.Now()) }
 
 // envelope makes an envelope under a ticket, with random contents.
-func envelope(m *wire.MintedTicket, class wire.Class) []byte {
+func envelope(m *wire.MintedTicket, class wire.Class) []byte { return envelopeOf(today(), m, class) }
+
+func envelopeOf(day ids.Day, m *wire.MintedTicket, class wire.Class) []byte {
 	e := &wire.Envelope{
-		Ticket: &m.Ticket, Binder: new([wire.BinderSize]byte), Com: new([wire.ComSize]byte), Day: today(), Class: class,
+		Ticket: &m.Ticket, Binder: new([wire.BinderSize]byte), Com: new([wire.ComSize]byte), Day: day, Class: class,
 		TTL: 86400, Head: make([]byte, class.HeadSize()), Body: make([]byte, class.BodySize()),
 	}
 	rand.Read(e.Com[:])

@@ -113,6 +113,12 @@ func TestAuthentication(t *testing.T) {
 	if _, err := stranger.caller.Call(ctx, &wire.Mint{Count: 1, Expiry: today()}); !refusedWith(err, wire.CodeUnauthenticated) {
 		t.Errorf("minting without authentication: %v", err)
 	}
+	for i := range 12 {
+		_, err := stranger.caller.Call(ctx, &wire.Describe{Domain: beta.domain})
+		if want := i >= 8; want != refusedWith(err, wire.CodeUnauthenticated) {
+			t.Errorf("descriptor %d without authentication: %v", i, err)
+		}
+	}
 	// A signature made for another connection, or by another key, or for
 	// another account.
 	elsewhere := directory.SignAuth(bob.sign, bob.address, 1, beta.domain, bob.challenge())

@@ -46,8 +46,9 @@ func (n *Node) Stats(ctx context.Context) (*Stats, error) {
 		return nil, err
 	}
 	s.Links = int(s.Counters["waxwing_peer_links"])
-	s.Clients = int(s.Counters[`waxwing_connections{kind="client"}`])
-	s.Peers = int(s.Counters[`waxwing_connections{kind="peer"}`])
+	const connections = "waxwing_connections"
+	s.Clients = int(s.Counters[connections+`{kind="client"}`])
+	s.Peers = int(s.Counters[connections+`{kind="peer"}`])
 	return s, nil
 }
 
@@ -59,7 +60,7 @@ func (m *metrics) values() (map[string]float64, error) {
 	}
 	out := map[string]float64{}
 	for _, f := range families {
-		if !strings.HasPrefix(f.GetName(), "waxwing_") {
+		if strings.HasPrefix(f.GetName(), "go_") || strings.HasPrefix(f.GetName(), "process_") {
 			continue
 		}
 		for _, metric := range f.GetMetric() {

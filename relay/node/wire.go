@@ -1,7 +1,10 @@
 package node
 
 import (
+	"encoding/binary"
+
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/store"
 	"waxwing/core/wire"
 )
@@ -14,6 +17,23 @@ const (
 
 func descriptorKey(d ids.Domain) store.Key { return prefixDescriptor + store.Key(d.String()) }
 func entryKey(d ids.Domain) store.Key      { return prefixEntry + store.Key(d.String()) }
+
+// parseVerifier parses the record of a verifier, whose file is named like that
+// of its private half:
+//
+//	public key 32 | last day 4
+func parseVerifier(b []byte) (v verifier, err error) {
+	if len(b) != 36 {
+		return v, keys.ErrKey
+	}
+	v.last = ids.Day(binary.BigEndian.Uint32(b[32:]))
+	v.key, err = keys.ParseVerifyKey(b[:32])
+	return v, err
+}
+
+func (v *verifier) record() []byte {
+	return binary.BigEndian.AppendUint32(append([]byte(nil), v.key[:]...), uint32(v.last))
+}
 
 // maxPeerAddr bounds the address of a peer: a host name has up to 253 bytes.
 const maxPeerAddr = 262

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -79,6 +80,24 @@ func (id *Identity) Domain() ids.Domain { return id.domain }
 // Pin returns the pin of the root, for peers' and clients' configurations.
 func (id *Identity) Pin() Pin { return id.pin }
 
+// Renew makes a new leaf, with a new key, for all handshakes from now on.
+// Connections that there are go on. The error is ErrConfig.
+func (id *Identity) Renew(now time.Time) error {
+	id.mu.Lock()
+	defer id.mu.Unlock()
+	return id.renew(now)
+}
+
+// Leaf returns the DER encoding of the leaf that handshakes show at now. The
+// error is ErrConfig.
+func (id *Identity) Leaf(now time.Time) ([]byte, error) {
+	c, err := id.certificate(now)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(c.Certificate[0]), nil
+}
+
 // certificate returns a chain that is valid at now, making a new one if the
 // last one nears its end or has not begun (the clock was set back).
 func (id *Identity) certificate(now time.Time) (*tls.Certificate, error) {
@@ -87,12 +106,20 @@ func (id *Identity) certificate(now time.Time) (*tls.Certificate, error) {
 	if c := id.leaf; c != nil && now.Before(c.Leaf.NotAfter.Add(-leafRenew)) && !now.Before(c.Leaf.NotBefore) {
 		return c, nil
 	}
+	if err := id.renew(now); err != nil {
+		return nil, err
+	}
+	return id.leaf, nil
+}
+
+// renew replaces the leaf. The caller holds mu.
+func (id *Identity) renew(now time.Time) error {
 	c, err := newLeaf(id.domain, id.root, now.Add(-leafBackdate), now.Add(leafLifetime))
 	if err != nil {
-		return nil, fmt.Errorf("%w: certificate cannot be made", ErrConfig)
+		return fmt.Errorf("%w: certificate cannot be made", ErrConfig)
 	}
 	id.leaf = c
-	return c, nil
+	return nil
 }
 
 // newLeaf makes a leaf with a key of its own and the root certificate that

@@ -102,18 +102,28 @@ func (p *path) transfer(ctx context.Context, frames [][]byte) ([]time.Duration, 
 	sent := make([]atomic.Int64, len(frames)) // when, in nanoseconds since epoch
 	latency := make([]time.Duration, len(frames))
 	epoch, w := time.Now(), newWindow()
-	group, ctx := errgroup.WithContext(ctx)
-	// Reads end only with their stream: an error elsewhere cancels both.
-	stop := context.AfterFunc(ctx, func() { out.Cancel(quicnet.CodeNone); in.Cancel(quicnet.CodeNone) })
+	// Reads end only with their stream: an error of one, or of ctx, cancels both.
+	cancel := func() { out.Cancel(quicnet.CodeNone); in.Cancel(quicnet.CodeNone) }
+	stop := context.AfterFunc(ctx, cancel)
 	defer stop()
-	group.Go(func() error { return acks(out, w, uint64(len(frames))) })
-	group.Go(func() error {
+	group, ctx := errgroup.WithContext(ctx)
+	run := func(f func() error) {
+		group.Go(func() error {
+			err := f()
+			if err != nil {
+				cancel()
+			}
+			return err
+		})
+	}
+	run(func() error { return acks(out, w, uint64(len(frames))) })
+	run(func() error {
 		return w.send(ctx, len(frames), Window, func(i int) error {
 			sent[i].Store(int64(time.Since(epoch)))
 			return out.Append(func(b []byte) ([]byte, error) { return append(b, frames[i]...), nil })
 		}, out.Flush)
 	})
-	group.Go(func() error {
+	run(func() error {
 		return p.deliveries(in, len(frames), func(i int) {
 			latency[i] = time.Since(epoch) - time.Duration(sent[i].Load())
 		})

@@ -43,7 +43,7 @@ func search(patterns []pattern, paths ...string) (hits []int, size int64, err er
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil // the store deleted it meanwhile
 			}
-			if err != nil || d.IsDir() {
+			if err != nil || !d.Type().IsRegular() { // folders, and the operators' socket
 				return err
 			}
 			n, err := searchFile(path, patterns, hits)
