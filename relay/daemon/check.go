@@ -57,6 +57,9 @@ func configFailure(flags *overrides, err error) error {
 
 // warn notes what is allowed and seldom meant.
 func (l *loaded) warn(r *resolved) {
+	if text := exposed(r.secret); text != "" {
+		l.warnings = append(l.warnings, text)
+	}
 	host, _, _ := net.SplitHostPort(r.node.Listen)
 	if ip := net.ParseIP(host); len(l.Endpoints) == 0 && (host == "" || ip != nil && ip.IsUnspecified()) {
 		l.warnings = append(l.warnings, "endpoints is not set and the server listens on all addresses: others are not told where it is")
@@ -81,8 +84,11 @@ func checkCommand() *cobra.Command {
 	flags := configFlags(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of text")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		l, _, err := configure(c, flags)
+		l, r, err := configure(c, flags)
 		if err != nil {
+			return err
+		}
+		if _, err := readSecret(r.secret); err != nil {
 			return err
 		}
 		out := &checked{OK: true, File: l.file, Settings: l.settings(), Warnings: l.warnings}

@@ -273,3 +273,50 @@ func TestNoAdminSocket(t *testing.T) {
 		t.Errorf("%d, %q, %q", code, out.String(), errs.String())
 	}
 }
+
+// The secret of the key files comes from a file, the environment or a systemd
+// credential; without it, or with another one, the server says what is missing.
+func TestKeyEncryptionKey(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	credentials := t.TempDir()
+	good, other := filepath.Join(credentials, credential), filepath.Join(t.TempDir(), "other")
+	must(t, os.WriteFile(good, []byte("sixteen bytes and more\n"), 0o600))
+	must(t, os.WriteFile(other, []byte("sixteen other bytes..."), 0o644))
+	if code, _, errs := exec(t, "init", "alpha.example", "--data", dir, "--key-encryption-key-file", good); code != ExitOK {
+		t.Fatal(errs)
+	}
+	if code, out, _ := exec(t, "pin", "--data", dir); code != ExitOK || len(out) != 44 {
+		t.Errorf("pin: %d, %q", code, out)
+	}
+	for name, tt := range map[string]struct {
+		args []string
+		says string
+	}{
+		"none":    {nil, "key_encryption_key_file"},
+		"wrong":   {[]string{"--key-encryption-key-file", other}, "not the secret"},
+		"missing": {[]string{"--key-encryption-key-file", other + "x"}, other + "x"},
+	} {
+		code, out, errs := exec(t, append([]string{"serve", "--data", dir, "--listen", "127.0.0.1:0"}, tt.args...)...)
+		if code != ExitFailed || out != "" || !strings.Contains(errs, tt.says) || !strings.Contains(errs, "next: ") {
+			t.Errorf("%s: %d, %q, %q", name, code, out, errs)
+		}
+	}
+	if code, out, _ := exec(t, "check-config", "--data", dir, "--key-encryption-key-file", other); code != ExitOK || !strings.Contains(out, "chmod 600") {
+		t.Errorf("check-config: %d, %q", code, out)
+	}
+	spawn(t, dir, "--key-encryption-key-file", good).end()
+	t.Setenv("WAXWING_KEY_ENCRYPTION_KEY_FILE", good)
+	spawn(t, dir).end()
+	must(t, os.Unsetenv("WAXWING_KEY_ENCRYPTION_KEY_FILE"))
+	t.Setenv("CREDENTIALS_DIRECTORY", credentials)
+	spawn(t, dir).end()
+}
+
+// end drains the server.
+func (c *child) end() {
+	c.t.Helper()
+	must(c.t, c.cmd.Process.Signal(syscall.SIGTERM))
+	if code := c.wait(); code != ExitOK {
+		c.t.Errorf("exit code %d", code)
+	}
+}

@@ -30,6 +30,10 @@ type Config struct {
 	// AdminSocket is the path of the operator's unix socket, or "none".
 	// Default: admin.sock in the data directory.
 	AdminSocket string `toml:"admin_socket"`
+	// KeyEncryptionKeyFile is the path of a file with the secret that the key
+	// files are wrapped under: 16 bytes or more. Default: the systemd credential
+	// waxwing-key-encryption-key, if there is one; else they are not wrapped.
+	KeyEncryptionKeyFile string `toml:"key_encryption_key_file"`
 
 	Log    LogConfig    `toml:"log"`
 	Limits LimitsConfig `toml:"limits"`
@@ -82,6 +86,7 @@ var settings = []setting{
 	{"registration", func(c *Config) *string { return &c.Registration }},
 	{"metrics", func(c *Config) *string { return &c.Metrics }},
 	{"admin_socket", func(c *Config) *string { return &c.AdminSocket }},
+	{"key_encryption_key_file", func(c *Config) *string { return &c.KeyEncryptionKeyFile }},
 	{"log.format", func(c *Config) *string { return &c.Log.Format }},
 	{"log.level", func(c *Config) *string { return &c.Log.Level }},
 	{"limits.account_envelopes", func(c *Config) *string { return &c.Limits.AccountEnvelopes }},

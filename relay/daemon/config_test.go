@@ -75,6 +75,9 @@ func TestTemplate(t *testing.T) {
 	must(t, err)
 	zero, err := (&Config{Data: l.Data}).resolve(ids.Domain{})
 	must(t, err)
+	if r.secret != "/etc/waxwing/key-encryption-key" {
+		t.Errorf("secret at %q", r.secret)
+	}
 	if r.node.Listen != zero.node.Listen || r.node.Registration != zero.node.Registration || r.socket != zero.socket ||
 		r.json != zero.json || r.level != zero.level {
 		t.Errorf("the template's values are not the defaults: %+v, %+v", r, zero)
@@ -153,13 +156,14 @@ func TestAllMistakesAreListed(t *testing.T) {
 // every setting.
 func TestOverrides(t *testing.T) {
 	good := map[string][3]string{ // file, environment, in a file that the environment names
-		"data":         {"d1", "d2", "d3"},
-		"listen":       {":1", ":2", ":3"},
-		"registration": {"open", "closed", "invite"},
-		"metrics":      {"h:1", "h:2", "h:3"},
-		"admin_socket": {"a1", "a2", none},
-		"log.format":   {"text", "json", "text"},
-		"log.level":    {"warn", "error", "debug"},
+		"data":                    {"d1", "d2", "d3"},
+		"listen":                  {":1", ":2", ":3"},
+		"registration":            {"open", "closed", "invite"},
+		"metrics":                 {"h:1", "h:2", "h:3"},
+		"admin_socket":            {"a1", "a2", none},
+		"log.format":              {"text", "json", "text"},
+		"key_encryption_key_file": {"k1", "k2", "k3"},
+		"log.level":               {"warn", "error", "debug"},
 	}
 	for _, s := range settings {
 		v, ok := good[s.key]
@@ -179,7 +183,7 @@ func TestOverrides(t *testing.T) {
 			must(t, err)
 			got := *s.in(&l.Config)
 			want := v[i]
-			if i == 0 && (s.key == "data" || s.key == "admin_socket") {
+			if i == 0 && slices.Contains([]string{"data", "admin_socket", "key_encryption_key_file"}, s.key) {
 				want = filepath.Join(filepath.Dir(path), want)
 			}
 			source := fromFile

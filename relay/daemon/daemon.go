@@ -69,7 +69,7 @@ type identity struct {
 }
 
 func initCommand() *cobra.Command {
-	var data string
+	var data, secretPath string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "init DOMAIN --data DIR",
@@ -88,7 +88,12 @@ func initCommand() *cobra.Command {
 			if err := needData(c, data); err != nil {
 				return err
 			}
-			pin, err := node.Init(data, domain)
+			secret, err := readSecret(initSecret(secretPath))
+			if err != nil {
+				return err
+			}
+			pin, err := node.Init(data, domain, secret)
+			clear(secret)
 			if err != nil {
 				return dataFailure("initialise", data, err)
 			}
@@ -100,6 +105,7 @@ func initCommand() *cobra.Command {
 		},
 	}
 	dataFlags(c, &data, &asJSON)
+	c.Flags().StringVar(&secretPath, "key-encryption-key-file", "", "`PATH`: file with the secret that key files are wrapped under; serve needs it as well")
 	return c
 }
 
@@ -169,6 +175,12 @@ func dataFailure(verb, dir string, err error) error {
 	switch {
 	case errors.Is(err, node.ErrInitialised):
 		f.code, f.next = ExitInUse, "serve it with \"waxwingd serve --data "+dir+"\", or give init another directory"
+	case errors.Is(err, node.ErrKeysWrapped):
+		f.next = "name the file with their secret: key_encryption_key_file in the configuration, or --key-encryption-key-file"
+	case errors.Is(err, node.ErrWrongSecret):
+		f.next = "name the file whose secret they were wrapped under first; without it they are lost"
+	case errors.Is(err, node.ErrKeyFile):
+		f.next = "restore the directory from a backup"
 	case errors.Is(err, node.ErrNotInitialised):
 		f.next = "make it with \"waxwingd init DOMAIN --data " + dir + "\""
 	}

@@ -33,6 +33,7 @@ func configFlags(c *cobra.Command) *overrides {
 	value("registration", "registration", "invite|open|closed", "who may register an account; default: invite")
 	value("metrics", "metrics", "HOST:PORT", "HTTP port with /metrics, /healthz and /readyz; default: none")
 	value("admin_socket", "admin-socket", "PATH", "the operator's unix socket, or none; default: "+defaultSocket+" in the data directory")
+	value("key_encryption_key_file", "key-encryption-key-file", "PATH", "file with the secret that key files are wrapped under; default: the systemd credential "+credential+", if there is one")
 	value("log.format", "log-format", "text|json", "form of the log on standard error; default: text")
 	value("log.level", "log-level", "debug|info|warn|error", "least level that is logged; default: info")
 	f.StringSliceVar(&o.endpoints, "endpoint", nil, "`HOST:PORT` by which others reach this server; default: the address listened on")

@@ -169,7 +169,7 @@ func (l *loaded) anchor() {
 		return
 	}
 	dir := filepath.Dir(l.file)
-	for _, p := range []*string{&l.Data, &l.AdminSocket} {
+	for _, p := range []*string{&l.Data, &l.AdminSocket, &l.KeyEncryptionKeyFile} {
 		if *p != "" && *p != none && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}

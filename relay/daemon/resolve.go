@@ -35,6 +35,7 @@ type resolved struct {
 	node    node.Config // without logger
 	metrics string      // empty for none
 	socket  string      // empty for none
+	secret  string      // path of what key files are wrapped under; empty for none
 	json    bool        // form of the log
 	level   slog.Level
 }
@@ -91,6 +92,7 @@ func (c *Config) resolve(own ids.Domain) (*resolved, error) {
 	default:
 		r.socket = c.AdminSocket
 	}
+	r.secret = secretFile(c.KeyEncryptionKeyFile)
 	r.node.Limits = c.Limits.resolve(k)
 	r.node.Peers = c.resolvePeers(k, own)
 	if len(k.all) > 0 {

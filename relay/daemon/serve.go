@@ -88,7 +88,11 @@ func (s *server) serve(ctx context.Context) error {
 	defer unlock()
 	conf := s.conf.node
 	conf.Logger = s.log
+	if conf.Secret, err = readSecret(s.conf.secret); err != nil {
+		return err
+	}
 	n, err := node.Open(conf)
+	clear(conf.Secret)
 	if err != nil {
 		return s.openFailure(err)
 	}

@@ -11,7 +11,8 @@
 // keys/, so that each is erased when its time is over; everything else is in
 // the store.
 //
-// The package does not protect against whoever reads the data directory or the
-// process's memory. It logs no address, mailbox or provider, and no metric has
+// The package does not protect against whoever reads the process's memory, or
+// the data directory: with Config.Secret key files are wrapped, the store is
+// not. It logs no address, mailbox or provider, and no metric has
 // one as a label.
 package node

@@ -25,10 +25,12 @@ var (
 // own, so that it can be erased on its own.
 const (
 	fileDomain     = "domain"     // the provider's name
+	filePin        = "pin"        // of the root key, which may be wrapped
 	fileDescriptor = "descriptor" // the newest signed descriptor
 	dirKeys        = "keys"
 	dirStore       = "store"
 
+	fileWrapping   = "wrapping"     // of the key files, if they are wrapped: wrapHeader
 	keyRoot        = "root"         // Ed25519 seed; its pin is what peers and clients trust
 	prefixCert     = "certificate-" // Ed25519 seed by first day: signs sender certificates
 	prefixVerify   = "verify-"      // what remains of a certificate key: its public half
@@ -40,10 +42,16 @@ const (
 
 // keydir is a directory of key files. Every write is durable before it
 // returns: a key is in use only after it is stored.
-type keydir struct{ path string }
+type keydir struct {
+	path string
+	wrap *wrapping // nil: files are as they are
+}
 
 // put stores a key under a name, in place of what is there.
 func (d keydir) put(name string, b []byte) error {
+	if d.wrap != nil {
+		b = d.wrap.seal(name, b)
+	}
 	return writeDurably(filepath.Join(d.path, name), b)
 }
 
@@ -76,7 +84,24 @@ func syncDir(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// get returns a key. Errors are ErrKeysWrapped, ErrKeyFile and those of the file
+// system.
 func (d keydir) get(name string) ([]byte, error) {
+	b, err := d.read(name)
+	switch {
+	case err != nil || !wrapped(b):
+		return b, err
+	case d.wrap == nil:
+		return nil, ErrKeysWrapped
+	}
+	if b, err = d.wrap.open(name, b); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, name)
+	}
+	return b, nil
+}
+
+// read returns a file's content as it is.
+func (d keydir) read(name string) ([]byte, error) {
 	b, err := os.ReadFile(filepath.Join(d.path, name))
 	if err == nil && len(b) > maxKeyFileSize {
 		return nil, fmt.Errorf("node: key file %s is too large", name)
@@ -134,10 +159,11 @@ func (d keydir) erase(names ...string) error {
 	return errors.Join(append(errs, syncDir(d.path))...)
 }
 
-// Init makes a provider: a data directory with a root key. It returns the pin
-// by which peers and clients know the provider. Errors are ErrInitialised and
-// those of the file system.
-func Init(dir string, domain ids.Domain) (quicnet.Pin, error) {
+// Init makes a provider: a data directory with a root key, wrapped under the
+// secret if there is one. It returns the pin by which peers and clients know
+// the provider. Errors are ErrInitialised, ErrSecret, those of a secret that
+// does not fit and those of the file system.
+func Init(dir string, domain ids.Domain, secret []byte) (quicnet.Pin, error) {
 	keysPath := filepath.Join(dir, dirKeys)
 	if err := os.MkdirAll(keysPath, 0o700); err != nil {
 		return quicnet.Pin{}, err
@@ -145,11 +171,19 @@ func Init(dir string, domain ids.Domain) (quicnet.Pin, error) {
 	if _, err := os.Stat(filepath.Join(dir, fileDomain)); err == nil {
 		return quicnet.Pin{}, ErrInitialised
 	}
+	wrap, err := openWrapping(keysPath, secret)
+	if err != nil {
+		return quicnet.Pin{}, err
+	}
 	root := keys.NewSigningKey()
 	defer root.Erase()
 	seed := root.Seed()
 	defer clear(seed)
-	if err := (keydir{keysPath}).put(keyRoot, seed); err != nil {
+	if err := (keydir{keysPath, wrap}).put(keyRoot, seed); err != nil {
+		return quicnet.Pin{}, err
+	}
+	pin := quicnet.PinOf(root.Public())
+	if err := writeDurably(filepath.Join(dir, filePin), []byte(pin.String()+"\n")); err != nil {
 		return quicnet.Pin{}, err
 	}
 	// The name comes last: a crash before it leaves a directory that counts as
@@ -157,37 +191,66 @@ func Init(dir string, domain ids.Domain) (quicnet.Pin, error) {
 	if err := writeDurably(filepath.Join(dir, fileDomain), []byte(domain.String()+"\n")); err != nil {
 		return quicnet.Pin{}, err
 	}
-	return quicnet.PinOf(root.Public()), nil
+	return pin, nil
 }
 
-// Identify returns whose data directory it is. Errors are ErrNotInitialised
-// and those of the file system.
+// Identify returns whose data directory it is, without reading a secret. Errors
+// are ErrNotInitialised and those of the file system.
 func Identify(dir string) (ids.Domain, quicnet.Pin, error) {
-	domain, root, err := identify(dir)
+	domain, err := ownDomain(dir)
 	if err != nil {
 		return ids.Domain{}, quicnet.Pin{}, err
 	}
-	defer root.Erase()
-	return domain, quicnet.PinOf(root.Public()), nil
+	text, err := os.ReadFile(filepath.Join(dir, filePin))
+	if errors.Is(err, fs.ErrNotExist) { // made by an older version, or by hand
+		_, root, err := openKeys(dir, nil)
+		if err != nil {
+			return ids.Domain{}, quicnet.Pin{}, err
+		}
+		defer root.Erase()
+		return domain, quicnet.PinOf(root.Public()), nil
+	}
+	if err != nil {
+		return ids.Domain{}, quicnet.Pin{}, err
+	}
+	pin, err := quicnet.ParsePin(strings.TrimSpace(string(text)))
+	return domain, pin, err
 }
 
-func identify(dir string) (ids.Domain, *keys.SigningKey, error) {
+func ownDomain(dir string) (ids.Domain, error) {
 	name, err := os.ReadFile(filepath.Join(dir, fileDomain))
 	if errors.Is(err, fs.ErrNotExist) {
-		return ids.Domain{}, nil, ErrNotInitialised
+		return ids.Domain{}, ErrNotInitialised
 	}
 	if err != nil {
-		return ids.Domain{}, nil, err
+		return ids.Domain{}, err
 	}
-	domain, err := ids.ParseDomain(strings.TrimSpace(string(name)))
-	if err != nil {
-		return ids.Domain{}, nil, err
+	return ids.ParseDomain(strings.TrimSpace(string(name)))
+}
+
+// openKeys opens the keys of a data directory and wraps those that are not
+// wrapped yet, if there is a secret.
+func openKeys(dir string, secret []byte) (keydir, *keys.SigningKey, error) {
+	d := keydir{path: filepath.Join(dir, dirKeys)}
+	var err error
+	if d.wrap, err = openWrapping(d.path, secret); err != nil {
+		return d, nil, err
 	}
-	seed, err := (keydir{filepath.Join(dir, dirKeys)}).get(keyRoot)
+	if err := d.adopt(); err != nil {
+		return d, nil, err
+	}
+	seed, err := d.get(keyRoot)
 	if err != nil {
-		return ids.Domain{}, nil, err
+		return d, nil, err
 	}
 	defer clear(seed)
 	root, err := keys.SigningKeyFromSeed(seed)
-	return domain, root, err
+	if err != nil {
+		return d, nil, err
+	}
+	pin := quicnet.PinOf(root.Public()).String() + "\n"
+	if b, err := os.ReadFile(filepath.Join(dir, filePin)); err == nil && string(b) == pin {
+		return d, root, nil
+	}
+	return d, root, writeDurably(filepath.Join(dir, filePin), []byte(pin))
 }

@@ -24,7 +24,7 @@ func files(t testing.TB, dir keydir, prefix string) []string {
 // files as its life says, each key is a file of its own, and no name is used
 // for two keys.
 func TestKeysComeAndGo(t *testing.T) {
-	dir := keydir{t.TempDir()}
+	dir := keydir{path: t.TempDir()}
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	k, err := openKeyring(dir, keys.NewSigningKey(), now)
 	must(t, err)
@@ -61,7 +61,7 @@ func TestKeysComeAndGo(t *testing.T) {
 
 // A clock that jumps ahead for a few minutes erases nothing.
 func TestClockJumpErasesNothing(t *testing.T) {
-	dir := keydir{t.TempDir()}
+	dir := keydir{path: t.TempDir()}
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	k, err := openKeyring(dir, keys.NewSigningKey(), now)
 	must(t, err)
@@ -88,7 +88,7 @@ func TestKeyFilesArePrivate(t *testing.T) {
 	s.start()
 	s.halt()
 	for _, prefix := range []string{keyRoot, prefixCert, prefixRelay, prefixTicket, prefixStamp} {
-		names := files(t, keydir{s.conf.Dir + "/" + dirKeys}, prefix)
+		names := files(t, keydir{path: s.conf.Dir + "/" + dirKeys}, prefix)
 		if len(names) == 0 {
 			t.Errorf("no file of %s", prefix)
 		}
@@ -107,7 +107,7 @@ func TestDamagedKeyFile(t *testing.T) {
 		s := newServer(t, "beta.example")
 		s.start()
 		s.halt()
-		dir := keydir{s.conf.Dir + "/" + dirKeys}
+		dir := keydir{path: s.conf.Dir + "/" + dirKeys}
 		v := verifier{dated[keys.VerifyKey]{key: keys.NewSigningKey().Public()}, 5}
 		must(t, dir.put(datedName(prefixVerify, 1, 200), v.record()))
 		must(t, dir.put(files(t, dir, prefix)[0], []byte("short")))

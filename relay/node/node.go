@@ -36,6 +36,9 @@ var ErrConfig = errors.New("node: invalid configuration")
 type Config struct {
 	Dir    string // data directory, made by Init
 	Listen string // UDP address, "host:port"
+	// Secret is what the key files are wrapped under. Without one they are not,
+	// and those that are wrapped cannot be opened.
+	Secret []byte
 	// Endpoints is where others reach the provider, "host:port" each. Default:
 	// the address that it listens on.
 	Endpoints    []string
@@ -100,17 +103,19 @@ func Open(conf Config) (_ *Node, err error) {
 			n.close()
 		}
 	}()
-	domain, root, err := identify(conf.Dir)
+	if n.domain, err = ownDomain(conf.Dir); err != nil {
+		return nil, err
+	}
+	dir, root, err := openKeys(conf.Dir, conf.Secret)
 	if err != nil {
 		return nil, err
 	}
-	n.domain = domain
 	now := n.now()
 	n.started = now
-	if n.keyring, err = openKeyring(keydir{n.path(dirKeys)}, root, now); err != nil {
+	if n.keyring, err = openKeyring(dir, root, now); err != nil {
 		return nil, err
 	}
-	if n.identity, err = quicnet.NewIdentity(domain, root, now); err != nil {
+	if n.identity, err = quicnet.NewIdentity(n.domain, root, now); err != nil {
 		return nil, err
 	}
 	if n.store = conf.Store; n.store == nil {

@@ -48,7 +48,7 @@ func newServer(t testing.TB, domain string) *server {
 		Dir: t.TempDir(), Listen: "127.0.0.1:0", Registration: relay.RegistrationOpen,
 	}}
 	var err error
-	if s.pin, err = Init(s.conf.Dir, s.domain); err != nil {
+	if s.pin, err = Init(s.conf.Dir, s.domain, nil); err != nil {
 		t.Fatal(err)
 	}
 	return s

@@ -323,9 +323,9 @@ func TestInit(t *testing.T) {
 		t.Errorf("an empty directory: %v", err)
 	}
 	domain := ids.MustParseDomain("beta.example")
-	pin, err := Init(dir, domain)
+	pin, err := Init(dir, domain, nil)
 	must(t, err)
-	if _, err := Init(dir, domain); !errors.Is(err, ErrInitialised) {
+	if _, err := Init(dir, domain, nil); !errors.Is(err, ErrInitialised) {
 		t.Errorf("twice: %v", err)
 	}
 	got, again, err := Identify(dir)

@@ -35,6 +35,32 @@ func (v *verifier) record() []byte {
 	return binary.BigEndian.AppendUint32(append([]byte(nil), v.key[:]...), uint32(v.last))
 }
 
+// A wrapped key file, and the check of the secret in wrapHeader:
+//
+//	"waxwing key file v1" | nonce 12 |
+//	AES-256-GCM(key; content; aad = "waxwing key file v1" | name of the file) | tag 16
+//
+// The key is Argon2id (RFC 9106) of the operator's secret and the salt, with
+// 3 passes over 64 MiB in 4 lanes, 32 bytes.
+const (
+	wrapMagic  = "waxwing key file v1"
+	wrapPrefix = len(wrapMagic) + 12
+)
+
+// wrapHeader is the file wrapping, beside the key files.
+//
+//	version 1 | salt 16 | check: a wrapped file of that name without content
+type wrapHeader struct {
+	salt  [16]byte
+	check []byte
+}
+
+func (h *wrapHeader) Fields(c *wire.Codec) {
+	c.Const("version", 1)
+	c.Fixed("salt", h.salt[:])
+	c.Exact("check", &h.check, wrapPrefix+16)
+}
+
 // maxPeerAddr bounds the address of a peer: a host name has up to 253 bytes.
 const maxPeerAddr = 262
 
