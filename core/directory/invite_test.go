@@ -323,3 +323,14 @@ func TestDamagedInvite(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func FuzzInviteRecord(f *testing.F) {
+	f.Add(wire.MustMarshal(&inviteRecord{uses: 1}))
+	f.Add(wire.MustMarshal(&inviteRecord{uses: 3, revoked: true, used: []inviteUse{{1}, {2}}}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var r inviteRecord
+		if wire.Unmarshal(b, &r) == nil && string(wire.MustMarshal(&r)) != string(b) {
+			t.Errorf("%x", b)
+		}
+	})
+}

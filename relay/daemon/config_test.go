@@ -125,8 +125,13 @@ func TestAllMistakesAreListed(t *testing.T) {
 		Listen: "nowhere", Endpoints: []string{"host", "HOST:1", "h:0"}, Registration: "maybe", Metrics: "1",
 		Log: LogConfig{"xml", "loud"}, Limits: LimitsConfig{PeerBytes: "1", Registrations: "0/s"},
 		Peers: []PeerConfig{
-			{"alpha.example", "h:1", pin}, {"beta.example", "h:1", pin}, {"beta.example", "h:1", pin},
-			{"-", "h:1", pin}, {"c.example", "h", pin}, {"d.example", "h:1", "short"}, {"e.example", "h:1", ""},
+			{"alpha.example", "h:1", pin},
+			{"beta.example", "h:1", pin},
+			{"beta.example", "h:1", pin},
+			{"-", "h:1", pin},
+			{"c.example", "h", pin},
+			{"d.example", "h:1", "short"},
+			{"e.example", "h:1", ""},
 		},
 	}
 	_, err := c.resolve(ids.MustParseDomain("alpha.example"))
@@ -319,4 +324,26 @@ func TestCheckConfig(t *testing.T) {
 	if code != ExitUsage || out != "" || !strings.Contains(errs, bad+":2:1: ") {
 		t.Errorf("%d, %q, %q", code, out, errs)
 	}
+}
+
+// Whatever is in the file, reading it ends with a configuration or with
+// mistakes that are named.
+func FuzzConfig(f *testing.F) {
+	f.Add(template)
+	f.Add("listen = \":1\"\n[log]\nlevel = \"info\"\n[[peers]]\ndomain = \"a\"\n")
+	f.Add("lisen = 1")
+	f.Fuzz(func(t *testing.T, text string) {
+		path := filepath.Join(t.TempDir(), configName)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l, err := from("", path).load()
+		if err == nil {
+			_, err = l.resolve(ids.Domain{})
+		}
+		var all problems
+		if err != nil && (!errors.As(err, &all) || len(all) == 0) {
+			t.Errorf("%v", err)
+		}
+	})
 }

@@ -20,6 +20,10 @@
 //
 //	{"ready":true,"domain":"alpha.example","addr":"127.0.0.1:4433","pin":"...","metrics":"127.0.0.1:9090"}
 //
+// While it serves, the operator asks it over a unix socket in the data directory
+// (package relay/admin): invites, peers, figures, key rotation, drain. The
+// commands for that are in cmd/waxwing.
+//
 // Logs go to standard error. SIGTERM and SIGINT drain: nothing new is taken,
 // what was taken is settled, then the store is closed; a second signal ends the
 // process at once, which loses nothing that was acknowledged. With
@@ -41,7 +45,9 @@
 //
 // # What it does not protect against
 //
-// Whoever can read the data directory has the provider's keys; the package
-// makes it with mode 0700 and does no more. Command lines are visible to other
-// users of the machine, so no flag takes a secret.
+// Whoever can read the data directory has the provider's keys, unless they are
+// wrapped under a secret that lies elsewhere (key_encryption_key_file, or the
+// systemd credential waxwing-key-encryption-key); the package makes it with mode
+// 0700. Command lines are visible to other users of the machine, so no flag
+// takes a secret, only the path of one.
 package daemon

@@ -317,3 +317,31 @@ func TestCertificateKeyIsPublishedFirst(t *testing.T) {
 		t.Errorf("%d keys in 70 days", len(published))
 	}
 }
+
+// A question under a key that the peer no longer has is refused as stale, and
+// the peer's descriptor is fetched at once, not after an hour.
+func TestStaleQuestionFetchesTheDescriptor(t *testing.T) {
+	alpha, beta := newServer(t, "alpha.example").start(), newServer(t, "beta.example").start()
+	must(t, alpha.node.AddPeer(t.Context(), beta.asPeer(), false))
+	must(t, beta.node.AddPeer(t.Context(), alpha.asPeer(), false))
+	alice := newDevice(t, alpha, "alice@alpha.example")
+	alpha.until(beta.domain, "connected", connected)
+	old := alice.descriptor(beta.domain)
+	_, err := beta.node.RotateKeys()
+	must(t, err)
+	k := beta.node.keyring
+	k.mu.Lock()
+	k.relay = k.relay[1:]
+	k.mu.Unlock()
+
+	key, _ := old.RelayKey()
+	sealed, _, err := query.Ask(key.Key, key.ID, query.KindLookup,
+		wire.MustMarshal(&directory.LookupRequest{Address: ids.MustParseAddress("bob@beta.example")}), time.Now())
+	must(t, err)
+	_, err = alice.caller.Call(testContext(t), &wire.Query{Dest: beta.domain, Kind: uint8(query.KindLookup), Sealed: sealed})
+	if !refusedWith(err, wire.CodeStale) {
+		t.Errorf("a question under a key that is gone: %v", err)
+	}
+	alpha.until(beta.domain, "second descriptor", func(p PeerStatus) bool { return p.Sequence == 2 && connected(p) })
+	asks(t, alice, alice.descriptor(beta.domain), time.Now())
+}
