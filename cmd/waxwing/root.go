@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	root.AddCommand(
 		a.registerCommand(), a.statusCommand(),
 		a.codeCommand(), a.addCommand(), a.contactsCommand(), a.verifyCommand(), a.blockCommand(), a.unblockCommand(),
-		a.sendCommand(), a.inboxCommand(), a.chatCommand(),
+		a.sendCommand(), a.inboxCommand(), a.historyCommand(), a.settingCommand(), a.chatCommand(),
 		a.adminCommand(), a.peerCommand(),
 		a.demoCommand(), a.benchCommand(), exitCodesTopic(),
 	)
