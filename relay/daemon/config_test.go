@@ -122,8 +122,13 @@ func TestAllMistakesAreListed(t *testing.T) {
 		Listen: "nowhere", Endpoints: []string{"host", "HOST:1", "h:0"}, Registration: "maybe", Metrics: "1",
 		Log: LogConfig{"xml", "loud"}, Limits: LimitsConfig{PeerBytes: "1", Registrations: "0/s"},
 		Peers: []PeerConfig{
-			{"alpha.example", "h:1", pin}, {"beta.example", "h:1", pin}, {"beta.example", "h:1", pin},
-			{"-", "h:1", pin}, {"c.example", "h", pin}, {"d.example", "h:1", "short"}, {"e.example", "h:1", ""},
+			{"alpha.example", "h:1", pin},
+			{"beta.example", "h:1", pin},
+			{"beta.example", "h:1", pin},
+			{"-", "h:1", pin},
+			{"c.example", "h", pin},
+			{"d.example", "h:1", "short"},
+			{"e.example", "h:1", ""},
 		},
 	}
 	_, err := c.resolve(ids.MustParseDomain("alpha.example"))
