@@ -89,10 +89,11 @@ func (r *Relay) settleRemoved(ctx context.Context, address ids.Address) error {
 		return err
 	}
 	for _, id := range a.Removed {
+		// First: a store that fails now must not leave it connected.
+		r.sessions.end(deviceRef{a.Mailbox, id})
 		if err := r.mailboxes.Close(ctx, a.Mailbox, id); err != nil {
 			return err
 		}
-		r.sessions.end(deviceRef{a.Mailbox, id})
 	}
 	err = r.directory.Settle(ctx, a)
 	if errors.Is(err, directory.ErrConflict) {

@@ -96,18 +96,8 @@ func (a *app) chat(ctx context.Context, p *client.Client, with ids.Address) erro
 func (c *chat) begin(history []client.Entry) (after uint64, err error) {
 	for _, e := range history {
 		after = uint64(e.ID)
-		who := e.Contact.String()
-		if e.Own {
-			who = "you"
-		}
-		line := struct {
-			ID     uint64    `json:"id"`
-			From   string    `json:"from"`
-			Text   string    `json:"text"`
-			Time   time.Time `json:"time"`
-			Status string    `json:"status"`
-		}{uint64(e.ID), who, e.Text, e.Time, statusNames[e.Status]}
-		if err := c.print(line, "%s  %s: %s\n", e.Time.Local().Format("15:04"), who, plain(e.Text)); err != nil {
+		line := lineOf(&e)
+		if err := c.print(line, "%s  %s: %s\n", e.Time.Local().Format("15:04"), line.From, plain(e.Text)); err != nil {
 			return 0, err
 		}
 	}
@@ -130,6 +120,9 @@ func (c *chat) incoming(ctx context.Context, after uint64) error {
 		err := c.show(o)
 		c.mu.Unlock()
 		if err != nil {
+			return err
+		}
+		if err := c.p.MarkRead(client.MessageID(o.Position())); err != nil {
 			return err
 		}
 	}
@@ -173,7 +166,7 @@ func (c *chat) tell(ctx context.Context, id client.MessageID) {
 		case e.Status == state.StatusFailed:
 			c.note(id, e.Status, "not sent: "+e.Failure.String())
 			return
-		case e.Status == state.StatusAccepted, e.Status == state.StatusDelivered:
+		case e.Status == state.StatusAccepted, e.Status == state.StatusDelivered, e.Status == state.StatusRead:
 			return
 		}
 		select {

@@ -11,6 +11,10 @@
 //	waxwing chat ADDRESS
 //	waxwing block ADDRESS / unblock ADDRESS
 //	waxwing contacts / status
+//	waxwing verify ADDRESS [--confirm] [--scan TEXT]
+//	waxwing history ADDRESS
+//	waxwing setting read-receipts on|off
+//	waxwing completion SHELL / help exit-codes
 //	waxwing admin invite|invites|revoke|stats|health|rotate-keys|drain
 //	waxwing peer add|remove|list|status
 //	waxwing bench

@@ -109,6 +109,8 @@ var explanations = []explanation{
 	{client.ErrRegistered, exitInUse, "this profile has another account already", "give the new account a profile of its own with --profile DIR"},
 	{client.ErrInUse, exitInUse, "another process has the profile open", "end the other waxwing command, or use another --profile"},
 	{client.ErrUnknownContact, exitNotFound, "%s is not a contact", "ask for a contact code and add it with \"waxwing add CODE\""},
+	{client.ErrUnknownDevice, exitNotFound, "the account has no device %s", "see \"waxwing device list\""},
+	{client.ErrThisDevice, exitUsage, "device %s is this one, and a device does not remove itself", "run the command on another device of the account"},
 	{client.ErrKnownContact, exitInUse, "the contact is known and can be written to, so the code was not used", "write with \"waxwing send ADDRESS TEXT\""},
 	{client.ErrBlocked, exitRefused, "%s is blocked by you", "run \"waxwing unblock ADDRESS\" first"},
 	{client.ErrBadCode, exitUsage, "the text is not a contact code, or it was mistyped", "copy it again, from \"waxwing:\" to its end"},
@@ -164,6 +166,8 @@ func refused(about string, code wire.Code, retry time.Duration) *failure {
 		f.what, f.next = "the address "+about+" is taken", "choose another name"
 	case wire.CodeForbidden:
 		f.next = "ask the provider's operator: registration may be closed, or need an invite that is still good (--invite CODE)"
+	case wire.CodeUnauthenticated:
+		f.next = "this device may have been removed from its account: see \"waxwing device list\" on another one"
 	case wire.CodeUnknownProvider:
 		f.what, f.next = "the provider does not know the provider of "+about, "ask its operator to configure that peer"
 	case wire.CodeUnreachable, wire.CodeBusy:

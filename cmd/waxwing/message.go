@@ -16,6 +16,7 @@ import (
 var statusNames = map[state.Status]string{
 	state.StatusReceived: "received", state.StatusWaiting: "waiting", state.StatusSealed: "sealed",
 	state.StatusAccepted: "accepted", state.StatusDelivered: "delivered", state.StatusFailed: "failed",
+	state.StatusRead: "read",
 }
 
 // sentLine is what send prints as JSON. status is waiting (for tickets of the
@@ -128,6 +129,10 @@ func (a *app) inboxCommand() *cobra.Command {
 
 // showBehind shows the stored messages behind a position.
 func (a *app) showBehind(p *client.Client, after uint64) error {
+	shown, err := a.position()
+	if err != nil {
+		return err
+	}
 	for {
 		batch, err := p.Inbox(after, 0)
 		if err != nil {
@@ -144,6 +149,15 @@ func (a *app) showBehind(p *client.Client, after uint64) error {
 		}
 		if err := a.setPosition(after); err != nil {
 			return err
+		}
+		var read []client.MessageID
+		for _, o := range batch {
+			if o.Position() > shown { // what is shown again was told before
+				read = append(read, client.MessageID(o.Position()))
+			}
+		}
+		if err := p.MarkRead(read...); err != nil {
+			return explain("inbox", err)
 		}
 	}
 }
@@ -166,6 +180,9 @@ func (a *app) follow(ctx context.Context, p *client.Client, after uint64) error 
 			}
 			if err := a.setPosition(o.Position()); err != nil {
 				return err
+			}
+			if err := p.MarkRead(client.MessageID(o.Position())); err != nil {
+				return explain("inbox", err)
 			}
 		}
 		return nil

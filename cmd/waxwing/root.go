@@ -47,8 +47,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object per line")
 	root.AddCommand(
 		a.registerCommand(), a.statusCommand(),
+		a.deviceCommand(),
 		a.codeCommand(), a.addCommand(), a.contactsCommand(), a.verifyCommand(), a.blockCommand(), a.unblockCommand(),
-		a.sendCommand(), a.inboxCommand(), a.chatCommand(),
+		a.sendCommand(), a.inboxCommand(), a.historyCommand(), a.settingCommand(), a.chatCommand(),
 		a.adminCommand(), a.peerCommand(),
 		a.demoCommand(), a.benchCommand(), exitCodesTopic(),
 	)

@@ -44,6 +44,7 @@ func TestMain(m *testing.M) {
 //	tickets PROFILE REGEXP   fetch again and again until a line of the profile's contacts matches
 //	invitefrom FILE CODE ID  set variables to the code and id of an invite in JSON
 //	ended DOMAIN             wait until a server has ended by itself
+//	history PROFILE ADDRESS REGEXP  fetch until a line of the conversation matches
 //	keys KEY...              each line of the last output is a JSON object with exactly these keys
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -63,6 +64,7 @@ func TestScripts(t *testing.T) {
 			"exits":     positive(cmdExits),
 			"await":     positive(cmdAwait),
 			"tickets":   positive(cmdTickets),
+			"history":   positive(cmdHistory),
 			"keys":      positive(cmdKeys),
 
 			"invitefrom": positive(cmdInviteFrom),
@@ -221,6 +223,11 @@ func await(ts *testscript.TestScript, pattern string, commands ...[]string) {
 		}
 	}
 	ts.Fatalf("no output matched %q", pattern)
+}
+
+func cmdHistory(ts *testscript.TestScript, args []string) {
+	profile := []string{"waxwing", "--profile", args[0]}
+	await(ts, args[2], slices.Concat(profile, []string{"inbox"}), slices.Concat(profile, []string{"history", args[1]}))
 }
 
 func cmdKeys(ts *testscript.TestScript, args []string) {

@@ -23,6 +23,10 @@ var (
 	// ErrKnownContact: the contact is known and can be written to, so the code
 	// was not used.
 	ErrKnownContact = errors.New("client: a contact already")
+	// ErrUnknownDevice: the account has no such device.
+	ErrUnknownDevice = errors.New("client: the account has no such device")
+	// ErrThisDevice: a device does not remove itself.
+	ErrThisDevice = errors.New("client: a device does not remove itself")
 	// ErrUnknownMessage: there is no such message.
 	ErrUnknownMessage = errors.New("client: no such message")
 	// ErrBlocked: the contact is blocked; unblock it first.

@@ -76,3 +76,38 @@ func ExampleClient_Sync() {
 	}
 	fmt.Println(e.Status) // waiting, accepted, delivered ...
 }
+
+// Two people compare the safety number on a call, or one scans the other's code.
+func ExampleClient_Confirm() {
+	var c *client.Client // an open profile
+	bob := ids.MustParseAddress("bob@beta.example")
+	number, err := c.SafetyNumber(bob)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(number) // 60 digits, the same on both sides
+	var scanned string  // what the camera read from bob's screen
+	switch err := number.Compare(scanned); {
+	case errors.Is(err, client.ErrMismatch):
+		fmt.Println("somebody stands between you")
+	case err != nil:
+		log.Print(err)
+	default:
+		if err := c.Confirm(bob, number); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+// A block holds at the provider when Block returns nil; after another error it
+// holds here, and the provider is told with the next connection.
+func ExampleClient_Block() {
+	var c *client.Client // an open profile
+	mallory := ids.MustParseAddress("mallory@beta.example")
+	switch err := c.Block(context.Background(), mallory); {
+	case errors.Is(err, client.ErrUnknownContact):
+		fmt.Println("not a contact")
+	case err != nil:
+		fmt.Println("blocked here; the provider will be told")
+	}
+}

@@ -42,7 +42,11 @@ func (w *work) takeReceipts(d *draft) error {
 			return err
 		}
 	}
-	return nil
+	more, err := w.takeReads(d)
+	if more {
+		d.c.OwedSince = 1
+	}
+	return err
 }
 
 // delivered notes that a contact has our message d.
@@ -64,5 +68,5 @@ func (w *work) delivered(c *contact, d content.Digest) error {
 	}
 	m.Status = state.StatusDelivered
 	clear(m.Key[:])
-	return state.Log.Put(w.tx, state.U64(pos), m)
+	return errors.Join(state.Log.Put(w.tx, state.U64(pos), m), w.awaitRead(c, d, pos))
 }

@@ -114,6 +114,11 @@ func (w *work) takeControl(o *opening) error {
 			return err
 		}
 	}
+	for _, d := range ctl.Read {
+		if err := w.read(c, d); err != nil {
+			return err
+		}
+	}
 	if o.grant != nil {
 		return w.takeTickets(c, o.grant)
 	}

@@ -123,6 +123,13 @@ func (w *work) dropReceipts(c *contact) error {
 	for _, row := range rows {
 		err = errors.Join(err, state.Receipts.Delete(w.tx, row.Key))
 	}
+	if err != nil {
+		return err
+	}
+	reads, err := state.Reads.Rows(w.tx, state.U32(c.id), nil, 0)
+	for _, row := range reads {
+		err = errors.Join(err, state.Reads.Delete(w.tx, row.Key))
+	}
 	return err
 }
 

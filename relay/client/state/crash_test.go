@@ -78,7 +78,7 @@ func crashChild(path string) {
 func TestKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	last := Position(0)
-	for range 4 {
+	for round := 0; round < 4 || last == 0 && round < 20; round++ {
 		var out bytes.Buffer
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), crashEnv+"="+path)
@@ -110,6 +110,9 @@ func checkCrashed(t *testing.T, path string, told Position) Position {
 	var at Position
 	err = s.View(func(tx *Tx) error {
 		n, err := Counter.Get(tx, Single)
+		if errors.Is(err, ErrNotFound) && told == 0 {
+			return nil // on a busy machine the child may end before its first transaction
+		}
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"waxwing/core/ids"
+	"waxwing/relay/client"
+)
+
+func (a *app) deviceCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "device",
+		Short: "List and remove the devices of the account",
+		Args:  arguments(),
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(a.deviceListCommand(), a.deviceRemoveCommand())
+	return c
+}
+
+// deviceLine is what device list prints for each device as JSON.
+type deviceLine struct {
+	Device ids.DeviceID `json:"device"`
+	Own    bool         `json:"this_device"`
+}
+
+func (a *app) deviceListCommand() *cobra.Command {
+	var wait time.Duration
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List the devices, as the provider has them",
+		Args:  arguments(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.with(func(p *client.Client) error {
+				ctx, cancel := context.WithTimeout(c.Context(), wait)
+				defer cancel()
+				list, err := p.Devices(ctx)
+				if err != nil {
+					return explain("the devices", err)
+				}
+				for _, d := range list {
+					note := ""
+					if d.Own {
+						note = ", this one"
+					}
+					if err := a.print(deviceLine{d.ID, d.Own}, "device %d%s\n", d.ID, note); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	waitFlag(c, &wait)
+	return c
+}
+
+func (a *app) deviceRemoveCommand() *cobra.Command {
+	var wait time.Duration
+	c := &cobra.Command{
+		Use:   "remove DEVICE",
+		Short: "Remove another device of the account, for good",
+		Args:  arguments("DEVICE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			n, err := strconv.ParseUint(args[0], 10, 32)
+			if err != nil || n == 0 {
+				return usage(c, fmt.Errorf("%q is not the number of a device", args[0]))
+			}
+			return a.with(func(p *client.Client) error {
+				ctx, cancel := context.WithTimeout(c.Context(), wait)
+				defer cancel()
+				if err := p.RemoveDevice(ctx, ids.DeviceID(n)); err != nil {
+					return explain(args[0], err)
+				}
+				return a.print(struct {
+					Removed uint64 `json:"removed"`
+				}{n}, "removed device %d\n", n)
+			})
+		},
+	}
+	waitFlag(c, &wait)
+	return c
+}

@@ -1,0 +1,109 @@
+package client
+
+import (
+	"context"
+
+	"waxwing/core/directory"
+	"waxwing/core/ids"
+	"waxwing/core/wire"
+	"waxwing/relay/quicnet"
+)
+
+// Device is one device of the own account.
+type Device struct {
+	ID  ids.DeviceID
+	Own bool // this one
+}
+
+// Devices asks the provider for the account's devices, in the order of their
+// ids. Errors are ErrNotRegistered, ErrServer (a manifest that is older than the
+// one known here, or not of this account, or without this device), those of the
+// connection (package quicnet) and the store's.
+func (c *Client) Devices(ctx context.Context) (list []Device, err error) {
+	err = c.withLink(ctx, func(l *link) error {
+		if err := l.account(ctx); err != nil {
+			return err
+		}
+		return c.view(func(w *work) error {
+			for _, d := range w.self.manifest.Devices() {
+				list = append(list, Device{d.ID, d.ID == w.self.Device})
+			}
+			return nil
+		})
+	})
+	return list, err
+}
+
+// RemoveDevice takes a device out of the account, for good. When it returns,
+// the provider has closed the device's connections, delivers nothing more to
+// it, and gives out its prekeys no more. What the device has stored stays with
+// it: it knows the account's secrets, so a stolen one can still read what is
+// sealed to the mailbox by contacts that do not know of the removal, if it gets
+// hold of it. Errors are ErrThisDevice, ErrUnknownDevice, *RefusedError
+// (CodeConflict: another device changed the account at the same time; try
+// again) and those of Devices.
+func (c *Client) RemoveDevice(ctx context.Context, id ids.DeviceID) error {
+	return c.withLink(ctx, func(l *link) error {
+		if err := l.account(ctx); err != nil {
+			return err
+		}
+		var next *directory.Manifest
+		if err := c.view(func(w *work) (err error) { next, err = w.withoutDevice(id); return err }); err != nil {
+			return err
+		}
+		// Nothing is stored before: if the answer is lost, the next request for
+		// the account shows what became of it.
+		if _, err := quicnet.Ask[*wire.Done](ctx, l.caller, &wire.UpdateManifest{Manifest: next.Bytes()}); err != nil {
+			return err
+		}
+		return c.update(func(w *work) error { return w.ownManifest(next.Bytes()) })
+	})
+}
+
+// account takes the newest manifest of the own account.
+func (l *link) account(ctx context.Context) error {
+	a, err := quicnet.Ask[*wire.AccountState](ctx, l.caller, new(wire.Account))
+	if err != nil {
+		return err
+	}
+	return l.c.update(func(w *work) error { return w.ownManifest(a.Manifest) })
+}
+
+// ownManifest takes over a manifest of the own account, perhaps several
+// versions after the one known. Only this account's devices can sign one; the
+// provider can keep one back, but not take one back. The error is ErrServer.
+func (w *work) ownManifest(b []byte) error {
+	known := w.self.manifest
+	m, err := directory.ParseManifest(b)
+	if err != nil || m.Address() != known.Address() || m.Identity() != known.Identity() || m.DH() != known.DH() || m.XS() != known.XS() {
+		return ErrServer
+	}
+	switch {
+	case m.Equal(known):
+		return nil
+	case m.Version() <= known.Version():
+		return ErrServer // rolled back, or two of one version
+	case m.Version() == known.Version()+1 && m.Follows(known) != nil:
+		return ErrServer
+	}
+	d, ok := m.Device(w.self.Device)
+	if !ok || d.Sign != w.self.sign.Public() || d.DH != w.self.dh.Public() {
+		return ErrServer
+	}
+	own := w.ownProfile()
+	own.Profile.Manifest, own.manifest = m.Bytes(), m
+	return nil
+}
+
+// withoutDevice signs the manifest without a device.
+func (w *work) withoutDevice(id ids.DeviceID) (*directory.Manifest, error) {
+	if id == w.self.Device {
+		return nil, ErrThisDevice
+	}
+	if _, ok := w.self.manifest.Device(id); !ok {
+		return nil, ErrUnknownDevice
+	}
+	f := w.self.manifest.Next()
+	f.RemoveDevice(id)
+	return directory.SignManifest(f, w.self.identity)
+}
