@@ -216,8 +216,8 @@ func (s sources) overrides() (values map[string]string, warnings []string, all p
 	return values, warnings, all
 }
 
-// otherVariables are read by other programs of the module.
-var otherVariables = []string{"WAXWING_PROFILE", "WAXWING_SOCKET", "WAXWING_VECTORS"}
+// otherVariables are read by other parts of the module.
+var otherVariables = []string{"WAXWING_VECTORS"}
 
 // lists takes the lists of the environment: endpoints with commas between,
 // peers as --peer has them, with spaces between.

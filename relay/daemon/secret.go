@@ -40,13 +40,14 @@ func readSecret(path string) ([]byte, error) {
 	return secret, nil
 }
 
-// exposed says who else may read the secret.
+// exposed says that anybody may read the secret. Its group may be meant to:
+// systemd lets the service's user read a credential in that way.
 func exposed(path string) string {
 	st, err := os.Stat(path)
-	if err != nil || st.Mode().Perm()&0o077 == 0 {
+	if err != nil || st.Mode().Perm()&0o007 == 0 {
 		return ""
 	}
-	return fmt.Sprintf("others than its owner may read %s: chmod 600 it", path)
+	return fmt.Sprintf("anybody on this machine may read %s: chmod 600 it", path)
 }
 
 // initSecret returns the path for init, which reads no configuration.
