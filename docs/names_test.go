@@ -131,7 +131,10 @@ var (
 // declared in them.
 func TestNamesExist(t *testing.T) {
 	tr := loadTree(t)
-	for _, doc := range []string{"../README.md", "architecture.md", "protocol.md", "performance.md"} {
+	for _, doc := range []string{
+		"../README.md", "../SECURITY.md", "../CONTRIBUTING.md", "../CHANGELOG.md",
+		"architecture.md", "protocol.md", "performance.md", "operations.md",
+	} {
 		found := 0
 		for _, m := range quoted.FindAllStringSubmatch(document(t, doc), -1) {
 			switch n, wrong := tr.check(m[1]); {

@@ -142,7 +142,7 @@ func TestMiddle(t *testing.T) {
 	}
 
 	// With a nonce of its own it does not open the commitment.
-	o, n, _ = run(t)
+	_, n, _ = run(t)
 	var j join
 	must(t, wire.Unmarshal(n.Message(), &j))
 	h := sha256.Sum256(n.Message())
