@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -69,8 +70,12 @@ func TestBorrowedUnproven(t *testing.T) {
 	var loan []state.Row[*heldRow]
 	alice.do(func(k *work) (err error) {
 		loan, err = state.Wallets.Rows(k.tx, nil, nil, 5)
+		for _, r := range loan { // she does not use what she gave away
+			err = errors.Join(err, state.Wallets.Delete(k.tx, r.Key))
+		}
 		return err
 	})
+	alice.reopen()
 	mallory.do(func(k *work) error {
 		c := k.find(bob.address)
 		k.dirty(c)

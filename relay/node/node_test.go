@@ -98,6 +98,7 @@ type device struct {
 	mailbox  ids.MailboxID
 	conn     *quicnet.Conn
 	caller   *quicnet.Caller
+	last     uint64 // sequence number of the newest delivery; they have gaps
 }
 
 func must(t testing.TB, err error) {
@@ -246,6 +247,7 @@ func (d *device) receive(after uint64, n int) []wire.Delivery {
 		var del wire.Delivery
 		must(d.t, wire.Unmarshal(raw, &del))
 		out = append(out, del)
+		d.last = seq
 		must(d.t, s.WriteFrame(wire.TypeAck, &wire.Ack{UpTo: seq}))
 		must(d.t, s.Flush())
 	}

@@ -56,7 +56,7 @@ func TestBlockIsSilent(t *testing.T) {
 	if r := alice.submit(beta.domain, envelope(&other.Tickets[0], wire.Class1K)); len(r) != 0 {
 		t.Fatal(r)
 	}
-	if d := bob.receive(1, 1)[0]; d.Ticket != other.Tickets[0].Ticket {
+	if d := bob.receive(bob.last, 1)[0]; d.Ticket != other.Tickets[0].Ticket {
 		t.Error("the blocked message was delivered")
 	}
 	if n := beta.count(relay.DisposedStruck, "peer"); n != 1 {
@@ -290,7 +290,7 @@ func TestDeliveryResumes(t *testing.T) {
 	alice.submit(beta.domain, all...)
 	bob.receive(0, 4)
 	bob.reconnect(beta)
-	for i, d := range bob.receive(4, 6) {
+	for i, d := range bob.receive(bob.last, 6) {
 		if d.Serial != minted.FirstSerial+4+uint64(i) {
 			t.Errorf("delivery %d has serial %d", i, d.Serial)
 		}
