@@ -122,8 +122,10 @@ func (w *world) plantLeaks(t *testing.T, alpha, beta *evidence) {
 		{"a label with a pair of domains", w.alpha, func(p *planted) {
 			p.metric(`waxwing_relayed_total{from="%s",to="%s"} 7`, w.alpha.domain, w.beta.domain)
 		}, []finding{
-			{"metric waxwing_relayed_total", "from", ownDomain}, {"metric waxwing_relayed_total", "from", unknownField},
-			{"metric waxwing_relayed_total", "to", otherDomain}, {"metric waxwing_relayed_total", "to", unknownField},
+			{"metric waxwing_relayed_total", "from", ownDomain},
+			{"metric waxwing_relayed_total", "from", unknownField},
+			{"metric waxwing_relayed_total", "to", otherDomain},
+			{"metric waxwing_relayed_total", "to", unknownField},
 		}},
 		{"a listed label with a domain", w.beta, func(p *planted) {
 			p.metric(`waxwing_envelopes_total{from="%s",result="delivered"} 7`, w.alpha.domain)
@@ -139,16 +141,21 @@ func (w *world) plantLeaks(t *testing.T, alpha, beta *evidence) {
 				return key, slices.Insert(value, recordBody+int(n), []byte(alice)...)
 			})
 		}, []finding{
-			{"row outbox chunk", "", aPair}, {"row outbox chunk", "records[].body", malformed},
-			{"row outbox chunk", "records[].body", ownAddress}, {"row outbox chunk", "records[].body", aTicket},
+			{"row outbox chunk", "", aPair},
+			{"row outbox chunk", "records[].body", malformed},
+			{"row outbox chunk", "records[].body", ownAddress},
+			{"row outbox chunk", "records[].body", aTicket},
 		}},
 		{"an outbox row with bytes behind its records", w.alpha, func(p *planted) {
 			p.row(append([]byte{'m'}, outbox[:]...), func(key, value []byte) ([]byte, []byte) {
 				return key, append(value, alice...)
 			})
 		}, []finding{
-			{`row "m"`, "", malformed}, {`row "m"`, "", aPair}, {`row "m"`, "key", otherDomain},
-			{`row "m"`, "value", aTicket}, {`row "m"`, "value", ownAddress},
+			{`row "m"`, "", malformed},
+			{`row "m"`, "", aPair},
+			{`row "m"`, "key", otherDomain},
+			{`row "m"`, "value", aTicket},
+			{`row "m"`, "value", ownAddress},
 		}},
 		{"an outbox row named by the account's hash", w.alpha, func(p *planted) {
 			p.row(append([]byte{'m'}, outbox[:]...), func(key, value []byte) ([]byte, []byte) {
@@ -216,7 +223,8 @@ func (w *world) plantLeaks(t *testing.T, alpha, beta *evidence) {
 		{"a frame to a peer with an account behind the envelope", w.alpha, func(p *planted) {
 			p.frame(wire.TypeForward, func(body []byte) []byte { return append(body, alice...) })
 		}, []finding{
-			{"peer frame Forward", "envelope", malformed}, {"peer frame Forward", "envelope", aTicket},
+			{"peer frame Forward", "envelope", malformed},
+			{"peer frame Forward", "envelope", aTicket},
 			{"peer frame Forward", "envelope", ownAddress},
 		}},
 		{"a submission with the recipient's mailbox", w.alpha, func(p *planted) {
