@@ -108,13 +108,32 @@ func adminFailure(path string, err error) error {
 	return explain(path, err)
 }
 
-func (a *app) adminCommand() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "admin",
-		Short: "Ask a running server as its operator: invites, figures, keys, shutdown",
-		Args:  arguments(),
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+// request is a command of one request to the server that the flags name. Its
+// arguments are those named in front of the flags in use.
+func request[R any](r *remote, use, short string, m admin.Method, params func(args []string) any, show func(*R) error) *cobra.Command {
+	words := strings.Fields(strings.SplitN(use, " --", 2)[0])
+	return &cobra.Command{
+		Use:   use,
+		Short: short,
+		Args:  arguments(words[1:]...),
+		RunE: func(c *cobra.Command, args []string) error {
+			out, err := ask[R](c, r, m, params(args))
+			if err != nil {
+				return err
+			}
+			return show(out)
+		},
 	}
+}
+
+// nothing is the parameters of a request without any; same those of one that
+// has only flags.
+func nothing([]string) any { return nil }
+
+func same(p any) func([]string) any { return func([]string) any { return p } }
+
+func (a *app) adminCommand() *cobra.Command {
+	c := group("admin", "Ask a running server as its operator: invites, figures, keys, shutdown")
 	r := remoteFlags(c)
 	c.AddCommand(
 		a.inviteCommand(r), a.invitesCommand(r), a.revokeCommand(r),
@@ -124,20 +143,12 @@ func (a *app) adminCommand() *cobra.Command {
 }
 
 func (a *app) inviteCommand(r *remote) *cobra.Command {
-	var p admin.InviteParams
-	c := &cobra.Command{
-		Use:   "invite --data DIR",
-		Short: "Make an invite: a code with which accounts are registered",
-		Args:  arguments(),
-		RunE: func(c *cobra.Command, _ []string) error {
-			i, err := ask[admin.InviteResult](c, r, admin.InviteCreate, &p)
-			if err != nil {
-				return err
-			}
+	p := new(admin.InviteParams)
+	c := request(r, "invite --data DIR", "Make an invite: a code with which accounts are registered",
+		admin.InviteCreate, same(p), func(i *admin.InviteResult) error {
 			return a.print(i, "%s\nfor %s, until %s; id %s\nnext: the user gives it to \"waxwing register ADDRESS --server HOST:PORT --pin PIN --invite CODE\"; it is not shown again\n",
 				i.Code, accounts(i.Uses), i.Expires.Format(time.RFC3339), i.ID)
-		},
-	}
+		})
 	c.Flags().IntVar(&p.Uses, "uses", 1, "how many accounts it lets in")
 	c.Flags().IntVar(&p.Days, "days", 7, "for how many days")
 	return c
@@ -151,104 +162,54 @@ func accounts(n int) string {
 }
 
 func (a *app) invitesCommand(r *remote) *cobra.Command {
-	return &cobra.Command{
-		Use:   "invites --data DIR",
-		Short: "List the invites, with what is used of them",
-		Args:  arguments(),
-		RunE: func(c *cobra.Command, _ []string) error {
-			all, err := ask[admin.InvitesResult](c, r, admin.InviteList, nil)
-			if err != nil {
-				return err
-			}
+	return request(r, "invites --data DIR", "List the invites, with what is used of them",
+		admin.InviteList, nothing, func(all *admin.InvitesResult) error {
 			return table(a, all.Invites, []string{"id", "state", "used", "expires"}, func(i *admin.Invite) []any {
 				return []any{i.ID, i.State, fmt.Sprintf("%d of %d", i.Used, i.Uses), i.Expires.Format(time.RFC3339)}
 			})
-		},
-	}
+		})
 }
 
-// table prints rows as lines of JSON, or in columns for people.
-func table[T any](a *app, rows []T, head []string, cells func(*T) []any) error {
+func (a *app) revokeCommand(r *remote) *cobra.Command {
+	p := new(admin.IDParams)
+	return request(r, "revoke ID --data DIR", "End an invite; accounts that it let in stay",
+		admin.InviteRevoke, func(args []string) any { p.ID = args[0]; return p }, func(*admin.Done) error {
+			return a.print(struct {
+				Revoked string `json:"revoked"`
+			}{p.ID}, "revoked %s\n", p.ID)
+		})
+}
+
+func (a *app) statsCommand(r *remote) *cobra.Command {
+	return request(r, "stats --data DIR", "Show connections, queues and counters of the server", admin.Stats, nothing, a.showStats)
+}
+
+func (a *app) showStats(s *admin.StatsResult) error {
 	if a.json {
-		for i := range rows {
-			if err := a.print(&rows[i], ""); err != nil {
-				return err
-			}
-		}
-		return nil
+		return a.print(s, "")
+	}
+	health := "healthy"
+	if !s.Healthy {
+		health = "NOT HEALTHY"
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, strings.Join(head, "\t"))
-	for i := range rows {
-		var line []string
-		for _, cell := range cells(&rows[i]) {
-			line = append(line, fmt.Sprint(cell))
+	fmt.Fprintf(w, "%s, %s, up %s\n", s.Domain, health, time.Duration(s.Uptime)*time.Second)
+	fmt.Fprintf(w, "connections: %d of clients, %d of peers, %d to peers, %d handshakes, %d refused\n",
+		s.Clients, s.Peers, s.Links, s.Handshakes, s.Refused)
+	for _, q := range s.Queues {
+		fmt.Fprintf(w, "waiting for %s: %d envelopes, %d bytes\n", q.Domain, q.Messages, q.Bytes)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Counters)) {
+		if v := s.Counters[name]; v != 0 {
+			fmt.Fprintf(w, "%s\t%.f\n", name, v)
 		}
-		fmt.Fprintln(w, strings.Join(line, "\t"))
 	}
 	return w.Flush()
 }
 
-func (a *app) revokeCommand(r *remote) *cobra.Command {
-	return &cobra.Command{
-		Use:   "revoke ID --data DIR",
-		Short: "End an invite; accounts that it let in stay",
-		Args:  arguments("ID"),
-		RunE: func(c *cobra.Command, args []string) error {
-			if _, err := ask[admin.Done](c, r, admin.InviteRevoke, &admin.IDParams{ID: args[0]}); err != nil {
-				return err
-			}
-			return a.print(struct {
-				Revoked string `json:"revoked"`
-			}{args[0]}, "revoked %s\n", args[0])
-		},
-	}
-}
-
-func (a *app) statsCommand(r *remote) *cobra.Command {
-	return &cobra.Command{
-		Use:   "stats --data DIR",
-		Short: "Show connections, queues and counters of the server",
-		Args:  arguments(),
-		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := ask[admin.StatsResult](c, r, admin.Stats, nil)
-			if err != nil {
-				return err
-			}
-			if a.json {
-				return a.print(s, "")
-			}
-			health := "healthy"
-			if !s.Healthy {
-				health = "NOT HEALTHY"
-			}
-			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-			fmt.Fprintf(w, "%s, %s, up %s\n", s.Domain, health, time.Duration(s.Uptime)*time.Second)
-			fmt.Fprintf(w, "connections: %d of clients, %d of peers, %d to peers, %d handshakes, %d refused\n",
-				s.Clients, s.Peers, s.Links, s.Handshakes, s.Refused)
-			for _, q := range s.Queues {
-				fmt.Fprintf(w, "waiting for %s: %d envelopes, %d bytes\n", q.Domain, q.Messages, q.Bytes)
-			}
-			for _, name := range slices.Sorted(maps.Keys(s.Counters)) {
-				if v := s.Counters[name]; v != 0 {
-					fmt.Fprintf(w, "%s\t%.f\n", name, v)
-				}
-			}
-			return w.Flush()
-		},
-	}
-}
-
 func (a *app) healthCommand(r *remote) *cobra.Command {
-	return &cobra.Command{
-		Use:   "health --data DIR",
-		Short: "Say whether the server takes messages; exit code 1 if it does not",
-		Args:  arguments(),
-		RunE: func(c *cobra.Command, _ []string) error {
-			h, err := ask[admin.HealthResult](c, r, admin.Health, nil)
-			if err != nil {
-				return err
-			}
+	return request(r, "health --data DIR", "Say whether the server takes messages; exit code 1 if it does not",
+		admin.Health, nothing, func(h *admin.HealthResult) error {
 			if !h.Healthy {
 				return &failure{
 					code: exitFailed, what: "the server is not healthy: " + h.Reason,
@@ -256,39 +217,23 @@ func (a *app) healthCommand(r *remote) *cobra.Command {
 				}
 			}
 			return a.print(h, "healthy\n")
-		},
-	}
+		})
 }
 
 func (a *app) rotateCommand(r *remote) *cobra.Command {
-	return &cobra.Command{
-		Use:   "rotate-keys --data DIR",
-		Short: "Draw new keys of every kind now; what is under way under the old ones stays good",
-		Args:  arguments(),
-		RunE: func(c *cobra.Command, _ []string) error {
-			all, err := ask[admin.RotateResult](c, r, admin.KeysRotate, nil)
-			if err != nil {
-				return err
-			}
+	return request(r, "rotate-keys --data DIR", "Draw new keys of every kind now; what is under way under the old ones stays good",
+		admin.KeysRotate, nothing, func(all *admin.RotateResult) error {
 			return table(a, all.Keys, []string{"key", "new one used from", ""}, func(k *admin.RotatedKey) []any {
 				return []any{k.Kind, cmp.Or(k.From, "-"), k.Reason}
 			})
-		},
-	}
+		})
 }
 
 func (a *app) drainCommand(r *remote) *cobra.Command {
-	return &cobra.Command{
-		Use:   "drain --data DIR",
-		Short: "Shut the server down: it takes nothing more, settles what it took, and ends",
-		Args:  arguments(),
-		RunE: func(c *cobra.Command, _ []string) error {
-			if _, err := ask[admin.Done](c, r, admin.Drain, nil); err != nil {
-				return err
-			}
+	return request(r, "drain --data DIR", "Shut the server down: it takes nothing more, settles what it took, and ends",
+		admin.Drain, nothing, func(*admin.Done) error {
 			return a.print(struct {
 				Draining bool `json:"draining"`
 			}{true}, "draining\n")
-		},
-	}
+		})
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
+	"text/tabwriter"
 
 	"golang.org/x/term"
 )
@@ -16,6 +18,28 @@ func (a *app) print(v any, format string, args ...any) error {
 	}
 	_, err := fmt.Fprintf(a.out, format, args...)
 	return err
+}
+
+// table prints rows as lines of JSON, or in columns for people.
+func table[T any](a *app, rows []T, head []string, cells func(*T) []any) error {
+	if a.json {
+		for i := range rows {
+			if err := a.print(&rows[i], ""); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, strings.Join(head, "\t"))
+	for i := range rows {
+		var line []string
+		for _, cell := range cells(&rows[i]) {
+			line = append(line, fmt.Sprint(cell))
+		}
+		fmt.Fprintln(w, strings.Join(line, "\t"))
+	}
+	return w.Flush()
 }
 
 // progress writes to standard error while something takes its time, only if a

@@ -16,70 +16,45 @@ import (
 )
 
 func (a *app) peerCommand() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "peer",
-		Short: "Say with which providers a running server federates",
-		Args:  arguments(),
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
+	c := group("peer", "Say with which providers a running server federates")
 	r := remoteFlags(c)
 	c.AddCommand(a.peerAddCommand(r), a.peerListCommand(r), a.peerStatusCommand(r), a.peerRemoveCommand(r))
 	return c
 }
 
 func (a *app) peerAddCommand(r *remote) *cobra.Command {
-	var p admin.PeerAddParams
-	c := &cobra.Command{
-		Use:   "add DOMAIN HOST:PORT PIN --data DIR",
-		Short: "Federate with a provider from now on; its operator has to add this one as well",
-		Long: "add federates with a provider from now on, also after restarts. Its operator prints the\n" +
-			"pin with \"waxwingd pin\" and has to add this provider in the same way. Get the pin by\n" +
-			"another way than the network.",
-		Args: arguments("DOMAIN", "HOST:PORT", "PIN"),
-		RunE: func(c *cobra.Command, args []string) error {
+	p := new(admin.PeerAddParams)
+	c := request(r, "add DOMAIN HOST:PORT PIN --data DIR", "Federate with a provider from now on; its operator has to add this one as well",
+		admin.PeerAdd, func(args []string) any {
 			p.Domain, p.Address, p.Pin = args[0], args[1], args[2]
-			if _, err := ask[admin.Done](c, r, admin.PeerAdd, &p); err != nil {
-				return err
-			}
+			return p
+		}, func(*admin.Done) error {
 			return a.print(struct {
 				Added string `json:"added"`
 			}{p.Domain}, "added %s\nnext: see with \"waxwing peer status %s\" whether the two connect\n", p.Domain, p.Domain)
-		},
-	}
+		})
+	c.Long = "add federates with a provider from now on, also after restarts. Its operator prints the\n" +
+		"pin with \"waxwingd pin\" and has to add this provider in the same way. Get the pin by\n" +
+		"another way than the network."
 	c.Flags().BoolVar(&p.Replace, "replace", false, "take the new pin instead of the one that is there, and forget the old descriptor")
 	return c
 }
 
 func (a *app) peerRemoveCommand(r *remote) *cobra.Command {
-	var p admin.PeerRemoveParams
-	c := &cobra.Command{
-		Use:   "remove DOMAIN --data DIR",
-		Short: "End the federation with a provider; what waits for it is kept until it expires",
-		Args:  arguments("DOMAIN"),
-		RunE: func(c *cobra.Command, args []string) error {
-			p.Domain = args[0]
-			if _, err := ask[admin.Done](c, r, admin.PeerRemove, &p); err != nil {
-				return err
-			}
+	p := new(admin.PeerRemoveParams)
+	c := request(r, "remove DOMAIN --data DIR", "End the federation with a provider; what waits for it is kept until it expires",
+		admin.PeerRemove, func(args []string) any { p.Domain = args[0]; return p }, func(*admin.Done) error {
 			return a.print(struct {
 				Removed string `json:"removed"`
 			}{p.Domain}, "removed %s\n", p.Domain)
-		},
-	}
+		})
 	c.Flags().BoolVar(&p.Drop, "drop-queue", false, "drop what waits for it as well; also for a provider that was removed before")
 	return c
 }
 
 func (a *app) peerListCommand(r *remote) *cobra.Command {
-	return &cobra.Command{
-		Use:   "list --data DIR",
-		Short: "List the peers, with what waits for them",
-		Args:  arguments(),
-		RunE: func(c *cobra.Command, _ []string) error {
-			all, err := ask[admin.PeersResult](c, r, admin.PeerList, nil)
-			if err != nil {
-				return err
-			}
+	return request(r, "list --data DIR", "List the peers, with what waits for them",
+		admin.PeerList, nothing, func(all *admin.PeersResult) error {
 			return table(a, all.Peers, []string{"domain", "address", "state", "waiting", ""}, func(p *admin.Peer) []any {
 				why := ""
 				if p.State == admin.PeerDown {
@@ -87,29 +62,18 @@ func (a *app) peerListCommand(r *remote) *cobra.Command {
 				}
 				return []any{p.Domain, p.Address, p.State, p.Messages, why}
 			})
-		},
-	}
+		})
 }
 
 func (a *app) peerStatusCommand(r *remote) *cobra.Command {
-	return &cobra.Command{
-		Use:   "status [DOMAIN] --data DIR",
-		Short: "Say all about one peer, or each: connection, last error and what to do about it",
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			return arguments("DOMAIN")(c, args)
-		},
-		RunE: func(c *cobra.Command, args []string) error {
+	c := request(r, "status [DOMAIN] --data DIR", "Say all about one peer, or each: connection, last error and what to do about it",
+		admin.PeerList, func(args []string) any {
 			var p admin.PeerListParams
 			if len(args) == 1 {
 				p.Domain = args[0]
 			}
-			all, err := ask[admin.PeersResult](c, r, admin.PeerList, &p)
-			if err != nil {
-				return err
-			}
+			return &p
+		}, func(all *admin.PeersResult) error {
 			if a.json {
 				return table(a, all.Peers, nil, nil)
 			}
@@ -119,8 +83,14 @@ func (a *app) peerStatusCommand(r *remote) *cobra.Command {
 				}
 			}
 			return nil
-		},
+		})
+	c.Args = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return arguments("DOMAIN")(c, args)
 	}
+	return c
 }
 
 // writePeer writes all about one peer for people.

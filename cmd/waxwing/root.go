@@ -56,6 +56,16 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	return a.report(root.ExecuteContext(ctx))
 }
 
+// group is a command that only holds others.
+func group(use, short string) *cobra.Command {
+	return &cobra.Command{
+		Use:   use,
+		Short: short,
+		Args:  arguments(),
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+}
+
 // arguments checks that a command gets exactly the named arguments.
 func arguments(names ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {

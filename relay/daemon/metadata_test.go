@@ -51,6 +51,9 @@ func TestMetadata(t *testing.T) {
 	t.Run("found", func(t *testing.T) { checkSeen(t, w.allow, seen) })
 	t.Run("lengths", func(t *testing.T) { checkLengths(t, alpha, beta) })
 	t.Run("profiles", func(t *testing.T) { w.checkProfiles(t) })
+	if t.Failed() {
+		return // beside real leaks, planted ones prove nothing
+	}
 	t.Run("planted", func(t *testing.T) { w.plantLeaks(t, alpha, beta) })
 }
 
