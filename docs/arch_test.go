@@ -38,6 +38,7 @@ var architecture = rules{
 		{at: 2, path: "franking", why: "pure protocol; reporting must not depend on how the sender was hidden"},
 		{at: 2, path: "ratelimit", why: "pure protocol: what the capabilities have in common"},
 		{at: 2, path: "ratelimit/ticket", why: "pure protocol: sealed-address tickets"},
+		{at: 2, path: "ratelimit/arc", why: "pure protocol: credentials on a secret that their issuer does not see"},
 		{at: 2, path: "ratelimit/gcra", why: "two pure functions from a stored time to a decision"},
 		{at: 2, path: "blocklist", why: "pure protocol; who is blocked is decided without knowing who sent"},
 		{at: 2, path: "core/ratchet", why: "pairwise sessions: keys and encodings only"},
