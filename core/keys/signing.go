@@ -24,6 +24,7 @@ const (
 	ContextDescriptor          // provider's root key over its descriptor
 	ContextAuth                // device key over TLS exporter and nonce
 	ContextRegister            // identity key over TLS exporter and nonce
+	ContextRecover             // identity key over TLS exporter and nonce, to add a device
 	contextEnd
 )
 
@@ -36,6 +37,7 @@ var contextLabels = [contextEnd]string{
 	ContextDescriptor:  "waxwing provider descriptor v1",
 	ContextAuth:        "waxwing device auth v1",
 	ContextRegister:    "waxwing registration v1",
+	ContextRecover:     "waxwing recovery v1",
 }
 
 // SignatureSize is the size of a signature, in bytes.
