@@ -2,6 +2,7 @@ package group
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -67,6 +68,15 @@ func BenchmarkProofs(b *testing.B) {
 		both("escrow", esc, w...)
 		arcShape, aw := presentationShape(b, g, 5)
 		both("presentation, limit 32", arcShape, aw...)
+		committed, err := arcShape.ProveCommitted(testSession, aw...)
+		if err != nil {
+			b.Fatal(err)
+		}
+		run(b, "presentation, committed, verify", func() { arcShape.VerifyCommitted(testSession, committed) })
+		for _, n := range []int{8, MaxBatch} {
+			claims := slices.Repeat([]Claim{{arcShape, testSession, committed}}, n)
+			run(b, fmt.Sprintf("%d presentations, committed, verify", n), func() { VerifyBatch(claims) })
+		}
 
 		or := escrowOrKey(b, g)
 		for branch, w := range or.witness {

@@ -12,11 +12,13 @@ import (
 //
 //	proof        challenge scalar | response scalar, one per secret in order of allocation
 //	or proof     challenge scalar, one per branch | responses of branch 0 | of branch 1 | ...
+//	committed    commitment element, one per equation | response scalar, one per secret
 //
-// A proof does not carry its commitments. The verifier computes them again from
-// challenge and responses (of equation i: sum_j response_s(i,j)*G_i,j -
-// challenge*P_i) and derives the challenge from them; an or proof's challenges
-// must add up to what is derived. So a proof has no field that is not covered.
+// Only a committed proof carries its commitments. Otherwise the verifier
+// computes them again from challenge and responses (of equation i: sum_j
+// response_s(i,j)*G_i,j - challenge*P_i) and derives the challenge from them; an
+// or proof's challenges must add up to what is derived. So a proof has no field
+// that is not covered.
 //
 //	session      label length 1 | label | n*(part length 4 | part)    lengths big-endian
 //	             or the bytes that another specification prescribes (RawSession)
@@ -30,7 +32,8 @@ import (
 //
 //	challenge    SHAKE128(id, zeros to 168 | session length 4 | session | label length 4 | label | n*commitment)
 //	             first 48 bytes, big-endian, modulo the order
-//	id           "sigma-proofs_Shake128_" | group name, or "waxwing-or-proofs_Shake128_" | group name
+//	id           "sigma-proofs_Shake128_" | group name, or "waxwing-or-proofs_Shake128_" | group name,
+//	             or "waxwing-committed-proofs_Shake128_" | group name
 //
 // Lengths here are big-endian. For P256 and a single statement these are the
 // bytes of the sigma and Fiat-Shamir code that ARC's published vectors were
@@ -45,13 +48,15 @@ import (
 //
 // branch is 0 and the witness that of the statement; for an or proof branch is
 // the true one's number and the witness is padded with zeros to the largest
-// branch's. Drawn in order: plain proof, one nonce per secret; or proof, per
+// branch's. For a committed proof branch is 2^32 - 1. Drawn in order: plain proof, one nonce per secret; or proof, per
 // branch its challenge (used unless the branch is the true one) and then one
 // value per secret.
 const (
 	proofID   = "sigma-proofs_Shake128_"
 	orProofID = "waxwing-or-proofs_Shake128_"
-	nonceID   = "waxwing-proof-nonces_Shake256_"
+	// committedID is that of committed proofs.
+	committedID = "waxwing-committed-proofs_Shake128_"
+	nonceID     = "waxwing-proof-nonces_Shake256_"
 
 	// secondGeneratorLabel, with the hash-to-curve suite behind it, is the DST
 	// of H (RFC 9380, 3.1).

@@ -63,6 +63,11 @@ func samples() []Schema {
 		&UpdateManifest{r, fill(500, 1)},
 		&Account{r},
 		&AccountState{r, fill(500, 2)},
+		&Recover{r, alice, [64]byte{5}},
+		&RendezvousOpen{r, [RendezvousSize]byte{1}},
+		&RendezvousPut{r, [RendezvousSize]byte{2}, SideNew, MaxRendezvousIndex, fill(300, 3)},
+		&RendezvousGet{r, [RendezvousSize]byte{3}, SideExisting, 1},
+		&RendezvousDocument{r, true, fill(300, 4)},
 	}
 }
 
@@ -154,6 +159,11 @@ func TestRefusedValues(t *testing.T) {
 		"introduction":   &Delivery{Class: Class1K, Origin: ByIntroduction, Payload: make([]byte, Class1K.PayloadSize())},
 		"no class":       &Delivery{Origin: ByTicket},
 		"short payload":  &Delivery{Class: Class1K, Origin: ByTicket, Payload: make([]byte, 5)},
+		"no side":        &RendezvousGet{},
+		"third side":     &RendezvousPut{Side: 3},
+		"far index":      &RendezvousGet{Side: SideNew, Index: MaxRendezvousIndex + 1},
+		"large document": &RendezvousPut{Side: SideNew, Document: make([]byte, MaxRendezvousDocument+1)},
+		"absent bytes":   &RendezvousDocument{Document: []byte{1}},
 		"large envelope": &Forward{Envelope: make([]byte, MaxEnvelope+1)},
 	} {
 		if _, err := Marshal(s); !errors.Is(err, ErrMalformed) {

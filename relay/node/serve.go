@@ -182,6 +182,14 @@ func requestName(m wire.Message) string {
 		return "update_manifest"
 	case *wire.Account:
 		return "account"
+	case *wire.Recover:
+		return "recover"
+	case *wire.RendezvousOpen:
+		return "rendezvous_open"
+	case *wire.RendezvousPut:
+		return "rendezvous_put"
+	case *wire.RendezvousGet:
+		return "rendezvous_get"
 	case *wire.Certify:
 		return "certify"
 	case *wire.Mint:

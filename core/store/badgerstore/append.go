@@ -80,7 +80,13 @@ func (g *group) append(r *store.AppendReq, key []byte) store.AppendRes {
 		return store.AppendRes{Err: err}
 	}
 	b := g.box(&r.Mailbox)
-	found := g.get(key) // also where the answer does not depend on it: it takes time
+	// Also where the answer does not depend on it: it takes time.
+	var found []byte
+	if r.HasSerial {
+		found = g.spentRow(key)
+	} else {
+		found = g.idRow(b, key)
+	}
 	res := g.decide(r, b, found)
 	if res.Outcome != store.Appended {
 		g.dispose(b, r, key)
@@ -88,9 +94,9 @@ func (g *group) append(r *store.AppendReq, key []byte) store.AppendRes {
 	}
 	if r.HasSerial {
 		f := g.c.e.salts.claimantOf((*[32]byte)(&r.ID))
-		g.put(key, f[:])
+		g.putSpent(key, f[:])
 	} else {
-		g.put(key, u64(uint64(res.Cursor)))
+		g.putID(b, key, res.Cursor)
 	}
 	return res
 }

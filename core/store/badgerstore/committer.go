@@ -3,6 +3,7 @@ package badgerstore
 import (
 	"encoding/binary"
 	"runtime"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -22,10 +23,16 @@ type committer struct {
 	scratchSum    int     // bytes written since slot 0
 	written       int64   // bytes since the free space was last looked at
 	group         group
+
+	// See absent.go.
+	spent *spentSieve // rows spent since start
+	found *spentSieve // rows that were there at start; nil until they are read
+	ids   map[ids.MailboxID]*idSieve
 }
 
 func (c *committer) init(e *Engine) {
 	c.e, c.sets = e, make(map[store.SetID]set)
+	c.spent, c.ids = newSpentSieve(), make(map[ids.MailboxID]*idSieve)
 	c.group.c = c
 	c.group.boxes = make(map[ids.MailboxID]*box)
 	c.group.override = make(map[chunkID][]byte)
@@ -48,6 +55,17 @@ func (c *committer) load(txn *badger.Txn) error {
 	c.today = ids.Day(n)
 	return c.loadSets(txn)
 }
+
+const (
+	// busyBytes is the size of a group after which the next one is waited for:
+	// 16 messages of the smallest class. busyPause is for how long. A commit
+	// costs the same two syncs and the faults of the same pages whether it has
+	// 40 messages or 200; under load the pause makes it a fifth cheaper per
+	// message, and next to the time in the sync it is short. Where callers come
+	// one at a time nobody waits.
+	busyBytes = 16 << 10
+	busyPause = 200 * time.Microsecond
+)
 
 // commitLoop is the committer: it runs until the queue is closed and empty.
 func (e *Engine) commitLoop() {
@@ -75,6 +93,9 @@ func (e *Engine) commitLoop() {
 // begins: otherwise the first of them gets a commit of its own and all others
 // wait for it.
 func (e *Engine) gather() {
+	if e.committer.group.bytes > busyBytes {
+		time.Sleep(busyPause)
+	}
 	for n := 0; ; {
 		runtime.Gosched()
 		m := e.queue.len()

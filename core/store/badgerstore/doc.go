@@ -9,6 +9,7 @@
 //
 //	caller -> queue -> committer: decide, encode -> Badger: one commit -> answer
 //	caller -> cache of heads and recent chunks, else Badger by exact keys   (Fetch)
+//	committer -> sieves: is a serial unspent, an id unknown? Nearly all are  (absent.go)
 //	maintenance: expired messages, days of spent rows, value log, free space
 //
 // Any error of a write or sync is final (design section 10): a failed sync may

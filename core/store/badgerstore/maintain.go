@@ -29,6 +29,9 @@ func (e *Engine) maintain(ctx context.Context) {
 	sweep, collect := time.NewTicker(e.cfg.SweepEvery), time.NewTicker(e.cfg.CollectEvery)
 	defer sweep.Stop()
 	defer collect.Stop()
+	if f, ok := errors.AsType[*fault](e.loadSieve(ctx)); ok {
+		e.fail(f)
+	}
 	kicked := make(map[ids.MailboxID]time.Time)
 	for {
 		var err error
@@ -166,6 +169,7 @@ func (o *epochOp) run(g *group) bool {
 	if err := g.c.e.db.DropPrefix(prefixes...); err != nil {
 		g.stop(newFault("drop", err))
 	}
+	g.c.forgetSpent(o.days)
 	return true
 }
 

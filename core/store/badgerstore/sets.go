@@ -157,10 +157,10 @@ func (o *spendOp) run(g *group) bool {
 func (g *group) spend(s set, c *store.Claim) (won bool) {
 	salts := &g.c.e.salts
 	key := spentKey(s.lastDay(), s.number, salts.tokenOf(tagSpent, c.Token[:], nil))
-	if found := g.get(key); found != nil {
+	if found := g.spentRow(key); found != nil {
 		return g.fate(found, (*[32]byte)(&c.Claimant)) == store.Duplicate
 	}
 	f := salts.claimantOf((*[32]byte)(&c.Claimant))
-	g.put(key, f[:])
+	g.putSpent(key, f[:])
 	return true
 }

@@ -38,8 +38,8 @@ func (o *strikeOp) run(g *group) bool {
 		}
 		s := o.serials[o.next]
 		key := g.c.e.salts.serialKey(&o.mailbox, s)
-		if s.Alive(g.c.day()) && g.get(key) == nil {
-			g.put(key, struckRow)
+		if s.Alive(g.c.day()) && g.spentRow(key) == nil {
+			g.putSpent(key, struckRow)
 			o.struck++
 		}
 	}
