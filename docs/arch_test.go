@@ -46,6 +46,7 @@ var architecture = rules{
 		{at: 2, path: "core/ratchet", why: "pairwise sessions: keys and encodings only"},
 		{at: 2, path: "core/query", why: "questions sealed to another provider: keys and encodings only"},
 		{at: 2, path: "core/linking", why: "how a device lets in a new one: keys and encodings only"},
+		{at: 2, path: "core/devicesync", why: "what devices of one account tell each other: encodings only"},
 		{at: 2, path: "core/senderkey", why: "group sessions over pairwise ones, which the caller brings"},
 		{at: 2, path: "core/mls", why: "group sessions after RFC 9420: keys and encodings only"},
 		{at: 2, path: "core/content", why: "what a message says: encodings only"},
