@@ -45,6 +45,7 @@ var architecture = rules{
 		{at: 2, path: "core/ratchet", why: "pairwise sessions: keys and encodings only"},
 		{at: 2, path: "core/query", why: "questions sealed to another provider: keys and encodings only"},
 		{at: 2, path: "core/linking", why: "how a device lets in a new one: keys and encodings only"},
+		{at: 2, path: "core/devicesync", why: "what devices of one account tell each other: encodings only"},
 		{at: 2, path: "core/senderkey", why: "group sessions over pairwise ones, which the caller brings"},
 		{at: 2, path: "core/mls", why: "group sessions after RFC 9420: keys and encodings only"},
 		{at: 2, path: "core/content", why: "what a message says: encodings only"},
@@ -63,6 +64,7 @@ var architecture = rules{
 		{at: 3, path: "core/directory", why: "state over the store's contract: accounts, prekeys, descriptors"},
 		{at: 3, path: "core/transparency", why: "state over the store's contract: the key log"},
 		{at: 3, path: "ratelimit/ledger", why: "state over the store's contract: what was spent, of verified spends only"},
+		{at: 3, path: "ratelimit/membership", why: "pure protocol on credentials: from an account to a pseudonym and a day's credential"},
 		{at: 3, path: "blocklist/ledger", why: "state over the store's contract: what was struck"},
 
 		{at: 4, path: "relay", why: "the decisions of a relay, pure, so that every one of them can be tested without a network"},

@@ -10,6 +10,7 @@ import (
 
 	"waxwing/blocklist"
 	"waxwing/core/content"
+	"waxwing/core/devicesync"
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/mailbox"
@@ -53,6 +54,9 @@ func init() {
 	layouts["Certificate"], layouts["Head"], layouts["Body"] = layout(certificate), layout(head), layout(body)
 	question, answer := query.Layouts()
 	layouts["Question"], layouts["QueryAnswer"] = layout(question), layout(answer)
+	for name, rows := range devicesync.Layouts() {
+		layouts[name] = layout(rows)
+	}
 	layouts["classes"], layouts["limits"] = classTable(), limitTable()
 }
 
@@ -112,6 +116,8 @@ func limitTable() string {
 		{"core/content.MaxText", content.MaxText, "bytes of a text"},
 		{"core/content.MaxControl", content.MaxControl, "bytes of a control part"},
 		{"core/content.MaxReceipts", content.MaxReceipts, "messages in one list of receipts"},
+		{"core/devicesync.MaxRecord", devicesync.MaxRecord, "bytes of what one device tells the others at once"},
+		{"core/devicesync.MaxParts", devicesync.MaxParts, "parts of one sync batch"},
 		{"blocklist.MaxSerials", blocklist.MaxSerials, "serials in one block request"},
 		{"blocklist.MaxEntries", blocklist.MaxEntries, "entries of one mailbox's blocklist"},
 		{"core/mailbox.Quota", mailbox.Quota.Messages, "messages that wait in one mailbox"},
