@@ -23,6 +23,7 @@ var architecture = rules{
 
 		{at: 1, path: "core/wire", why: "the one schema: names and primitive types only"},
 		{at: 1, path: "core/keys", why: "typed keys and the closed table of signing contexts: names only"},
+		{at: 1, path: "core/auditlog", why: "an append-only log as one hash, and receipts for what is in it: hashes only"},
 		{at: 1, path: "core/group", why: "strict group decoding and proofs of linear relations: arithmetic only"},
 		{
 			at: 1, path: "core/store", why: "the contract between state and its engines; knows no record's meaning",
