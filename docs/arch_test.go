@@ -23,6 +23,7 @@ var architecture = rules{
 
 		{at: 1, path: "core/wire", why: "the one schema: names and primitive types only"},
 		{at: 1, path: "core/keys", why: "typed keys and the closed table of signing contexts: names only"},
+		{at: 1, path: "core/auditlog", why: "an append-only log as one hash, and receipts for what is in it: hashes only"},
 		{at: 1, path: "core/group", why: "strict group decoding and proofs of linear relations: arithmetic only"},
 		{
 			at: 1, path: "core/store", why: "the contract between state and its engines; knows no record's meaning",
@@ -65,6 +66,7 @@ var architecture = rules{
 		{at: 3, path: "core/transparency", why: "state over the store's contract: the key log"},
 		{at: 3, path: "ratelimit/ledger", why: "state over the store's contract: what was spent, of verified spends only"},
 		{at: 3, path: "ratelimit/membership", why: "pure protocol on credentials: from an account to a pseudonym and a day's credential"},
+		{at: 3, path: "ratelimit/introduction", why: "pure protocol on credentials: first contact under a pseudonym, and standing stamps"},
 		{at: 3, path: "blocklist/ledger", why: "state over the store's contract: what was struck"},
 
 		{at: 4, path: "relay", why: "the decisions of a relay, pure, so that every one of them can be tested without a network"},
