@@ -134,6 +134,8 @@ func limitTable() string {
 		{"blocklist.MaxSerials", blocklist.MaxSerials, "serials in one block request"},
 		{"blocklist.MaxEntries", blocklist.MaxEntries, "entries of one mailbox's blocklist"},
 		{"core/mailbox.Quota", mailbox.Quota.Messages, "messages that wait in one mailbox"},
+		{"core/mailbox.SyncQuota", mailbox.SyncQuota.Messages, "of them above which no sync batch is added"},
+		{"core/mailbox.SyncQuota", int(mailbox.SyncQuota.Bytes), "bytes of them above which none is"},
 		{"core/mailbox.Quota", int(mailbox.Quota.Bytes), "bytes of them"},
 	} {
 		fmt.Fprintf(&b, "| `%s` | %d | %s |\n", l.name, l.value, l.of)

@@ -84,6 +84,9 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 	if m, ok := m.(*wire.Mint); ok {
 		return r.mint(ctx, now, who, key, m)
 	}
+	if m, ok := m.(*wire.SyncPut); ok {
+		return r.sync(ctx, now, who, key, m)
+	}
 	if ref := spend(r.limits.accountRequests, now, key, 1); ref != nil {
 		return ref
 	}

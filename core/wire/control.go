@@ -489,4 +489,6 @@ var messages = [...]func() Message{
 	TypeRendezvousPut:      func() Message { return new(RendezvousPut) },
 	TypeRendezvousGet:      func() Message { return new(RendezvousGet) },
 	TypeRendezvousDocument: func() Message { return new(RendezvousDocument) },
+
+	TypeSyncPut: func() Message { return new(SyncPut) },
 }

@@ -67,6 +67,8 @@ const (
 	TypeRendezvousGet      FrameType = 33
 	TypeRendezvousDocument FrameType = 34 // answer to RendezvousGet
 
+	TypeSyncPut FrameType = 35
+
 	TypeSubmit  FrameType = 40 // on submit streams
 	TypeForward FrameType = 41 // on forward streams
 	TypeAck     FrameType = 42 // on submit, forward and deliver streams
