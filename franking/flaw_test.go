@@ -118,21 +118,47 @@ func TestNoBundleNoDisplay(t *testing.T) {
 	second := w.hello(t)
 	_, err = v.Attribute(mustBundle(t, w, second), w.alice.sender(), nil, noon)
 	wants(t, "another message's bundle", err, FaultBundle)
-	twin := w.tokens(t, w.alice, today, 1)[0]
-	twin.assign(s.target)
-	twin.salt = s.own.salt
-	second = w.send(t, twin, w.alice, w.bob, frame(1, Digest{}, "hello"))
-	_, err = v.Attribute(mustBundle(t, w, second), w.alice.sender(), nil, noon)
-	wants(t, "another token's bundle for the same audience", err, FaultBundle)
+	for name, change := range map[string]func(*Bundle, *Sender){
+		"token":     func(b *Bundle, _ *Sender) { b.hash[0]++ },
+		"audience":  func(b *Bundle, _ *Sender) { b.aud[0]++ },
+		"mailbox":   func(b *Bundle, _ *Sender) { b.to.Mailbox[0]++ },
+		"recipient": func(b *Bundle, _ *Sender) { b.to.Address = carol },
+		"provider":  func(b *Bundle, _ *Sender) { b.to.Provider = alpha },
+		"account":   func(_ *Bundle, f *Sender) { f.Address = bob },
+		"identity":  func(_ *Bundle, f *Sender) { f.Identity[0]++ },
+		"X_S":       func(_ *Bundle, f *Sender) { f.XS = w.carol.xs() },
+	} {
+		b, f := *mustBundle(t, w, s), w.alice.sender()
+		change(&b, f)
+		_, err = v.Attribute(&b, f, nil, noon)
+		wants(t, "a bundle of another "+name, err, FaultBundle)
+	}
 	_, err = v.Attribute(mustBundle(t, w, s), w.carol.sender(), nil, noon)
 	wants(t, "another certificate", err, FaultBundle)
+
+	// A snapshot of another provider's keys, or by another.
+	foreign := w.snapshot.f
+	foreign.Issuer = beta
+	sn, err := SignSnapshot(foreign, w.b.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = CheckBundle(s.bundle, w.alice.sender(), w.bob.recipient(), &s.e.Audience, sn)
+	wants(t, "another issuer's snapshot", err, FaultBundle)
+	moved := w.bob.recipient()
+	moved.Provider = alpha
+	_, err = CheckBundle(s.bundle, w.alice.sender(), moved, &s.e.Audience, w.snapshot)
+	wants(t, "a recipient elsewhere", err, FaultBundle)
+	moved = w.bob.recipient()
+	moved.Address = ids.MustParseAddress("bob@alpha.example")
+	_, err = CheckBundle(s.bundle, w.alice.sender(), moved, &s.e.Audience, w.snapshot)
+	wants(t, "an address elsewhere", err, FaultBundle)
 
 	// A snapshot without the keys that the escrow was checked with: reviewers
 	// could not open it.
 	fields := w.snapshot.f
 	fields.Joins, fields.Number, fields.From = fields.Joins[1:], 2, fields.From+1
-	sn, err := SignSnapshot(fields, w.b.root)
-	if err != nil {
+	if sn, err = SignSnapshot(fields, w.b.root); err != nil {
 		t.Fatal(err)
 	}
 	e := *s.e
