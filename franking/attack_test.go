@@ -258,6 +258,14 @@ func attackForeignCertificate(t *testing.T, w *world) {
 	foreign.k, foreign.identity = mallory.k, mallory.identity
 	_, err = w.show(s, foreign, w.bob)
 	wants(t, "an account of another provider", err, FaultIdentity)
+	// One person with one k at two providers: the token of the one, proven for
+	// the certificate of the other.
+	s.bundle, err = MakeBundle(s.own, s.target, foreign.sender(), w.bob.recipient(), w.snapshot, mallory.k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.show(s, foreign, w.bob)
+	wants(t, "an account of another provider, proven", err, FaultIdentity)
 }
 
 func attackOwnerProof(t *testing.T, w *world) {

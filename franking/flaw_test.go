@@ -136,6 +136,20 @@ func TestNoBundleNoDisplay(t *testing.T) {
 	_, err = v.Attribute(mustBundle(t, w, s), w.carol.sender(), nil, noon)
 	wants(t, "another certificate", err, FaultBundle)
 
+	// The sender says another generation of bob's keys than it used: reviewers
+	// would look up the wrong ones.
+	lie := f
+	ek, _ := escrowKeysOf(w.snapshot, today, 7, w.bob.recipient())
+	aud := s.e.Audience.Hash(bob)
+	ek.to.Generation = 99
+	esc, err := makeEscrow(&s.own.token, &aud, &ek, 7, w.alice.k, s.own.r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lie.Escrow = *esc
+	_, err = CheckBundle(wire.MustMarshal(&lie), w.alice.sender(), w.bob.recipient(), &s.e.Audience, w.snapshot)
+	wants(t, "another generation, proven", err, FaultEscrow)
+
 	// A snapshot of another provider's keys, or by another.
 	foreign := w.snapshot.f
 	foreign.Issuer = beta
@@ -429,6 +443,9 @@ func TestShareNeedsItsProof(t *testing.T) {
 	wants(t, "of another message", open(*foreign, w.bob.recipient(), w.b.reviewers), FaultShare)
 	wants(t, "another desk's key", open(*share, w.bob.recipient(), w.a.reviewers), FaultEscrow)
 	wants(t, "another mailbox", open(*share, w.carol.recipient(), w.b.reviewers), FaultEscrow)
+	elsewhere := w.bob.recipient()
+	elsewhere.Address = carol
+	wants(t, "another owner", open(*share, elsewhere, w.b.reviewers), FaultEscrow)
 	// Neither side opens alone: what is left is blinded.
 	g := group.Ristretto255()
 	e1, _ := g.DecodeElement(esc.E1[:])
