@@ -599,6 +599,8 @@ func attackVerdicts(t *testing.T, w *world) {
 	wants(t, "another hour", check(resigned(w.b.countersign, func(v *VerdictFields) { v.Hour++ }), w.b.desk, alpha), FaultAuthor)
 	wants(t, "hour of another day", check(resigned(w.b.countersign, func(v *VerdictFields) { v.Hour += 24 }), w.b.desk, alpha), FaultTime)
 	wants(t, "from the future", check(resigned(w.b.countersign, func(v *VerdictFields) { v.Made += 3 * msPerDay }), w.b.desk, alpha), FaultTime)
+	wants(t, "before the desk's keys", check(resigned(w.b.countersign, func(v *VerdictFields) { v.Made -= 3 * msPerDay }), w.b.desk, alpha), FaultTime)
+	wants(t, "another issuer's token", check(resigned(w.b.countersign, func(v *VerdictFields) { v.Token.Issuer = beta }), w.b.desk, alpha), FaultAddressee)
 	for bit := range len(verdict) * 8 {
 		bad := bytes.Clone(verdict)
 		bad[bit/8] ^= 1 << (bit % 8)

@@ -379,9 +379,18 @@ func TestWhatReportsAndVerdictsDoNotHold(t *testing.T) {
 			t.Errorf("content with consents %d", consents)
 		}
 	}
+	// A group's content does not go along: A could check it with kf only.
+	g, _ := w.groupMessage(t, w.bob)
+	b, err := w.substantiate(t, g.e).Countersign(d, w.b.countersign, noon)
+	if err != nil || bytes.Contains(b, g.e.Frame) || bytes.Contains(b, g.e.Key.b[:]) {
+		t.Error("a group's content", err)
+	}
+	if c, err := CheckVerdict(b, w.b.desk, alpha, w.list, noon); err != nil || c.Frame() != nil {
+		t.Error("a verdict on a group's message:", err)
+	}
 	// Content that was not what alice signed.
 	var v VerdictFields
-	b, _ := m.Countersign(d, w.b.countersign, noon)
+	b, _ = m.Countersign(d, w.b.countersign, noon)
 	if err := wire.Unmarshal(b, &v); err != nil {
 		t.Fatal(err)
 	}
