@@ -641,6 +641,28 @@ func attackWrongWrap(t *testing.T, w *world) {
 		_, _, err := secret.unwrap(&s.e.Token)
 		wants(t, name, err, FaultWrap)
 	}
+	// What was wrapped, whoever did it, is an account of this provider.
+	for name, change := range map[string]func(*Token) *EpochSecret{
+		"foreign account": func(tok *Token) *EpochSecret {
+			w.a.wrap.Of(today).wrap(tok, bob, 1)
+			return w.a.wrap.Of(today)
+		},
+		"nothing wrapped": func(*Token) *EpochSecret { return nil },
+	} {
+		m := *w.substantiate(t, w.hello(t).e)
+		c := &CheckedVerdict{f: VerdictFields{Provider: beta, Issuer: alpha, Report: NewReportID(), Token: m.e.Token}}
+		secret := change(&c.f.Token)
+		p, err := w.a.openings.Prepare(c, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := w.a.openings.Commit(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = l.Open(secret)
+		wants(t, name, err, FaultWrap)
+	}
 }
 
 func attackCounts(t *testing.T, w *world) {

@@ -334,7 +334,27 @@ func TestAnswers(t *testing.T) {
 			t.Error("the answer names the account")
 		}
 	}
-	_, err := o.Answer(actionEnd, w.a.answer, noon)
+	// Signed by the right key, and saying what does not fit the verdict.
+	for name, change := range map[string]func(*AnswerFields){
+		"issuer":   func(a *AnswerFields) { a.Issuer = beta },
+		"provider": func(a *AnswerFields) { a.Provider = alpha },
+		"report":   func(a *AnswerFields) { a.Report[0]++ },
+		"verdict":  func(a *AnswerFields) { a.Verdict[0]++ },
+	} {
+		a := &AnswerFields{Issuer: alpha, Provider: beta, Report: o.c.f.Report, Verdict: o.c.hash, Action: ActionWarn}
+		change(a)
+		b, err := signTrailing(a, w.a.answer, keys.ContextAnswer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = ParseAnswer(b, verdict, w.a.desk)
+		wants(t, name, err, FaultAnswer)
+	}
+	gamma := newProvider(t, ids.MustParseDomain("gamma.example"))
+	b, _ := signTrailing(&AnswerFields{Issuer: alpha, Provider: beta, Report: o.c.f.Report, Verdict: o.c.hash, Action: ActionWarn}, gamma.answer, keys.ContextAnswer)
+	_, err := ParseAnswer(b, verdict, gamma.desk)
+	wants(t, "gamma for alpha", err, FaultAnswer)
+	_, err = o.Answer(actionEnd, w.a.answer, noon)
 	wants(t, "unknown action", err, wire.ErrMalformed)
 }
 
