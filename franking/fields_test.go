@@ -238,7 +238,22 @@ func TestSealedReports(t *testing.T) {
 	}
 	_, err := OpenReport(make([]byte, MaxReport+1), w.b.seal, w.b.desk, bob)
 	wants(t, "too long", err, ErrReport)
-	esc := &Report{Reason: ReasonSpam, Messages: []Evidence{*s.e}, Escrows: []EscrowOpening{{}}}
+	m := w.substantiate(t, s.e)
+	share, err := MakeShare(m.Verified, mustBundle(t, w, s).Escrow(), w.bob.recipient(), w.bob.z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	esc := &Report{Reason: ReasonSpam, Messages: []Evidence{*s.e}, Escrows: []EscrowOpening{{Escrow: *mustBundle(t, w, s).Escrow(), Share: *share}}}
+	plain, err := wire.MarshalPadded(esc, reportClasses[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, _, err := w.b.desk.seal.Seal(w.b.desk.reportInfo(), reportData(bob), plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = OpenReport(sealed, w.b.seal, w.b.desk, bob)
+	wants(t, "a share without consent, sealed all the same", err, ErrReport)
 	_, err = esc.Seal(w.b.desk, bob)
 	wants(t, "a share without consent", err, wire.ErrMalformed)
 	for name, r := range map[string]*Report{
