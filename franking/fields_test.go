@@ -303,6 +303,23 @@ func TestExport(t *testing.T) {
 	_, err = VerifyExport([]byte("text"), w.b.countersign.Public(), w.b.root.Public(), readFrame)
 	wants(t, "no file", err, ErrExport)
 
+	for name, change := range map[string]func(*exportFile){
+		"a content more":       func(f *exportFile) { f.contents = append(f.contents, []byte("more")) },
+		"a content less":       func(f *exportFile) { f.contents = f.contents[1:] },
+		"contents exchanged":   func(f *exportFile) { f.contents[0], f.contents[1] = f.contents[1], f.contents[0] },
+		"another key, signed":  func(f *exportFile) { f.manifest.Key = w.a.countersign.Public() },
+		"another kind, signed": func(f *exportFile) { f.manifest.Parts[0].Kind = PartVerdict },
+	} {
+		var f exportFile
+		if err := wire.Unmarshal(file, &f); err != nil {
+			t.Fatal(err)
+		}
+		change(&f)
+		copy(f.signature[:], w.b.countersign.Sign(keys.ContextExport, wire.MustMarshal(&f.manifest)))
+		_, err = VerifyExport(wire.MustMarshal(&f), w.b.countersign.Public(), w.b.root.Public(), readFrame)
+		wants(t, name, err, ErrExport)
+	}
+
 	// Refused messages stay in the file with what the desk found, and what
 	// anybody finds.
 	bad := *s.e
