@@ -8,7 +8,7 @@ var (
 	Counter  = newTable[Counters]("counters", 1) // Single
 
 	Contacts     = newTable[Contact]("contacts", MaxContacts)       // ContactID
-	Addresses    = newTable[Ref]("addresses", MaxContacts)          // address
+	Addresses    = newNamed[Ref]("addresses", MaxContacts)          // address
 	Manifests    = newTable[Blob]("manifests", MaxContacts)         // ContactID; of the contact
 	Sessions     = newTable[Session]("sessions", MaxSessions)       // ContactID | number 8
 	Peers        = newTable[Peer]("peers", MaxPeers)                // ContactID | device 4
@@ -34,7 +34,7 @@ var (
 	LastResort    = newTable[OwnKey]("lastresort", 8)               // prekey id 4; one a week, two weeks
 	Roots         = newTable[OwnKey]("roots", MaxRoots)             // number 4; roots of the seal secrets S
 	SealKeys      = newTable[OwnKey]("sealkeys", MaxSealKeys)       // week 4
-	Descriptors   = newTable[Provider]("providers", MaxDescriptors) // domain
+	Descriptors   = newNamed[Provider]("providers", MaxDescriptors) // domain
 	Strikes       = newTable[Strike]("strikes", MaxStrikes)         // number 8
 
 	Verified = newTable[Digest]("verified", MaxContacts) // ContactID; hash of the safety number that was compared
