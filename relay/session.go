@@ -7,7 +7,7 @@ import (
 
 	"waxwing/core/directory"
 	"waxwing/core/wire"
-	"waxwing/ratelimit/gcra"
+	"waxwing/ratelimit/limits"
 )
 
 // Session is one connection of a client: first nobody's, then a device's.
@@ -74,11 +74,11 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 		}
 		return refuse(wire.CodeUnauthenticated)
 	}
-	key := limitKey(who.Address().String())
+	key := limits.KeyOf(who.Address().String())
 	if m, ok := m.(*wire.Mint); ok {
 		return r.mint(ctx, now, who, key, m)
 	}
-	if ref := spend(r.limits.accountRequests, now, key, 1); ref != nil {
+	if ref := r.spend(now, limits.AccountRequests, key, 1); ref != nil {
 		return ref
 	}
 	switch m := m.(type) {
@@ -112,7 +112,7 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 
 // HandlePeer answers a control request of a peer provider.
 func (r *Relay) HandlePeer(ctx context.Context, now time.Time, p *Peer, m wire.Message) wire.Message {
-	if ref := spend(r.limits.peerRequests, now, p.key, 1); ref != nil {
+	if ref := r.spend(now, limits.PeerRequests, p.key, 1); ref != nil {
 		return ref
 	}
 	switch m := m.(type) {
@@ -126,9 +126,6 @@ func (r *Relay) HandlePeer(ctx context.Context, now time.Time, p *Peer, m wire.M
 	}
 	return refuse(wire.CodeMalformed)
 }
-
-// registrationKey is the one bucket of all registrations.
-var registrationKey gcra.Key
 
 func (r *Relay) register(ctx context.Context, now time.Time, s *Session, m *wire.Register) wire.Message {
 	if r.registration == RegistrationClosed {
@@ -146,7 +143,7 @@ func (r *Relay) register(ctx context.Context, now time.Time, s *Session, m *wire
 			return answer(err)
 		}
 	}
-	if ref := spend(r.limits.registrations, now, registrationKey, 1); ref != nil {
+	if ref := r.spend(now, limits.Registrations, limits.One, 1); ref != nil {
 		return ref
 	}
 	reg, err := directory.VerifyRegistration(m, r.domain, s.challenge)

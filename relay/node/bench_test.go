@@ -5,7 +5,7 @@ import (
 
 	"waxwing/core/wire"
 	"waxwing/ratelimit/gcra"
-	"waxwing/relay"
+	"waxwing/ratelimit/limits"
 	"waxwing/relay/quicnet"
 )
 
@@ -15,8 +15,8 @@ import (
 func BenchmarkOneHop(b *testing.B) {
 	const window, supply = 256, 512
 	beta := newServer(b, "beta.example")
-	beta.conf.Limits = relay.LimitConfig{
-		AccountEnvelopes: gcra.PerSecond(1<<40, 1<<40), AccountTickets: gcra.PerSecond(1<<40, 1<<40),
+	beta.conf.Limits = limits.Settings{
+		{Name: limits.AccountEnvelopes}: gcra.PerSecond(1<<40, 1<<40), {Name: limits.AccountTickets}: gcra.PerSecond(1<<40, 1<<40),
 	}
 	beta.start()
 	alice, bob := newDevice(b, beta, "alice@beta.example"), newDevice(b, beta, "bob@beta.example")
