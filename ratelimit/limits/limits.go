@@ -109,7 +109,9 @@ var All = [End]Info{
 		"ten first contacts a second are many for a large provider", "the last-resort prekey is given",
 	},
 	TargetPrekeys: {
-		"target_prekeys", Mailbox, "prekeys", gcra.Limit{Burst: 20, Count: 2, Period: time.Minute}, 1,
+		"target_prekeys", Mailbox, "prekeys",
+		gcra.Limit{Burst: 20, Count: 2, Period: time.Minute},
+		1,
 		"one-time prekeys of one account given to strangers",
 		"a burst of new contacts, then two a minute", "the last-resort prekey is given",
 	},

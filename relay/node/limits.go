@@ -66,7 +66,7 @@ func (n *Node) loadLimit(doc store.KeyDoc) error {
 		err = n.rules.book.Set(t, c)
 	}
 	if err != nil {
-		n.log.Warn("a change of a limit that was made by command is not in force: this version has no such limit or value")
+		n.log.Warn("a change of a limit by command is not in force: this version has no such limit or value")
 		return nil
 	}
 	n.rules.stored[t] = struct{}{}
@@ -106,7 +106,8 @@ func (n *Node) SetLimit(ctx context.Context, t limits.Target, c limits.Change, s
 	if err := r.book.Set(t, &c); err != nil {
 		return err
 	}
-	n.logLimit("a limit was changed by command", t)
+	// Which limit, and not which peer's.
+	n.log.Info("a limit was changed by command", "limit", t.Name.String(), "dry_run", t.DryRun, "of_one_peer", !t.Peer.IsZero())
 	return nil
 }
 
@@ -125,7 +126,7 @@ func (n *Node) ResetLimit(ctx context.Context, t limits.Target) error {
 	if err := n.forget(ctx, t); err != nil {
 		return err
 	}
-	n.logLimit("a limit was reset by command", t)
+	n.log.Info("a limit was reset by command", "limit", t.Name.String(), "dry_run", t.DryRun, "of_one_peer", !t.Peer.IsZero())
 	return nil
 }
 
@@ -148,11 +149,6 @@ func (n *Node) dropOver(ctx context.Context, now time.Time) error {
 		}
 	}
 	return nil
-}
-
-// logLimit says which limit, and not which peer's.
-func (n *Node) logLimit(text string, t limits.Target) {
-	n.log.Info(text, "limit", t.Name.String(), "dry_run", t.DryRun, "of_one_peer", !t.Peer.IsZero())
 }
 
 // Limit tells of one limit, with a peer of that one's alone.
