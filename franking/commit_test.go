@@ -199,7 +199,8 @@ func TestFrankedDoesNotAlias(t *testing.T) {
 func TestLabelsAreApart(t *testing.T) {
 	labels := []string{
 		labelFrame, labelRcpt, labelCom, labelStamp,
-		labelBind, labelBindGroup, labelAudOne, labelAudGroup, labelAuthor, labelToken,
+		labelBind, labelBindGroup, labelAudOne, labelAudGroup, labelToken, labelBundle, labelVerdict,
+		labelPart, labelPurse, labelFetch,
 	}
 	for i, a := range labels {
 		if a == "" || len(a) > 255 {
@@ -249,4 +250,14 @@ func FuzzOpen(f *testing.F) {
 			t.Errorf("opens: %v", err)
 		}
 	})
+}
+
+// sum is SHA-256 of a label, its length in front, and what follows it.
+func sum(label string, parts ...[]byte) []byte {
+	h := sha256.New()
+	h.Write([]byte(label))
+	for _, p := range parts {
+		h.Write(p)
+	}
+	return h.Sum(nil)
 }

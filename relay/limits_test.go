@@ -2,6 +2,10 @@ package relay
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,6 +54,9 @@ var askers = map[limits.Name]func(p *provider, a *applicant) func() (wire.Code, 
 	},
 	limits.AccountRequests: func(_ *provider, a *applicant) func() (wire.Code, uint32) {
 		return func() (wire.Code, uint32) { return ofMessage(a.ask(new(wire.Account))) }
+	},
+	limits.AccountSync: func(p *provider, a *applicant) func() (wire.Code, uint32) {
+		return func() (wire.Code, uint32) { return ofMessage(a.ask(p.batch())) }
 	},
 	limits.PeerEnvelopes: func(p *provider, _ *applicant) func() (wire.Code, uint32) {
 		raw := p.fresh()
@@ -134,6 +141,16 @@ func TestEveryRefusalForNowTellsWhen(t *testing.T) {
 	for _, r := range []*Refusal{refusedMalformed, refusedStale, refusedOutbox, refusedStore} {
 		if forNow := r.Code() == wire.CodeLimit || r.Code() == wire.CodeBusy; forNow != (r.Milliseconds() > 0) {
 			t.Errorf("%v: %v, retry after %d ms", r.Reason, r.Code(), r.Milliseconds())
+		}
+	}
+	// refuse makes an answer without a time.
+	files, err := filepath.Glob("*.go")
+	must(t, err)
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		must(t, err)
+		if !strings.HasSuffix(name, "_test.go") && regexp.MustCompile(`refuse\(wire\.Code(Limit|Busy)\)`).Match(b) {
+			t.Errorf("%s: says \"over a limit\" or \"busy\" without a time", name)
 		}
 	}
 	for d, want := range map[time.Duration]uint32{

@@ -37,7 +37,7 @@ const NonceSize = 32
 // Hello is the first frame of the server on a control stream.
 type Hello struct {
 	Domain ids.Domain
-	Nonce  [NonceSize]byte // signed, with the TLS exporter, by Register and Auth
+	Nonce  [NonceSize]byte // signed, with the TLS exporter, by Register, Auth and Recover
 	Time   uint64          // the server's Unix time, milliseconds
 }
 
@@ -137,7 +137,7 @@ func (m *Auth) Fields(c *Codec) {
 	c.Fixed("signature", m.Signature[:])
 }
 
-// AuthInput is what Register and Auth sign. The TLS exporter ties it to the
+// AuthInput is what Register, Auth and Recover sign. The TLS exporter ties it to the
 // connection, the nonce to one moment: a signature cannot be used on another
 // connection, by a server in the middle or later.
 type AuthInput struct {
@@ -435,7 +435,7 @@ func (*Account) Type() FrameType { return TypeAccount }
 // Fields lists the layout.
 func (m *Account) Fields(c *Codec) { m.id(c) }
 
-// AccountState answers Account.
+// AccountState answers Account and Recover.
 type AccountState struct {
 	Request
 	Manifest []byte // directory.Manifest, the newest
@@ -483,4 +483,12 @@ var messages = [...]func() Message{
 	TypeUpdateManifest: func() Message { return new(UpdateManifest) },
 	TypeAccount:        func() Message { return new(Account) },
 	TypeAccountState:   func() Message { return new(AccountState) },
+
+	TypeRecover:            func() Message { return new(Recover) },
+	TypeRendezvousOpen:     func() Message { return new(RendezvousOpen) },
+	TypeRendezvousPut:      func() Message { return new(RendezvousPut) },
+	TypeRendezvousGet:      func() Message { return new(RendezvousGet) },
+	TypeRendezvousDocument: func() Message { return new(RendezvousDocument) },
+
+	TypeSyncPut: func() Message { return new(SyncPut) },
 }

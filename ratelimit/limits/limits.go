@@ -15,6 +15,7 @@ const (
 	AccountEnvelopes Name = iota
 	AccountTickets
 	AccountRequests
+	AccountSync
 	PeerEnvelopes
 	PeerBytes
 	PeerRequests
@@ -87,6 +88,11 @@ var All = [End]Info{
 		"account_requests", Account, "requests", gcra.PerSecond(5, 200), 1,
 		"other control requests of one account",
 		"lookups of a first session with many contacts; each may cost a commit", "",
+	},
+	AccountSync: {
+		"account_sync", Account, "batches", gcra.PerSecond(10, 100), 1,
+		"batches between the devices of one account",
+		"eight devices at the shortest interval", "",
 	},
 	PeerEnvelopes: {
 		"peer_envelopes", Peer, "envelopes", gcra.PerSecond(20_000, 200_000), 1,
