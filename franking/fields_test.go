@@ -474,7 +474,11 @@ func TestSnapshots(t *testing.T) {
 	wants(t, "order", err, wire.ErrMalformed)
 	_, err = ParseSnapshot(first.Bytes(), alpha, w.b.root.Public())
 	wants(t, "another provider's", err, ErrForked)
-	// Epochs that no delivery can be of any more fall out.
+	// Epochs that no delivery can be of yet, or any more, fall out.
+	early, _ := NextSnapshot(nil, beta, w.list, nil, nil, (today - 2).Start())
+	if len(early.Epochs) != 1 || early.Epochs[0].Epoch != today {
+		t.Errorf("%d epochs to come", len(early.Epochs))
+	}
 	old, _ := NextSnapshot(nil, beta, w.list, nil, nil, (today + ids.MaxDelay + 3).Start())
 	if len(old.Epochs) != 0 {
 		t.Errorf("%d old epochs", len(old.Epochs))

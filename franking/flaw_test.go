@@ -286,6 +286,9 @@ func TestRevocationIsNotBackDated(t *testing.T) {
 	if err := w.examine(s.e); err != nil {
 		t.Error("shown before, refused now:", err)
 	}
+	if next.f.Epochs[0].Revoked != next.From() || next.From() != uint64(seen.UnixMilli()) {
+		t.Error("the revocation does not count from when it was seen")
+	}
 	late := *s.e
 	late.Received = uint64(seen.UnixMilli())
 	w.deliver(t, &late)
