@@ -69,12 +69,17 @@ type Place struct {
 	Day      ids.Day
 }
 
-// Digest returns d of a frame, the canonical bytes F.
-func (k *Key) Digest(frame []byte) Digest {
+// frameKey returns kd, which opens d without opening com.
+func (k *Key) frameKey() [32]byte {
 	var m keys.MAC
 	m.Start(&k.b)
 	label(&m, labelFrame)
-	kd := m.Sum()
+	return m.Sum()
+}
+
+// Digest returns d of a frame, the canonical bytes F.
+func (k *Key) Digest(frame []byte) Digest {
+	kd := k.frameKey()
 	defer clear(kd[:])
 	h := hmac.New(sha256.New, kd[:])
 	h.Write(frame)

@@ -199,7 +199,8 @@ func TestFrankedDoesNotAlias(t *testing.T) {
 func TestLabelsAreApart(t *testing.T) {
 	labels := []string{
 		labelFrame, labelRcpt, labelCom, labelStamp,
-		labelBind, labelBindGroup, labelAudOne, labelAudGroup, labelAuthor, labelToken,
+		labelBind, labelBindGroup, labelAudOne, labelAudGroup, labelToken, labelBundle, labelVerdict,
+		labelPart, labelPurse, labelFetch,
 	}
 	for i, a := range labels {
 		if a == "" || len(a) > 255 {

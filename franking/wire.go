@@ -1,41 +1,65 @@
 package franking
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+
+	"waxwing/core/group"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
 )
 
-// The labels. One begins every message that is authenticated under a franking
-// key, a stamp key or a token key, and every hash. It enters as one byte of
+// The labels of MACs and hashes. One begins every message that is authenticated
+// under a franking key or a stamp key, and every hash. It enters as one byte of
 // length and its text, so that no label is the beginning of another. Labels are
-// never changed and never used again.
+// never changed and never used again. Signatures take theirs from the table of
+// package keys.
 const (
-	labelFrame = "frame" // kd
-	labelRcpt  = "rcpt"  // key of a recipient's commitment
-	labelCom   = "com"   // the commitment
-	labelStamp = "stamp" // the relay's stamp
+	labelFrame     = "frame"   // kd
+	labelRcpt      = "rcpt"    // key of a recipient's commitment
+	labelCom       = "com"     // the commitment
+	labelStamp     = "stamp"   // the relay's stamp
+	labelBind      = "bind"    // what sigma2 signs in place of d, one recipient
+	labelBindGroup = "bindg"   // the same, group
+	labelAudOne    = "aud1"    // audience, one recipient
+	labelAudGroup  = "audg"    // audience, group
+	labelToken     = "token"   // H(T)
+	labelBundle    = "bundle"  // reference to a token bundle
+	labelVerdict   = "verdict" // hash of a countersigned verdict
+	labelPart      = "part"    // part of exported evidence
+	labelPurse     = "purse"   // what a client files a token under; local
+	labelFetch     = "fetch"   // when a client fetches tokens; local
 )
 
-// Reserved labels, for what is not built yet. Their inputs, all integers
-// big-endian, provider names behind a length of 4 bytes:
-//
-//	bind   = SHA-256("bind" | d 32 | HMAC(kf, "bind" | com 32))   one recipient
-//	         HMAC(kf, "bindg" | B | d 32)                         group
-//	aud    = SHA-256("aud1" | recipient | salt 16)
-//	         SHA-256("audg" | group | group epoch | salt 16)
-//	sigma2 = Ed25519(skT, "msg" | SHA-256(T) | bind 32 | aud 32 | B | hour 4)
-//	sigma1 = Ed25519(A's epoch key, "token" | rest of T)
-//
-// Signatures will take their labels from the table of package keys.
+// The labels of proofs (group.NewSession), of HPKE and of hashing to the group.
 const (
-	labelBind      = "bind"
-	labelBindGroup = "bindg"
-	labelAudOne    = "aud1"
-	labelAudGroup  = "audg"
-	labelAuthor    = "msg"
-	labelToken     = "token"
+	labelIssue     = "waxwing token issuance"
+	labelDV        = "waxwing token owner"
+	labelEscrow    = "waxwing escrow"
+	labelShare     = "waxwing escrow share"
+	labelJoin      = "waxwing epoch join key"
+	labelReviewers = "waxwing reviewers key"
+	labelReport    = "waxwing report"
+	labelProvider  = "waxwing provider base"
 )
+
+// Inputs of MACs and hashes; all integers big-endian, names and addresses behind
+// a length of 4 bytes, H is SHA-256:
+//
+//	d      = HMAC(HMAC(kf, "frame"), F)
+//	com    = HMAC(HMAC(kf, "rcpt" | mailbox 16), "com" | d 32 | B | mailbox 16 | day 4)
+//	bind   = H("bind" | d 32 | HMAC(kf, "bind" | com 32))        one recipient
+//	         HMAC(kf, "bindg" | B | d 32)                        group
+//	aud    = H("aud1" | recipient's address | salt 16)
+//	         H("audg" | group 32 | group epoch 8 | salt 16)
+//	H(T)   = H("token" | T)
+//	sigma2 = Ed25519(skT, H(T) 32 | bind 32 | aud 32 | B | hour 4)
+//	stamp  = HMAC(kStamp[day of received], "stamp" | mailbox 16 | com 32 | day 4 | received 8)
+//
+// Sigma1 and the other trailing signatures cover all bytes before them. The
+// sessions of proofs are beside their statements in issue.go, owner.go, escrow.go
+// and snapshot.go; each value stands there behind its length.
 
 // Sizes, in bytes.
 const (
@@ -43,8 +67,28 @@ const (
 	DigestSize     = 32 // d
 	CommitmentSize = wire.ComSize
 	StampSize      = 32
+	SaltSize       = 16
+	GroupSize      = 32
+	ReportIDSize   = 16
+	ElementSize    = 32
 
 	version = 1
+
+	// wrappedPlain is account 64, zeros behind | serial 8. Every account takes
+	// the same room, or a token would tell the length of its owner's name.
+	wrappedPlain = ids.MaxAddress + 8
+	// wrappedSize is x1: nonce 12 | wrappedPlain | tag 16.
+	wrappedSize = 12 + wrappedPlain + 16
+
+	possessionSize = 64  // group.Possession, group.DLEQ
+	issueProofSize = 64  // challenge and r
+	dvSize         = 128 // two challenges, r, w
+	escrowSize     = 192 // two challenges, k, r, e, j
+	tokenFixed     = 1 + 1 + 4 + 32 + ElementSize + wrappedSize + keys.SignatureSize
+	bundleFixed    = 1 + dvSize + 4 + 4 + 2*ElementSize + escrowSize
+	// MaxToken and MaxBundle are the largest encodings.
+	MaxToken  = tokenFixed + ids.MaxDomain
+	MaxBundle = bundleFixed + MaxToken
 )
 
 func label(m *keys.MAC, s string) {
@@ -78,7 +122,52 @@ func stampInput(m *keys.MAC, r *Receipt) {
 	m.Uint64(r.Received)
 }
 
-// record is a stamp key as the relay stores it, 37 bytes.
+// authorInput is what sigma2 signs.
+func authorInput(token *TokenHash, b *Binding, aud *AudienceHash, provider ids.Domain, hour ids.Hour) []byte {
+	out := make([]byte, 0, 3*32+4+ids.MaxDomain+4)
+	out = append(append(append(out, token[:]...), b[:]...), aud[:]...)
+	out = wire.AppendPrefixed(out, []byte(provider.String()))
+	return binary.BigEndian.AppendUint32(out, uint32(hour))
+}
+
+// hashed is SHA-256 of a label and what follows it.
+func hashed(label string, parts ...[]byte) [32]byte {
+	h := sha256.New()
+	h.Write(append([]byte{byte(len(label))}, label...))
+	for _, p := range parts {
+		h.Write(p)
+	}
+	return [32]byte(h.Sum(nil))
+}
+
+func be32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
+func be64(v uint64) []byte { return binary.BigEndian.AppendUint64(nil, v) }
+
+// unsigned returns what a trailing signature covers, and its place.
+func unsigned(b []byte) (msg, sig []byte) {
+	n := len(b) - keys.SignatureSize
+	return b[:n], b[n:]
+}
+
+// element is one of ristretto255 in its one encoding, not the identity.
+func element(c *wire.Codec, field string, p *[ElementSize]byte) {
+	c.Fixed(field, p[:])
+	if c.Parsing() {
+		_, err := group.Ristretto255().DecodeElement(p[:])
+		c.Check(err == nil, field, "not a usable element")
+	}
+}
+
+// verifyKey is an Ed25519 key, canonical and not of small order.
+func verifyKey(c *wire.Codec, field string, p *keys.VerifyKey) {
+	c.Fixed(field, p[:])
+	if c.Parsing() {
+		_, err := keys.ParseVerifyKey(p[:])
+		c.Check(err == nil, field, "not a usable key")
+	}
+}
+
+// record is a stamp key or an epoch's secret as it is stored, 37 bytes.
 type record struct {
 	Day ids.Day
 	Key [keys.SecretSize]byte
@@ -89,4 +178,270 @@ func (r *record) Fields(c *wire.Codec) {
 	c.Const("version", version)
 	wire.U32(c, "day", &r.Day)
 	c.Fixed("key", r.Key[:])
+}
+
+// Fields lists the layout of T: sigma1 covers all before it, x1's associated
+// data is all before x1.
+func (t *Token) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	c.Domain("issuer", &t.Issuer)
+	wire.U32(c, "epoch", &t.Epoch)
+	verifyKey(c, "pkT", &t.Key)
+	element(c, "idcom", &t.Identity)
+	c.Fixed("x1", t.Wrapped[:])
+	c.Fixed("sigma1", t.Signature[:])
+}
+
+// Fields lists the layout.
+func (r *IssueRequest) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	wire.U32(c, "epoch", &r.Epoch)
+	wire.List(c, "items", &r.Items, MaxIssue, func(c *wire.Codec, i *IssueItem) {
+		verifyKey(c, "pkT", &i.Key)
+		c.Fixed("possession", i.Possession[:])
+		element(c, "idcom", &i.Identity)
+		c.Fixed("proof", i.Proof[:])
+	})
+	c.Check(len(r.Items) > 0, "items", "none")
+}
+
+// Fields lists the layout.
+func (a *IssueAnswer) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	wire.List(c, "tokens", &a.Tokens, MaxIssue, func(c *wire.Codec, t *Token) { c.Nested("token", t) })
+}
+
+// Fields lists the layout.
+func (o *ownRecord) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	c.Nested("token", &o.token)
+	c.Fixed("seed", o.seed[:])
+	c.Fixed("r", o.r[:])
+	c.Bool("assigned", &o.assigned)
+	c.Fixed("audience", o.audience[:])
+	c.Fixed("salt", o.salt[:])
+}
+
+func epochKey(c *wire.Codec, k *EpochKey) {
+	wire.U32(c, "epoch", &k.Epoch)
+	verifyKey(c, "key", &k.Key)
+	wire.U64(c, "revoked", &k.Revoked)
+}
+
+// ascending checks that a list has one order and names nothing twice.
+func ascending[T any](c *wire.Codec, field string, list []T, of func(*T) uint64) {
+	for i := 1; i < len(list); i++ {
+		c.Check(of(&list[i-1]) < of(&list[i]), field, "not ascending")
+	}
+}
+
+// Fields lists the layout.
+func (k *EpochKeys) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	c.Domain("issuer", &k.Issuer)
+	wire.U64(c, "number", &k.Number)
+	wire.List(c, "epochs", &k.Epochs, MaxEpochs, epochKey)
+	ascending(c, "epochs", k.Epochs, func(e *EpochKey) uint64 { return uint64(e.Epoch) })
+	c.Fixed("signature", k.Signature[:])
+}
+
+// Fields lists the layout.
+func (s *SnapshotFields) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	c.Domain("provider", &s.Provider)
+	wire.U64(c, "number", &s.Number)
+	wire.U64(c, "from", &s.From)
+	c.Domain("issuer", &s.Issuer)
+	wire.List(c, "epochs", &s.Epochs, MaxEpochs, epochKey)
+	ascending(c, "epochs", s.Epochs, func(e *EpochKey) uint64 { return uint64(e.Epoch) })
+	proven := func(c *wire.Codec, k *ProvenKey) {
+		wire.U32(c, "id", &k.ID)
+		element(c, "key", &k.Key)
+		c.Fixed("possession", k.Proof[:])
+	}
+	wire.List(c, "join keys", &s.Joins, MaxEpochs, proven)
+	ascending(c, "join keys", s.Joins, func(k *ProvenKey) uint64 { return uint64(k.ID) })
+	wire.List(c, "reviewers keys", &s.Reviewers, MaxReviewersKeys, proven)
+	ascending(c, "reviewers keys", s.Reviewers, func(k *ProvenKey) uint64 { return uint64(k.ID) })
+	c.Fixed("signature", s.Signature[:])
+}
+
+// Fields lists the layout: what convinces one recipient, and the escrow.
+func (b *BundleFields) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	c.Nested("token", &b.Token)
+	c.Fixed("owner proof", b.Owner[:])
+	c.Nested("escrow", &b.Escrow)
+}
+
+// Fields lists the layout.
+func (e *Escrow) Fields(c *wire.Codec) {
+	wire.U32(c, "generation", &e.Generation)
+	wire.U32(c, "reviewers key", &e.Reviewers)
+	element(c, "E1", &e.E1)
+	element(c, "E2", &e.E2)
+	c.Fixed("proof", e.Proof[:])
+}
+
+// Fields lists the layout of what a message is proven by. What is not in it, the
+// verifier brings: the provider and the reader.
+func (e *Evidence) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	c.Nested("token", &e.Token)
+	c.Bytes("F", &e.Frame, MaxFrame)
+	c.Fixed("kf", e.Key.b[:])
+	c.Fixed("sigma2", e.Author[:])
+	wire.U32(c, "hour", &e.Hour)
+	c.Bool("group", &e.Audience.Group)
+	if e.Audience.Group || c.Describing() {
+		c.Fixed("group id", e.Audience.ID[:])
+		wire.U64(c, "group epoch", &e.Audience.Epoch)
+	}
+	c.Fixed("salt", e.Audience.Salt[:])
+	c.Fixed("mailbox", e.Mailbox[:])
+	c.Fixed("com", e.Com[:])
+	wire.U32(c, "day", &e.Day)
+	wire.U64(c, "received", &e.Received)
+	c.Fixed("stamp", e.Stamp[:])
+	c.Fixed("snapshot", e.Snapshot[:])
+	c.Const("leaves", 0) // place of attachments' revealed leaves, as in F
+}
+
+// Fields lists the layout.
+func (r *Report) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	c.Fixed("id", r.ID[:])
+	wire.U8(c, "reason", &r.Reason)
+	c.Check(r.Reason.valid(), "reason", "unknown value")
+	wire.U8(c, "consents", &r.Consents)
+	c.Check(r.Consents&^allConsents == 0, "consents", "unknown value")
+	c.String("note", &r.Note, MaxNote)
+	c.Check(validText(r.Note), "note", "not UTF-8")
+	wire.List(c, "messages", &r.Messages, MaxMessages, func(c *wire.Codec, e *Evidence) { e.Fields(c) })
+	c.Check(len(r.Messages) > 0, "messages", "none")
+	wire.List(c, "escrows", &r.Escrows, MaxMessages, func(c *wire.Codec, o *EscrowOpening) {
+		wire.U8(c, "message", &o.Message)
+		c.Check(int(o.Message) < len(r.Messages), "message", "not in the report")
+		c.Nested("escrow", &o.Escrow)
+		element(c, "share", &o.Share.Key)
+		c.Fixed("share proof", o.Share.Proof[:])
+	})
+	ascending(c, "escrows", r.Escrows, func(o *EscrowOpening) uint64 { return uint64(o.Message) })
+	c.Padding("padding")
+}
+
+// Fields lists the layout.
+func (d *DeskFields) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	c.Domain("provider", &d.Provider)
+	wire.U32(c, "number", &d.Number)
+	wire.U32(c, "first day", &d.First)
+	wire.U32(c, "last day", &d.Last)
+	c.Exact("seal key", &d.Seal, keys.SealPublicSize)
+	verifyKey(c, "countersign key", &d.Countersign)
+	verifyKey(c, "answer key", &d.Answer)
+	c.Fixed("signature", d.Signature[:])
+}
+
+// Fields lists the layout. It holds neither F nor anything of com.
+func (v *VerdictFields) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	c.Domain("provider", &v.Provider)
+	c.Domain("issuer", &v.Issuer)
+	c.Fixed("report", v.Report[:])
+	wire.U64(c, "made", &v.Made)
+	wire.U8(c, "reason", &v.Reason)
+	c.Check(v.Reason.valid(), "reason", "unknown value")
+	wire.U8(c, "asked", &v.Asked)
+	c.Check(v.Asked.valid(), "asked", "unknown value")
+	c.Nested("token", &v.Token)
+	c.Fixed("sigma2", v.Author[:])
+	wire.U32(c, "hour", &v.Hour)
+	c.Fixed("aud", v.Audience[:])
+	c.Fixed("bind", v.Binding[:])
+	c.Bool("disclosed", &v.Disclosed)
+	if v.Disclosed || c.Describing() {
+		c.Bytes("F", &v.Frame, MaxFrame)
+		c.Fixed("kd", v.FrameKey[:])
+		c.Fixed("inner", v.Inner[:])
+	}
+	c.Fixed("signature", v.Signature[:])
+}
+
+// Fields lists the layout.
+func (a *AnswerFields) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	c.Domain("issuer", &a.Issuer)
+	c.Domain("provider", &a.Provider)
+	c.Fixed("report", a.Report[:])
+	c.Fixed("verdict", a.Verdict[:])
+	wire.U8(c, "action", &a.Action)
+	c.Check(a.Action.valid(), "action", "unknown value")
+	wire.U64(c, "made", &a.Made)
+	c.Fixed("signature", a.Signature[:])
+}
+
+// openingEntry is what an opening leaves in the log, before it happens. It
+// names no account.
+type openingEntry struct {
+	provider ids.Domain
+	report   ReportID
+	verdict  VerdictHash
+	token    TokenHash
+	reason   Reason
+	opened   uint64
+}
+
+// Fields lists the layout.
+func (o *openingEntry) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	c.Domain("provider", &o.provider)
+	c.Fixed("report", o.report[:])
+	c.Fixed("verdict", o.verdict[:])
+	c.Fixed("H(T)", o.token[:])
+	wire.U8(c, "reason", &o.reason)
+	wire.U64(c, "opened", &o.opened)
+}
+
+// Fields lists the layout: the manifest, its signature, and the parts that it
+// names, in its order.
+func (x *exportFile) Fields(c *wire.Codec) {
+	c.Exact("magic", &x.magic, len(exportMagic))
+	c.Check(string(x.magic) == exportMagic || c.Describing(), "magic", "no evidence file")
+	c.Nested("manifest", &x.manifest)
+	c.Fixed("signature", x.signature[:])
+	wire.List(c, "contents", &x.contents, MaxParts, func(c *wire.Codec, b *[]byte) { c.Bytes("content", b, MaxPart) })
+}
+
+// Fields lists the layout.
+func (m *Manifest) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	c.Domain("provider", &m.Provider)
+	verifyKey(c, "key", &m.Key)
+	wire.U64(c, "made", &m.Made)
+	c.Fixed("report", m.Report[:])
+	c.Address("reader", &m.Reader)
+	wire.List(c, "parts", &m.Parts, MaxParts, func(c *wire.Codec, p *Part) {
+		wire.U8(c, "kind", &p.Kind)
+		c.Check(p.Kind.valid(), "kind", "unknown value")
+		wire.U8(c, "finding", &p.Finding)
+		c.Check(p.Finding < faultEnd, "finding", "unknown value")
+		c.Fixed("hash", p.Hash[:])
+	})
+	c.Check(len(m.Parts) > 0, "parts", "none")
+}
+
+// Layouts returns the layouts of this package for the documentation, by name.
+func Layouts() map[string][]wire.Row {
+	out := map[string][]wire.Row{}
+	for name, s := range map[string]wire.Schema{
+		"FrankingToken": new(Token), "IssueRequest": new(IssueRequest), "IssueAnswer": new(IssueAnswer),
+		"EpochKeys": new(EpochKeys), "KeySnapshot": new(SnapshotFields), "TokenBundle": new(BundleFields),
+		"Evidence": new(Evidence), "Report": new(Report), "ReportDesk": new(DeskFields),
+		"Verdict": new(VerdictFields), "VerdictAnswer": new(AnswerFields), "OpeningEntry": new(openingEntry),
+		"EvidenceFile": new(exportFile), "OwnToken": new(ownRecord),
+	} {
+		out[name] = wire.Layout(s)
+	}
+	return out
 }

@@ -24,6 +24,15 @@ const (
 	ContextDescriptor          // provider's root key over its descriptor
 	ContextAuth                // device key over TLS exporter and nonce
 	ContextRegister            // identity key over TLS exporter and nonce
+	ContextToken               // provider's epoch key over a franking token
+	ContextTokenKey            // token key over the request for its token
+	ContextAuthor              // token key over what it franks
+	ContextEpochKeys           // provider's root key over its token-signing keys
+	ContextSnapshot            // provider's root key over a snapshot of another's keys
+	ContextDesk                // provider's root key over the keys that reports go to
+	ContextVerdict             // reviewers' key over a verdict
+	ContextAnswer              // provider's answering key over what it did on a verdict
+	ContextExport              // reviewers' key over the manifest of exported evidence
 	contextEnd
 )
 
@@ -36,6 +45,15 @@ var contextLabels = [contextEnd]string{
 	ContextDescriptor:  "waxwing provider descriptor v1",
 	ContextAuth:        "waxwing device auth v1",
 	ContextRegister:    "waxwing registration v1",
+	ContextToken:       "waxwing franking token v1",
+	ContextTokenKey:    "waxwing franking token key v1",
+	ContextAuthor:      "waxwing author v1",
+	ContextEpochKeys:   "waxwing epoch keys v1",
+	ContextSnapshot:    "waxwing key snapshot v1",
+	ContextDesk:        "waxwing report desk v1",
+	ContextVerdict:     "waxwing verdict v1",
+	ContextAnswer:      "waxwing verdict answer v1",
+	ContextExport:      "waxwing evidence export v1",
 }
 
 // SignatureSize is the size of a signature, in bytes.

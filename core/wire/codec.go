@@ -99,6 +99,10 @@ func Layout(s Schema) []Row {
 // what a field's value must be, beyond its limits.
 func (c *Codec) Parsing() bool { return c.mode == parsing }
 
+// Describing reports whether the layout is being listed: a Fields method with a
+// part that is not always there lists it then.
+func (c *Codec) Describing() bool { return c.mode == describing }
+
 // Fail records a failure in a field, unless there was one before.
 func (c *Codec) Fail(field, reason string) {
 	if c.err == nil && c.mode != describing {

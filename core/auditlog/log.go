@@ -1,0 +1,118 @@
+package auditlog
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"waxwing/core/wire"
+)
+
+// What callers branch on, with errors.Is.
+var (
+	// ErrRange: there is no such entry.
+	ErrRange = errors.New("auditlog: out of range")
+	// ErrProof: a proof does not show what it is for.
+	ErrProof = errors.New("auditlog: proof does not verify")
+	// ErrRecord: a stored record is malformed or not the next of the chain.
+	ErrRecord = errors.New("auditlog: bad record")
+	// ErrStale: a Pending entry was committed already, or another in its place.
+	ErrStale = errors.New("auditlog: entry is out of date")
+	// ErrEntry: an entry is longer than MaxEntry.
+	ErrEntry = errors.New("auditlog: entry too long")
+)
+
+const (
+	// MaxEntry is the longest entry, in bytes: a verdict's hashes and names
+	// take some 300, an auditor's note as much again.
+	MaxEntry = 4096
+	// MaxProof is the longest proof: a consistency proof of a log of 2^63.
+	MaxProof = 65
+)
+
+// Log is the state of a log in memory: 32 bytes for each entry, which is
+// nothing beside what an opening costs a reviewer. It is not safe for
+// concurrent use.
+type Log struct {
+	leaves  []Hash
+	last    Hash // SHA-256 of the last record
+	pending *Pending
+}
+
+// Load returns the log of its stored records, in order, after checking the
+// chain through them. The error wraps ErrRecord.
+func Load(records ...[]byte) (*Log, error) {
+	l := new(Log)
+	for i, b := range records {
+		var r record
+		if err := wire.Unmarshal(b, &r); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrRecord, err)
+		}
+		if r.index != uint64(i) || r.previous != l.last {
+			return nil, fmt.Errorf("%w: not the next", ErrRecord)
+		}
+		l.add(&r, b)
+	}
+	return l, nil
+}
+
+func (l *Log) add(r *record, raw []byte) {
+	l.leaves = append(l.leaves, LeafHash(r.entry))
+	l.last = recordHash(raw)
+}
+
+// Pending is an entry that waits for its record to be stored.
+type Pending struct {
+	Record []byte // to be appended durably to the stored records
+	r      record
+}
+
+// Prepare returns the next record. Nothing changes before Commit, and a further
+// Prepare makes an earlier uncommitted one void. The error is ErrEntry.
+func (l *Log) Prepare(entry []byte) (*Pending, error) {
+	if len(entry) > MaxEntry {
+		return nil, ErrEntry
+	}
+	p := &Pending{r: record{index: l.Size(), previous: l.last, entry: bytes.Clone(entry)}}
+	p.Record = wire.MustMarshal(&p.r)
+	l.pending = p
+	return p, nil
+}
+
+// Commit tells the log that the record is durable. A crash before leaves a
+// record without its action, which Load finds; never an action without a
+// record. The error is ErrStale.
+func (l *Log) Commit(p *Pending) (*Receipt, error) {
+	if p == nil || p != l.pending {
+		return nil, ErrStale
+	}
+	l.pending = nil
+	l.add(&p.r, wire.MustMarshal(&p.r))
+	return &Receipt{index: p.r.index, leaf: LeafHash(p.r.entry), root: l.Root()}, nil
+}
+
+// Size returns the number of entries.
+func (l *Log) Size() uint64 { return uint64(len(l.leaves)) }
+
+// Root returns the root over all entries.
+func (l *Log) Root() Hash { return Root(l.leaves) }
+
+// Leaves returns the hashes of all entries, for proofs. The caller does not
+// change them.
+func (l *Log) Leaves() []Hash { return l.leaves }
+
+// Receipt says that an entry was stored in a log. Only Commit makes one.
+type Receipt struct {
+	index uint64
+	leaf  Hash
+	root  Hash
+}
+
+// Of reports whether the receipt is for this entry.
+func (r *Receipt) Of(entry []byte) bool { return r != nil && r.leaf == LeafHash(entry) }
+
+// Index returns the entry's number, from 0.
+func (r *Receipt) Index() uint64 { return r.index }
+
+// Root returns the root of the log with the entry as its last.
+func (r *Receipt) Root() Hash { return r.root }
