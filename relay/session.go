@@ -16,10 +16,12 @@ type Session struct {
 	challenge directory.Challenge
 	end       func()
 
-	device   atomic.Pointer[directory.Authenticated] // set once, by Register or Auth
-	ended    atomic.Bool                             // the device was removed
-	attempts atomic.Int32
-	asked    atomic.Int32 // descriptors, before it was a device's
+	device atomic.Pointer[directory.Authenticated] // set once, by Register or Auth
+	ended  atomic.Bool                             // the device was removed
+	// suspended: the account may read what it has and send nothing.
+	suspended atomic.Bool
+	attempts  atomic.Int32
+	asked     atomic.Int32 // descriptors, before it was a device's
 }
 
 // NewSession returns the session of a connection, by its TLS exporter and the
@@ -65,7 +67,7 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 	case *wire.Register:
 		return r.register(ctx, now, s, m)
 	case *wire.Auth:
-		return r.authenticate(ctx, s, m)
+		return r.authenticate(ctx, now, s, m)
 	}
 	who := s.Device()
 	if who == nil {
@@ -80,6 +82,9 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 	}
 	if ref := spend(r.limits.accountRequests, now, key, 1); ref != nil {
 		return ref
+	}
+	if s.suspended.Load() && sends(m) {
+		return refuse(wire.CodeSuspended)
 	}
 	switch m := m.(type) {
 	case *wire.Describe:
@@ -108,6 +113,15 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 		return nil
 	}
 	return refuse(wire.CodeMalformed)
+}
+
+// sends reports whether a request is of use only to who sends messages.
+func sends(m wire.Message) bool {
+	switch m.(type) {
+	case *wire.Query, *wire.Certify:
+		return true
+	}
+	return false
 }
 
 // HandlePeer answers a control request of a peer provider.
@@ -162,10 +176,10 @@ func (r *Relay) register(ctx context.Context, now time.Time, s *Session, m *wire
 	if err != nil {
 		return answer(err)
 	}
-	return r.enter(ctx, s, who)
+	return r.enter(ctx, now, s, who)
 }
 
-func (r *Relay) authenticate(ctx context.Context, s *Session, m *wire.Auth) wire.Message {
+func (r *Relay) authenticate(ctx context.Context, now time.Time, s *Session, m *wire.Auth) wire.Message {
 	if !s.attempt() {
 		return refuse(wire.CodeConflict)
 	}
@@ -173,7 +187,7 @@ func (r *Relay) authenticate(ctx context.Context, s *Session, m *wire.Auth) wire
 	if err != nil {
 		return answer(err)
 	}
-	return r.enter(ctx, s, who)
+	return r.enter(ctx, now, s, who)
 }
 
 func (r *Relay) describe(m *wire.Describe) wire.Message {

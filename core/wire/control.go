@@ -483,4 +483,12 @@ var messages = [...]func() Message{
 	TypeUpdateManifest: func() Message { return new(UpdateManifest) },
 	TypeAccount:        func() Message { return new(Account) },
 	TypeAccountState:   func() Message { return new(AccountState) },
+
+	TypeIssueTokens:   func() Message { return new(IssueTokens) },
+	TypeIssuedTokens:  func() Message { return new(IssuedTokens) },
+	TypePublish:       func() Message { return new(Publish) },
+	TypePublished:     func() Message { return new(Published) },
+	TypeReport:        func() Message { return new(Report) },
+	TypeVerdict:       func() Message { return new(Verdict) },
+	TypeVerdictAnswer: func() Message { return new(VerdictAnswer) },
 }
