@@ -84,3 +84,6 @@ func (d *Desk) reportInfo() []byte {
 func reportData(reporter ids.Address) []byte {
 	return wire.AppendPrefixed([]byte{version}, []byte(reporter.String()))
 }
+
+// Countersign returns the key that signs verdicts and exported evidence.
+func (d *Desk) Countersign() keys.VerifyKey { return d.f.Countersign }

@@ -124,6 +124,17 @@ func sends(m wire.Message) bool {
 	return false
 }
 
+// SpendRequest counts a request of an account that somebody else answers. It
+// returns the refusal of one that is over the limit, else nil.
+func (r *Relay) SpendRequest(now time.Time, who *directory.Authenticated) *wire.Refusal {
+	return spend(r.limits.accountRequests, now, limitKey(who.Address().String()), 1)
+}
+
+// SpendPeerRequest is SpendRequest for a peer.
+func (r *Relay) SpendPeerRequest(now time.Time, p *Peer) *wire.Refusal {
+	return spend(r.limits.peerRequests, now, p.key, 1)
+}
+
 // HandlePeer answers a control request of a peer provider.
 func (r *Relay) HandlePeer(ctx context.Context, now time.Time, p *Peer, m wire.Message) wire.Message {
 	if ref := spend(r.limits.peerRequests, now, p.key, 1); ref != nil {

@@ -489,6 +489,7 @@ var messages = [...]func() Message{
 	TypePublish:       func() Message { return new(Publish) },
 	TypePublished:     func() Message { return new(Published) },
 	TypeReport:        func() Message { return new(Report) },
+	TypeReported:      func() Message { return new(Reported) },
 	TypeVerdict:       func() Message { return new(Verdict) },
 	TypeVerdictAnswer: func() Message { return new(VerdictAnswer) },
 }

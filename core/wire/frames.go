@@ -66,6 +66,7 @@ const (
 	TypePublish       FrameType = 72
 	TypePublished     FrameType = 73 // answer to Publish
 	TypeReport        FrameType = 74
+	TypeReported      FrameType = 77 // answer to Report
 	TypeVerdict       FrameType = 75 // between providers
 	TypeVerdictAnswer FrameType = 76 // answer to Verdict
 

@@ -13,6 +13,8 @@ const (
 	MaxPublication = 8 << 10
 	// MaxSealedReport bounds a sealed report: franking.MaxReport.
 	MaxSealedReport = 60 << 10
+	// MaxFindings bounds the messages of a report: franking.MaxMessages.
+	MaxFindings = 16
 	// MaxVerdict bounds a verdict: with the content of one message.
 	MaxVerdict = 64 << 10
 	// MaxVerdictAnswer bounds the answer to one: names, hashes, a signature.
@@ -115,6 +117,23 @@ func (*Report) Type() FrameType { return TypeReport }
 func (m *Report) Fields(c *Codec) {
 	m.id(c)
 	c.Bytes("sealed", &m.Sealed, MaxSealedReport)
+}
+
+// Reported answers Report: what was found about each message, 0 for proven, the
+// number of a franking.Fault otherwise. A report of which nothing is proven was
+// not kept.
+type Reported struct {
+	Request
+	Findings []uint8
+}
+
+// Type is the frame's number.
+func (*Reported) Type() FrameType { return TypeReported }
+
+// Fields lists the layout.
+func (m *Reported) Fields(c *Codec) {
+	m.id(c)
+	c.Bytes("findings", &m.Findings, MaxFindings)
 }
 
 // Verdict tells the provider that issued a token what reviewers decided about a

@@ -18,6 +18,7 @@ import (
 	"waxwing/core/store/badgerstore"
 	"waxwing/relay"
 	"waxwing/relay/quicnet"
+	"waxwing/relay/reports"
 )
 
 const (
@@ -44,10 +45,15 @@ type Config struct {
 	Endpoints    []string
 	Peers        []Peer
 	Registration relay.Registration
-	Limits       relay.LimitConfig
-	Network      quicnet.Config   // limits and timeouts of connections; identity and address are set here
-	Logger       *slog.Logger     // default: none
-	Now          func() time.Time // default: time.Now
+	// Allowance is how many franking tokens an account may have of one day. Default:
+	// reports.DefaultAllowance.
+	Allowance uint32
+	// Policy is how far other providers' reviewers are followed.
+	Policy  reports.Policy
+	Limits  relay.LimitConfig
+	Network quicnet.Config   // limits and timeouts of connections; identity and address are set here
+	Logger  *slog.Logger     // default: none
+	Now     func() time.Time // default: time.Now
 	// Refresh is how often the descriptor of a connected peer is fetched again.
 	// Default: an hour.
 	Refresh time.Duration
@@ -73,14 +79,16 @@ type Node struct {
 	peers     *peers
 	directory *directory.Directory
 	relay     *relay.Relay
+	reports   *reports.Reports
 	metrics   *metrics
 	notify    *notifier
 
-	draining context.Context // ends when the server is to shut down
-	drain    context.CancelFunc
-	fatal    chan error // holds one: why the server has to stop
-	intakes  tracker
-	rotating sync.Mutex // held while keys are changed and described
+	draining     context.Context // ends when the server is to shut down
+	drain        context.CancelFunc
+	publications publications // has its own lock
+	fatal        chan error   // holds one: why the server has to stop
+	intakes      tracker
+	rotating     sync.Mutex // held while keys are changed and described
 }
 
 // Open opens a provider's data directory and starts to listen; Run serves.
@@ -153,9 +161,12 @@ func (n *Node) decide(conf Config) error {
 		return err
 	}
 	n.metrics = newMetrics()
+	if err := n.openReports(conf, n.now()); err != nil {
+		return err
+	}
 	n.relay, err = relay.New(relay.Config{
 		Domain: n.domain, Store: n.store, Tickets: n.keyring.tickets, Stamps: n.keyring.stamps,
-		Directory: n.directory, Keys: n.keyring, Peers: n.peers, Registration: conf.Registration, Limits: conf.Limits,
+		Directory: n.directory, Keys: n.keyring, Peers: n.peers, Snapshots: n.reports, Registration: conf.Registration, Limits: conf.Limits,
 	})
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"waxwing/core/auditlog"
 	"waxwing/core/content"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/store"
 	"waxwing/core/wire"
 	"waxwing/franking"
@@ -262,9 +263,13 @@ func (r *Reports) Pending(ctx context.Context, to ids.Domain) (out []Pending, er
 // Answered takes the answer of the sender's provider to a pending verdict. root
 // is its pinned root key. Errors are ErrUnknown, franking.FaultAnswer,
 // wire.ErrMalformed and the store's.
-func (r *Reports) Answered(ctx context.Context, now time.Time, p Pending, from ids.Domain, answer []byte, desks []*franking.Desk) error {
+func (r *Reports) Answered(ctx context.Context, now time.Time, p Pending, from ids.Domain, answer []byte, root keys.VerifyKey) error {
+	desks, err := r.desks(ctx, from, root)
+	if err != nil {
+		return err
+	}
 	var a *franking.AnswerFields
-	err := error(franking.FaultAnswer)
+	err = franking.FaultAnswer
 	for i := len(desks) - 1; i >= 0 && err != nil; i-- {
 		a, err = franking.ParseAnswer(answer, p.Verdict, desks[i])
 	}
