@@ -10,6 +10,7 @@ import (
 
 	"waxwing/blocklist"
 	"waxwing/core/content"
+	"waxwing/core/devicesync"
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/mailbox"
@@ -53,6 +54,12 @@ func init() {
 	layouts["Certificate"], layouts["Head"], layouts["Body"] = layout(certificate), layout(head), layout(body)
 	question, answer := query.Layouts()
 	layouts["Question"], layouts["QueryAnswer"] = layout(question), layout(answer)
+	for name, rows := range franking.Layouts() {
+		layouts[name] = layout(rows)
+	}
+	for name, rows := range devicesync.Layouts() {
+		layouts[name] = layout(rows)
+	}
 	layouts["classes"], layouts["limits"] = classTable(), limitTable()
 }
 
@@ -102,6 +109,16 @@ func limitTable() string {
 		{"ratelimit/ticket.MaxPerKey", ticket.MaxPerKey, "tickets under one minting key"},
 		{"ratelimit/ticket.KeyDays", ticket.KeyDays, "days after its own for which a minting key is kept"},
 		{"franking.StampDays", franking.StampDays, "days after its own for which a stamp key is kept"},
+		{"franking.ReportDays", franking.ReportDays, "days after its receipt for which a message can be reported, and shown"},
+		{"franking.ReviewDays", franking.ReviewDays, "days that reviewers may take until their verdict comes to the sender's provider"},
+		{"franking.SkewDays", franking.SkewDays, "days that two providers' clocks may be apart before a key is published"},
+		{"franking.MaxIssue", franking.MaxIssue, "tokens in one request"},
+		{"franking.MaxAllowance", franking.MaxAllowance, "tokens of one account and day, at most"},
+		{"franking.MaxToken", franking.MaxToken, "bytes of a franking token"},
+		{"franking.MaxBundle", franking.MaxBundle, "bytes of a token bundle"},
+		{"franking.MaxMessages", franking.MaxMessages, "messages in one report"},
+		{"franking.MaxNote", franking.MaxNote, "bytes of a reporter's note"},
+		{"franking.MaxReport", franking.MaxReport, "bytes of a sealed report"},
 		{"sealedsender.MaxEntries", sealedsender.MaxEntries, "device headers of one head"},
 		{"sealedsender.MaxPrekeyEntries", sealedsender.MaxPrekeyEntries, "of them that begin a session"},
 		{"sealedsender.MaxLifetimeDays", sealedsender.MaxLifetimeDays, "days from the day of sending to a certificate's last"},
@@ -112,9 +129,13 @@ func limitTable() string {
 		{"core/content.MaxText", content.MaxText, "bytes of a text"},
 		{"core/content.MaxControl", content.MaxControl, "bytes of a control part"},
 		{"core/content.MaxReceipts", content.MaxReceipts, "messages in one list of receipts"},
+		{"core/devicesync.MaxRecord", devicesync.MaxRecord, "bytes of what one device tells the others at once"},
+		{"core/devicesync.MaxParts", devicesync.MaxParts, "parts of one sync batch"},
 		{"blocklist.MaxSerials", blocklist.MaxSerials, "serials in one block request"},
 		{"blocklist.MaxEntries", blocklist.MaxEntries, "entries of one mailbox's blocklist"},
 		{"core/mailbox.Quota", mailbox.Quota.Messages, "messages that wait in one mailbox"},
+		{"core/mailbox.SyncQuota", mailbox.SyncQuota.Messages, "of them above which no sync batch is added"},
+		{"core/mailbox.SyncQuota", int(mailbox.SyncQuota.Bytes), "bytes of them above which none is"},
 		{"core/mailbox.Quota", int(mailbox.Quota.Bytes), "bytes of them"},
 	} {
 		fmt.Fprintf(&b, "| `%s` | %d | %s |\n", l.name, l.value, l.of)

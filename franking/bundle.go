@@ -62,12 +62,12 @@ func MakeBundle(o *OwnToken, t *Target, from *Sender, to *Recipient, s *Snapshot
 // sender's account, and the escrow holds that account's pseudonym. Once per
 // token; the recipient keeps it for the messages that refer to it.
 type Bundle struct {
-	f    BundleFields
-	ref  BundleRef
-	hash TokenHash
-	aud  AudienceHash
-	from Sender
-	to   Recipient
+	f     BundleFields
+	ref   BundleRef
+	hash  TokenHash
+	aud   AudienceHash
+	from  Sender
+	to    Recipient
 	under escrowKeys
 	keys.Redacted
 }

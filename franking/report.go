@@ -149,10 +149,10 @@ func OpenReport(sealed []byte, key *keys.SealKey, d *Desk, reporter ids.Address)
 
 // Case is what a desk brings to a report: only what its own provider holds.
 type Case struct {
-	Reporter  ids.Address                                            // authenticated
+	Reporter  ids.Address                                             // authenticated
 	Owner     func(mailbox ids.MailboxID, received uint64) *Ownership // nil for none
-	Snapshots func(issuer ids.Domain) *History                       // nil for a stranger
-	Seen      func(token TokenHash, d Digest) bool                   // whether this reporter reported it before
+	Snapshots func(issuer ids.Domain) *History                        // nil for a stranger
+	Seen      func(token TokenHash, d Digest) bool                    // whether this reporter reported it before
 	Stamps    *StampRing
 	Frame     FrameReader
 	Now       time.Time

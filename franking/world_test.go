@@ -28,7 +28,7 @@ func frame(seq uint64, prev Digest, text string) []byte {
 }
 
 func readFrame(b []byte) (p Position, err error) {
-	if len(b) < 58 || b[0] != 0xF1 {
+	if len(b) < 57 || b[0] != 0xF1 {
 		return p, errors.New("no frame")
 	}
 	copy(p.Conversation[:], b[1:])

@@ -140,9 +140,10 @@ func (r *Relay) account(ctx context.Context, who *directory.Authenticated) wire.
 // enter makes the connection a device's. Its reader is opened here, so that a
 // message that arrives from now on waits for the device.
 func (r *Relay) enter(ctx context.Context, now time.Time, s *Session, who *directory.Authenticated) wire.Message {
-	if !s.device.CompareAndSwap(nil, who) {
+	if !s.taken.CompareAndSwap(false, true) {
 		return refuse(wire.CodeConflict)
 	}
+	s.device.Store(who)
 	ref := refOf(who)
 	r.sessions.add(ref, s)
 	_, err := r.mailboxes.Open(ctx, who.Mailbox(), who.Device())

@@ -41,6 +41,9 @@ type LimitConfig struct {
 	// AccountRequests: other control requests of one account.
 	// Default: 5 a second, 200 at once.
 	AccountRequests gcra.Limit
+	// AccountSync: batches between the devices of one account.
+	// Default: 10 a second (eight devices at the shortest interval), 100 at once.
+	AccountSync gcra.Limit
 	// PeerEnvelopes and PeerBytes: what one peer may forward.
 	// Default: 20,000 envelopes and 64 MiB a second, ten seconds' worth at once.
 	PeerEnvelopes gcra.Limit
@@ -62,6 +65,7 @@ func (c LimitConfig) withDefaults() LimitConfig {
 	def(&c.AccountEnvelopes, 100, 5000)
 	def(&c.AccountTickets, 200, 50_000)
 	def(&c.AccountRequests, 5, 200)
+	def(&c.AccountSync, 10, 100)
 	def(&c.PeerEnvelopes, 20_000, 200_000)
 	def(&c.PeerBytes, 64<<20, 640<<20)
 	def(&c.PeerRequests, 100, 1000)
@@ -75,6 +79,7 @@ var ErrConfig = errors.New("relay: invalid configuration")
 // limits holds the buckets.
 type limits struct {
 	accountEnvelopes, accountTickets, accountRequests *gcra.Table
+	accountSync                                       *gcra.Table
 	peerEnvelopes, peerBytes, peerRequests            *gcra.Table
 	registrations                                     *gcra.Table
 }
@@ -90,6 +95,7 @@ func newLimits(c LimitConfig) (*limits, error) {
 		{"account envelopes", &l.accountEnvelopes, c.AccountEnvelopes},
 		{"account tickets", &l.accountTickets, c.AccountTickets},
 		{"account requests", &l.accountRequests, c.AccountRequests},
+		{"account sync", &l.accountSync, c.AccountSync},
 		{"peer envelopes", &l.peerEnvelopes, c.PeerEnvelopes},
 		{"peer bytes", &l.peerBytes, c.PeerBytes},
 		{"peer requests", &l.peerRequests, c.PeerRequests},

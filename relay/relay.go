@@ -83,6 +83,7 @@ type Relay struct {
 	questions    *query.ReplayCache
 	known        knownMailboxes // has its own lock
 	sessions     sessions       // has its own lock
+	rendezvous   rendezvous     // has its own lock
 }
 
 // New returns a Relay. Errors wrap ErrConfig.
@@ -99,8 +100,9 @@ func New(c Config) (*Relay, error) {
 		domain: c.Domain, registration: c.Registration, store: c.Store, tickets: c.Tickets, stamps: c.Stamps,
 		directory: c.Directory, mailboxes: mailbox.New(c.Store), keys: c.Keys, peers: c.Peers, snapshots: c.Snapshots,
 		limits: l, questions: query.NewReplayCache(),
-		known:    knownMailboxes{set: map[ids.MailboxID]struct{}{}},
-		sessions: sessions{set: map[deviceRef]map[*Session]struct{}{}},
+		known:      knownMailboxes{set: map[ids.MailboxID]struct{}{}},
+		sessions:   sessions{set: map[deviceRef]map[*Session]struct{}{}},
+		rendezvous: rendezvous{set: map[place]*meeting{}},
 	}, nil
 }
 

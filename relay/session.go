@@ -10,18 +10,22 @@ import (
 	"waxwing/ratelimit/gcra"
 )
 
-// Session is one connection of a client: first nobody's, then a device's.
+// Session is one connection of a client: first nobody's, then a device's, or of
+// somebody who adds a device to an account.
 type Session struct {
 	// Fixed.
 	challenge directory.Challenge
 	end       func()
 
-	device atomic.Pointer[directory.Authenticated] // set once, by Register or Auth
-	ended  atomic.Bool                             // the device was removed
+	taken     atomic.Bool                             // set once, before one of the next two
+	device    atomic.Pointer[directory.Authenticated] // set once, by Register or Auth
+	recovered atomic.Pointer[directory.Recovered]     // set once, by Recover
+	ended     atomic.Bool                             // the device was removed
 	// suspended: the account may read what it has and send nothing.
 	suspended atomic.Bool
 	attempts  atomic.Int32
 	asked     atomic.Int32 // descriptors, before it was a device's
+	met       atomic.Int32 // requests about a rendezvous, before it was a device's
 }
 
 // NewSession returns the session of a connection, by its TLS exporter and the
@@ -54,31 +58,36 @@ const maxAttempts = 3
 // device's: a client that registers needs its own provider's.
 const maxAsked = 8
 
-// attempt reports whether the connection may still become a device's.
+// attempt reports whether the connection may still become somebody's.
 func (s *Session) attempt() bool {
-	return s.device.Load() == nil && s.attempts.Add(1) <= maxAttempts
+	return !s.taken.Load() && s.attempts.Add(1) <= maxAttempts
 }
 
 // Handle answers a control request of a client. A Query to another provider
 // is not answered but admitted: then the answer is nil, and the caller passes
 // the question on.
 func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Message) wire.Message {
+	if who := s.recovered.Load(); who != nil {
+		return r.recovering(ctx, now, who, m)
+	}
 	switch m := m.(type) {
 	case *wire.Register:
 		return r.register(ctx, now, s, m)
 	case *wire.Auth:
 		return r.authenticate(ctx, now, s, m)
+	case *wire.Recover:
+		return r.recover(ctx, now, s, m)
 	}
 	who := s.Device()
 	if who == nil {
-		if m, ok := m.(*wire.Describe); ok && s.asked.Add(1) <= maxAsked {
-			return r.describe(m)
-		}
-		return refuse(wire.CodeUnauthenticated)
+		return r.stranger(now, s, m)
 	}
 	key := limitKey(who.Address().String())
 	if m, ok := m.(*wire.Mint); ok {
 		return r.mint(ctx, now, who, key, m)
+	}
+	if m, ok := m.(*wire.SyncPut); ok {
+		return r.sync(ctx, now, who, key, m)
 	}
 	if ref := spend(r.limits.accountRequests, now, key, 1); ref != nil {
 		return ref
@@ -97,6 +106,8 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 		return r.updateManifest(ctx, who, m)
 	case *wire.Account:
 		return r.account(ctx, who)
+	case *wire.RendezvousOpen, *wire.RendezvousPut, *wire.RendezvousGet:
+		return r.meet(now, who, m)
 	case *wire.Certify:
 		return r.certify(ctx, now, who)
 	case *wire.Block:
@@ -133,6 +144,22 @@ func (r *Relay) SpendRequest(now time.Time, who *directory.Authenticated) *wire.
 // SpendPeerRequest is SpendRequest for a peer.
 func (r *Relay) SpendPeerRequest(now time.Time, p *Peer) *wire.Refusal {
 	return spend(r.limits.peerRequests, now, p.key, 1)
+}
+
+// stranger answers what a connection may ask that is nobody's.
+func (r *Relay) stranger(now time.Time, s *Session, m wire.Message) wire.Message {
+	switch m := m.(type) {
+	case *wire.Describe:
+		if s.asked.Add(1) <= maxAsked {
+			return r.describe(m)
+		}
+	case *wire.RendezvousPut, *wire.RendezvousGet:
+		if s.met.Add(1) > maxMet {
+			return refuse(wire.CodeLimit)
+		}
+		return r.meet(now, nil, m)
+	}
+	return refuse(wire.CodeUnauthenticated)
 }
 
 // HandlePeer answers a control request of a peer provider.

@@ -19,6 +19,8 @@ const (
 	labelTag         = "waxwing deniable tag v1"
 	labelCertificate = "waxwing certificate v1"
 	labelSession     = "waxwing body key v1"
+	labelSyncSecret  = "waxwing sync secret v1"
+	labelSyncHead    = "waxwing sync head v1"
 )
 
 // Outer is the part of an envelope in the clear that head and body are bound
@@ -52,6 +54,14 @@ func (m *Mailbox) info() []byte {
 // steadyKey returns HKDF(S, "waxwing seal" | ticket).
 func steadyKey(s *keys.Secret, ticket *[wire.TicketSize]byte) []byte {
 	return derive(s.Bytes(), labelSeal+string(ticket[:]))
+}
+
+// syncKey returns HKDF(HKDF(root, "waxwing sync secret v1"), "waxwing sync head v1" | salt).
+// The salt is as random as a ticket and as long, and seals one head.
+func syncKey(root *keys.Secret, salt *[wire.TicketSize]byte) []byte {
+	s := derive(root.Bytes(), labelSyncSecret)
+	defer clear(s)
+	return derive(s, labelSyncHead+string(salt[:]))
 }
 
 // derive is HKDF-SHA256 without salt (RFC 5869) to 32 bytes. Its inputs are

@@ -62,6 +62,9 @@
 // them until they are erased: they see who wrote, never what was written (the body
 // key is under the session). Whoever has the recipient account's X25519 key can
 // forge tags to that account, which is what makes them deniable; the session
-// still stops it. Certificates are not revoked but short-lived. Only kind one is
-// opened now; the formats of group and sync are fixed and refused.
+// still stops it. Certificates are not revoked but short-lived. A batch for own
+// devices (kind sync) can be made by any device of the account, under its own
+// certificate; its head is under a key of the account, so every device opens it,
+// also one that was removed until the roots were drawn anew. The format of groups
+// is fixed and refused.
 package sealedsender

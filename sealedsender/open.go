@@ -26,13 +26,30 @@ func OpenHeadWithSecret(o Outer, sealed []byte, s *keys.Secret, ticket *[wire.Ti
 	if !o.Class.Valid() || len(sealed) != o.Class.HeadSize() {
 		return nil, ErrClass
 	}
-	key := steadyKey(s, ticket)
+	return openHead(o, sealed, steadyKey(s, ticket), KindOne)
+}
+
+// OpenHeadSync opens the head of a batch that came with the delivery origin
+// wire.BySync, by a root of seal secrets and the salt that stands in place of a
+// ticket. Errors are those of OpenHeadWithSecret; every other kind is ErrKind.
+//
+// Whoever has the root made it. CheckSender and the session tell which device
+// that is; the caller checks that the device is in its manifest and not itself.
+func OpenHeadSync(class wire.Class, day ids.Day, sealed []byte, root *keys.Secret, salt *[wire.TicketSize]byte) (*OpenedHead, error) {
+	if !class.ForSync() || len(sealed) != class.HeadSize() {
+		return nil, ErrClass
+	}
+	return openHead(Outer{Class: class, Day: day}, sealed, syncKey(root, salt), KindSync)
+}
+
+// openHead opens a head of one kind under a key, which it erases.
+func openHead(o Outer, sealed, key []byte, kind Kind) (*OpenedHead, error) {
 	plain, err := gcm(key).Open(nil, zeroNonce[:], sealed, o.aad())
 	clear(key)
 	if err != nil {
 		return nil, ErrSeal
 	}
-	return parseHead(o, plain, KindOne)
+	return parseHead(o, plain, kind)
 }
 
 // OpenHeadFirst opens a head that was sealed to a mailbox's weekly key. The
@@ -170,7 +187,7 @@ func (s *Sender) CheckSession(remote keys.DHPublic) error {
 
 // OpenBody decrypts the body. The key is what the session with remote's
 // identity key had sealed for this device. Errors are ErrIdentityMismatch,
-// ErrBody, wire.ErrMalformed, ErrKind (a control part in a group's body) and
+// ErrBody, wire.ErrMalformed, ErrKind (a control part in a group's body, a frame in a sync batch) and
 // ErrHour.
 //
 // The content is not for display before the caller has recomputed com from it.
@@ -188,7 +205,8 @@ func (s *Sender) OpenBody(remote keys.DHPublic, key *keys.Secret) (*Content, err
 	clear(plain)
 	switch {
 	case err != nil:
-	case h.kind == KindGroup && len(content.Control) > 0:
+	case h.kind == KindGroup && len(content.Control) > 0,
+		h.kind == KindSync && (len(content.Frame) > 0 || content.KF != [32]byte{}):
 		err = ErrKind
 	case content.Hour.Day() != outer.Day:
 		err = ErrHour

@@ -24,6 +24,16 @@ type SealedBody struct {
 	keys.Redacted
 }
 
+// SealSyncBody encrypts the content of a batch for the account's own devices.
+// It has no frame, and neither kf nor com, because nobody can report it. Errors
+// are those of SealBody, and ErrKind for a content that has a frame or kf.
+func SealSyncBody(class wire.Class, day ids.Day, content *Content) (*SealedBody, error) {
+	if len(content.Frame) > 0 || content.KF != [32]byte{} || !class.ForSync() {
+		return nil, ErrKind
+	}
+	return sealBody(Outer{Class: class, Day: day}, KindSync, [HashSize]byte{}, content)
+}
+
 // SealBody encrypts the content of a message to one account under a fresh key.
 // Errors are ErrClass if it does not fit or there is no such class, and ErrHour
 // if the content's hour does not lie in the envelope's day.
@@ -87,13 +97,30 @@ type Head struct {
 // (the sender's key is not the certificate's), ErrNoEntry, keys.ErrKey and
 // wire.ErrMalformed (two entries for one device, or a part of wrong length).
 func (b *SealedBody) SealHeadWithSecret(h *Head, s *keys.Secret, ticket *[wire.TicketSize]byte) ([]byte, error) {
+	if b.kind == KindSync {
+		return nil, ErrKind
+	}
+	return b.sealHead(h, steadyKey(s, ticket))
+}
+
+// SealHeadSync seals the head of a batch for the account's own devices, under
+// the account's root of seal secrets and a salt that is drawn for this one
+// head. Errors are those of SealHeadWithSecret, and ErrKind for another body.
+func (b *SealedBody) SealHeadSync(h *Head, root *keys.Secret, salt *[wire.TicketSize]byte) ([]byte, error) {
+	if b.kind != KindSync {
+		return nil, ErrKind
+	}
+	return b.sealHead(h, syncKey(root, salt))
+}
+
+// sealHead seals the head under a key of its own, which it erases.
+func (b *SealedBody) sealHead(h *Head, key []byte) ([]byte, error) {
+	defer clear(key)
 	plain, err := b.plainHead(h, false)
 	if err != nil {
 		return nil, err
 	}
-	key := steadyKey(s, ticket)
 	sealed := gcm(key).Seal(nil, zeroNonce[:], plain, b.outer.aad())
-	clear(key)
 	clear(plain)
 	return sealed, nil
 }
@@ -101,6 +128,9 @@ func (b *SealedBody) SealHeadWithSecret(h *Head, s *keys.Secret, ticket *[wire.T
 // SealHeadFirst seals the head to a mailbox's weekly key, for a first contact.
 // Errors are those of SealHeadWithSecret.
 func (b *SealedBody) SealHeadFirst(h *Head, to keys.SealPublic, at Mailbox) ([]byte, error) {
+	if b.kind == KindSync {
+		return nil, ErrKind
+	}
 	if !roomForFirst(b.outer.Class) {
 		return nil, ErrClass
 	}

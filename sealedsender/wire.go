@@ -82,9 +82,9 @@ const (
 	// KindGroup is a group's message: several heads, each with its own com,
 	// share a body. Not opened by this version.
 	KindGroup Kind = 2
-	// KindSync is a copy for the sender's own devices, the one exception to
-	// the rule against self-send. Never under a ticket; not opened by this
-	// version.
+	// KindSync is a batch for the sender's own devices, the one exception to
+	// the rule against self-send. Never under a ticket: OpenHeadSync opens it
+	// and nothing else.
 	KindSync Kind = 3
 )
 

@@ -18,8 +18,12 @@ func (a *app) completeContact(_ *cobra.Command, args []string, begun string) ([]
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
+	passphrase, err := a.unlocked()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
 	// Whoever presses a key does not wait for another command to end.
-	p, err := client.Open(client.Config{Dir: dir, LockTimeout: completionWait})
+	p, err := client.Open(client.Config{Dir: dir, LockTimeout: completionWait, Passphrase: passphrase})
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

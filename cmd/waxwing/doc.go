@@ -14,6 +14,7 @@
 //	waxwing verify ADDRESS [--confirm] [--scan TEXT]
 //	waxwing history ADDRESS
 //	waxwing setting read-receipts on|off
+//	waxwing passphrase set|remove
 //	waxwing completion SHELL / help exit-codes
 //	waxwing admin invite|invites|revoke|stats|health|rotate-keys|drain
 //	waxwing peer add|remove|list|status
@@ -43,6 +44,7 @@
 // relay/daemon), which is how demo and bench start theirs; under waxwing-floor
 // it is the bare receiver that bench compares with.
 //
-// It does not protect a profile beyond the modes of its files: whoever reads
-// the directory is the user.
+// A profile without a passphrase is protected by the modes of its files alone:
+// whoever reads the directory is the user. Under one (waxwing passphrase set) the
+// rest of this machine's memory and the running program still are not.
 package main

@@ -107,6 +107,8 @@ var explanations = []explanation{
 	{client.ErrNotRegistered, exitNotFound, "the profile has no account yet", "finish with \"waxwing register ADDRESS --server HOST:PORT --pin PIN\""},
 	{client.ErrExists, exitInUse, "this profile has an account already", "give the other account a profile of its own with --profile DIR"},
 	{client.ErrRegistered, exitInUse, "this profile has another account already", "give the new account a profile of its own with --profile DIR"},
+	{client.ErrLocked, exitFailed, "the profile is under a passphrase", "name a file with it: --passphrase-file FILE, or " + passphraseEnv},
+	{client.ErrPassphrase, exitFailed, "the passphrase is wrong", "check --passphrase-file and " + passphraseEnv},
 	{client.ErrInUse, exitInUse, "another process has the profile open", "end the other waxwing command, or use another --profile"},
 	{client.ErrUnknownContact, exitNotFound, "%s is not a contact", "ask for a contact code and add it with \"waxwing add CODE\""},
 	{client.ErrUnknownDevice, exitNotFound, "the account has no device %s", "see \"waxwing device list\""},

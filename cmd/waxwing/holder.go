@@ -53,7 +53,11 @@ func heldBy(dir string) *failure {
 
 // open opens the profile for a command and says so to others.
 func (a *app) open(dir string, open func(client.Config) (*client.Client, error)) (*client.Client, func(), error) {
-	c, err := open(client.Config{Dir: dir, LockTimeout: lockWait})
+	var c *client.Client
+	err := a.unlocking(func(passphrase []byte) (err error) {
+		c, err = open(client.Config{Dir: dir, LockTimeout: lockWait, Passphrase: passphrase})
+		return err
+	})
 	if errors.Is(err, client.ErrInUse) {
 		return nil, nil, heldBy(dir)
 	}

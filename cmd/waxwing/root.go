@@ -19,6 +19,9 @@ type app struct {
 	command string // the command's name, for others who wait for the profile
 	profile string // flag; empty means the default directory
 	json    bool   // flag
+
+	passphraseFile string // flag; empty means the environment's
+	typed          []byte // the passphrase that was typed
 }
 
 // run runs one command line, without the program's name, and returns the exit
@@ -45,9 +48,11 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
 	root.PersistentFlags().StringVar(&a.profile, "profile", "", "directory of the profile; default: "+profileHint)
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object per line")
+	root.PersistentFlags().StringVar(&a.passphraseFile, "passphrase-file", "",
+		"file with the profile's passphrase, one line; default: what "+passphraseEnv+" names")
 	root.AddCommand(
 		a.registerCommand(), a.statusCommand(),
-		a.deviceCommand(),
+		a.deviceCommand(), a.passphraseCommand(),
 		a.codeCommand(), a.addCommand(), a.contactsCommand(), a.verifyCommand(), a.blockCommand(), a.unblockCommand(),
 		a.sendCommand(), a.inboxCommand(), a.historyCommand(), a.settingCommand(), a.chatCommand(),
 		a.adminCommand(), a.peerCommand(),

@@ -3,9 +3,6 @@ package auditlog
 import (
 	"bytes"
 	"errors"
-	"fmt"
-
-	"waxwing/core/wire"
 )
 
 // What callers branch on, with errors.Is.
@@ -40,16 +37,13 @@ type Log struct {
 }
 
 // Load returns the log of its stored records, in order, after checking the
-// chain through them. The error wraps ErrRecord.
+// chain through them. The error is ErrRecord.
 func Load(records ...[]byte) (*Log, error) {
 	l := new(Log)
 	for i, b := range records {
-		var r record
-		if err := wire.Unmarshal(b, &r); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrRecord, err)
-		}
-		if r.index != uint64(i) || r.previous != l.last {
-			return nil, fmt.Errorf("%w: not the next", ErrRecord)
+		r, err := parseRecord(b)
+		if err != nil || r.index != uint64(i) || r.previous != l.last {
+			return nil, ErrRecord
 		}
 		l.add(&r, b)
 	}
@@ -74,7 +68,7 @@ func (l *Log) Prepare(entry []byte) (*Pending, error) {
 		return nil, ErrEntry
 	}
 	p := &Pending{r: record{index: l.Size(), previous: l.last, entry: bytes.Clone(entry)}}
-	p.Record = wire.MustMarshal(&p.r)
+	p.Record = p.r.marshal()
 	l.pending = p
 	return p, nil
 }
@@ -87,7 +81,7 @@ func (l *Log) Commit(p *Pending) (*Receipt, error) {
 		return nil, ErrStale
 	}
 	l.pending = nil
-	l.add(&p.r, wire.MustMarshal(&p.r))
+	l.add(&p.r, p.r.marshal())
 	return &Receipt{index: p.r.index, leaf: LeafHash(p.r.entry), root: l.Root()}, nil
 }
 

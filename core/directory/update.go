@@ -17,19 +17,25 @@ import (
 // ErrAccountKeyChanged, ErrConflict (it does not follow what is stored, or more
 // than MaxDevices removed devices are not settled); the store's.
 func (d *Directory) UpdateManifest(ctx context.Context, who *Authenticated, manifest []byte) error {
+	return d.updateManifest(ctx, who.address, manifest, false)
+}
+
+// updateManifest is UpdateManifest for an account; adding refuses the removal of
+// a device.
+func (d *Directory) updateManifest(ctx context.Context, address ids.Address, manifest []byte, adding bool) error {
 	m, err := ParseManifest(manifest)
 	if err != nil {
 		return err
 	}
-	a, err := d.Account(ctx, who.address)
+	a, err := d.Account(ctx, address)
 	if err != nil {
 		return err
 	}
-	if m.Address() != who.address || m.Identity() != a.Manifest.Identity() {
+	if m.Address() != address || m.Identity() != a.Manifest.Identity() {
 		return ErrMismatch
 	}
 	if m.Equal(a.Manifest) {
-		return d.forget(ctx, who.address, a.Removed)
+		return d.forget(ctx, address, a.Removed)
 	}
 	switch err := m.Follows(a.Manifest); {
 	case errors.Is(err, ErrAccountKeyChanged):
@@ -40,6 +46,9 @@ func (d *Directory) UpdateManifest(ctx context.Context, who *Authenticated, mani
 	removed := slices.Clone(a.Removed)
 	for _, dev := range a.Manifest.f.Devices {
 		if _, ok := m.Device(dev.ID); !ok {
+			if adding {
+				return ErrMismatch
+			}
 			removed = append(removed, dev.ID)
 		}
 	}
@@ -48,7 +57,7 @@ func (d *Directory) UpdateManifest(ctx context.Context, who *Authenticated, mani
 	}
 	slices.Sort(removed) // ids are never used again: all differ
 	rec := accountRecord{a.Mailbox, a.Registered, m.raw, removed}
-	_, err = d.st.CAS(ctx, accountKey(who.address), a.version, wire.MustMarshal(&rec))
+	_, err = d.st.CAS(ctx, accountKey(address), a.version, wire.MustMarshal(&rec))
 	if errors.Is(err, store.ErrConflict) {
 		return ErrConflict
 	}
@@ -57,7 +66,7 @@ func (d *Directory) UpdateManifest(ctx context.Context, who *Authenticated, mani
 	}
 	// From here on removed devices do not authenticate. A crash now leaves the
 	// record saying whose prekeys and readers have to go.
-	return d.forget(ctx, who.address, removed)
+	return d.forget(ctx, address, removed)
 }
 
 // Settle notes that nothing is kept any more for the removed devices of an

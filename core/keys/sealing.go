@@ -65,6 +65,28 @@ func (p SealPublic) Seal(info, aad, plaintext []byte) (sealed []byte, c Exporter
 	return append(enc, ct...), s, nil
 }
 
+// SealWith is Seal for a plaintext that depends on the encapsulated key, such as
+// a proof that is bound to this one seal. plaintext gets its SealEncSize bytes;
+// its error is returned as it is.
+func (p SealPublic) SealWith(info, aad []byte, plaintext func(enc []byte) ([]byte, error)) ([]byte, error) {
+	if p.pub == nil {
+		return nil, ErrKey
+	}
+	enc, s, err := hpke.NewSender(p.pub, hpke.HKDFSHA256(), hpke.AES256GCM(), info)
+	if err != nil {
+		return nil, err
+	}
+	pt, err := plaintext(enc)
+	if err != nil {
+		return nil, err
+	}
+	ct, err := s.Seal(aad, pt)
+	if err != nil {
+		return nil, err
+	}
+	return append(enc, ct...), nil
+}
+
 // Exporter derives further secrets from a seal (RFC 9180 5.3).
 type Exporter interface {
 	Export(exporterContext string, length int) ([]byte, error)

@@ -24,6 +24,7 @@ const (
 	ContextDescriptor          // provider's root key over its descriptor
 	ContextAuth                // device key over TLS exporter and nonce
 	ContextRegister            // identity key over TLS exporter and nonce
+	ContextRecover             // identity key over TLS exporter and nonce, to add a device
 	ContextToken               // provider's epoch key over a franking token
 	ContextTokenKey            // token key over the request for its token
 	ContextAuthor              // token key over what it franks
@@ -45,6 +46,7 @@ var contextLabels = [contextEnd]string{
 	ContextDescriptor:  "waxwing provider descriptor v1",
 	ContextAuth:        "waxwing device auth v1",
 	ContextRegister:    "waxwing registration v1",
+	ContextRecover:     "waxwing recovery v1",
 	ContextToken:       "waxwing franking token v1",
 	ContextTokenKey:    "waxwing franking token key v1",
 	ContextAuthor:      "waxwing author v1",

@@ -37,7 +37,7 @@ const NonceSize = 32
 // Hello is the first frame of the server on a control stream.
 type Hello struct {
 	Domain ids.Domain
-	Nonce  [NonceSize]byte // signed, with the TLS exporter, by Register and Auth
+	Nonce  [NonceSize]byte // signed, with the TLS exporter, by Register, Auth and Recover
 	Time   uint64          // the server's Unix time, milliseconds
 }
 
@@ -137,7 +137,7 @@ func (m *Auth) Fields(c *Codec) {
 	c.Fixed("signature", m.Signature[:])
 }
 
-// AuthInput is what Register and Auth sign. The TLS exporter ties it to the
+// AuthInput is what Register, Auth and Recover sign. The TLS exporter ties it to the
 // connection, the nonce to one moment: a signature cannot be used on another
 // connection, by a server in the middle or later.
 type AuthInput struct {
@@ -435,7 +435,7 @@ func (*Account) Type() FrameType { return TypeAccount }
 // Fields lists the layout.
 func (m *Account) Fields(c *Codec) { m.id(c) }
 
-// AccountState answers Account.
+// AccountState answers Account and Recover.
 type AccountState struct {
 	Request
 	Manifest []byte // directory.Manifest, the newest
@@ -448,48 +448,4 @@ func (*AccountState) Type() FrameType { return TypeAccountState }
 func (m *AccountState) Fields(c *Codec) {
 	m.id(c)
 	c.Bytes("manifest", &m.Manifest, MaxManifest)
-}
-
-// NewMessage returns an empty control message of the type, or nil for a type
-// that is not a control message.
-func NewMessage(t FrameType) Message {
-	if int(t) < len(messages) && messages[t] != nil {
-		return messages[t]()
-	}
-	return nil
-}
-
-var messages = [...]func() Message{
-	TypeDone:      func() Message { return new(Done) },
-	TypeRefusal:   func() Message { return new(Refusal) },
-	TypeRegister:  func() Message { return new(Register) },
-	TypeAuth:      func() Message { return new(Auth) },
-	TypeSession:   func() Message { return new(Session) },
-	TypePrekeys:   func() Message { return new(Prekeys) },
-	TypeStock:     func() Message { return new(Stock) },
-	TypeSealKey:   func() Message { return new(SealKey) },
-	TypeCertify:   func() Message { return new(Certify) },
-	TypeCert:      func() Message { return new(Cert) },
-	TypeMint:      func() Message { return new(Mint) },
-	TypeMinted:    func() Message { return new(Minted) },
-	TypeBlock:     func() Message { return new(Block) },
-	TypeBlocked:   func() Message { return new(Blocked) },
-	TypeUnblock:   func() Message { return new(Unblock) },
-	TypeQuery:     func() Message { return new(Query) },
-	TypeAnswer:    func() Message { return new(Answer) },
-	TypeDescribe:  func() Message { return new(Describe) },
-	TypeDescribed: func() Message { return new(Described) },
-
-	TypeUpdateManifest: func() Message { return new(UpdateManifest) },
-	TypeAccount:        func() Message { return new(Account) },
-	TypeAccountState:   func() Message { return new(AccountState) },
-
-	TypeIssueTokens:   func() Message { return new(IssueTokens) },
-	TypeIssuedTokens:  func() Message { return new(IssuedTokens) },
-	TypePublish:       func() Message { return new(Publish) },
-	TypePublished:     func() Message { return new(Published) },
-	TypeReport:        func() Message { return new(Report) },
-	TypeReported:      func() Message { return new(Reported) },
-	TypeVerdict:       func() Message { return new(Verdict) },
-	TypeVerdictAnswer: func() Message { return new(VerdictAnswer) },
 }

@@ -11,9 +11,9 @@ type Delivery struct {
 	Class    Class            // of the envelope, which fixes where the body begins
 	Stamp    [32]byte         // franking stamp over mailbox, com, day, received
 	Snapshot [32]byte         // the relay's key snapshot in force; zero until snapshots exist
-	Origin   AddressKind      // ByTicket; ByIntroduction is reserved and will carry N_R here
-	Ticket   [TicketSize]byte // the ticket that it came under
-	Serial   uint64           // the ticket's serial
+	Origin   AddressKind      // ByTicket or BySync; ByIntroduction is reserved and will carry N_R here
+	Ticket   [TicketSize]byte // the ticket that it came under; BySync: the salt of the head's key
+	Serial   uint64           // the ticket's serial; BySync: zero, as are com, stamp and expiry
 	Expiry   ids.Day          // the ticket's last day
 	Payload  []byte           // sealed head and body
 }
@@ -29,10 +29,13 @@ func (d *Delivery) Fields(c *Codec) {
 	c.Fixed("stamp", d.Stamp[:])
 	c.Fixed("snapshot", d.Snapshot[:])
 	U8(c, "origin", &d.Origin)
-	c.Check(d.Origin == ByTicket, "origin", "unknown value")
+	c.Check(d.Origin == ByTicket || d.Origin == BySync, "origin", "unknown value")
 	c.Fixed("ticket", d.Ticket[:])
 	U64(c, "serial", &d.Serial)
 	U32(c, "expiry", &d.Expiry)
+	if d.Origin == BySync {
+		d.checkSync(c)
+	}
 	if c.err == nil {
 		n := MaxPayload
 		if c.mode != describing {
@@ -40,6 +43,16 @@ func (d *Delivery) Fields(c *Codec) {
 		}
 		c.Exact("payload", &d.Payload, n)
 	}
+}
+
+// checkSync holds what has no ticket to one form: nobody can report it, so
+// that it has neither commitment nor stamp.
+func (d *Delivery) checkSync(c *Codec) {
+	c.Check(d.Class.ForSync(), "class", "not one of sync")
+	c.Check(d.Com == [ComSize]byte{}, "com", "not zero")
+	c.Check(d.Stamp == [32]byte{}, "stamp", "not zero")
+	c.Check(d.Serial == 0, "serial", "not zero")
+	c.Check(d.Expiry == 0, "expiry", "not zero")
 }
 
 // Head returns the sealed head.

@@ -80,6 +80,9 @@ const (
 	// ByIntroduction is reserved: an HPKE to the relay with a credential's
 	// presentation. Relays of this version refuse it.
 	ByIntroduction AddressKind = 2
+	// BySync is of deliveries only: a device of the mailbox's own account put it
+	// there, over its authenticated connection (SyncPut). No envelope has it.
+	BySync AddressKind = 3
 )
 
 const (

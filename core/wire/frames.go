@@ -59,7 +59,15 @@ const (
 
 	TypeUpdateManifest FrameType = 27
 	TypeAccount        FrameType = 28
-	TypeAccountState   FrameType = 29 // answer to Account
+	TypeAccountState   FrameType = 29 // answer to Account and Recover
+
+	TypeRecover            FrameType = 30
+	TypeRendezvousOpen     FrameType = 31
+	TypeRendezvousPut      FrameType = 32
+	TypeRendezvousGet      FrameType = 33
+	TypeRendezvousDocument FrameType = 34 // answer to RendezvousGet
+
+	TypeSyncPut FrameType = 35
 
 	TypeIssueTokens   FrameType = 70
 	TypeIssuedTokens  FrameType = 71 // answer to IssueTokens

@@ -86,7 +86,7 @@ func (m *Publish) Fields(c *Codec) {
 	c.Check(m.Kind >= PublicationEpochKeys && m.Kind <= PublicationDesk, "kind", "unknown value")
 	c.Domain("provider", &m.Provider)
 	c.Domain("issuer", &m.Issuer)
-	c.Fixed("id", m.ID[:])
+	c.Fixed("document id", m.ID[:])
 }
 
 // Published answers Publish.

@@ -31,8 +31,11 @@ func samples() []Schema {
 	copy(d.Ticket[:], fill(TicketSize, 4))
 	h := &Hello{Domain: alpha, Time: 77}
 	copy(h.Nonce[:], fill(32, 5))
+	sync := &Delivery{Received: 1 << 40, Day: 20779, Class: Class4K, Origin: BySync, Payload: fill(Class4K.PayloadSize(), 1)}
+	copy(sync.Ticket[:], fill(TicketSize, 4))
 	return []Schema{
-		d, h,
+		d, h, sync,
+		&SyncPut{Request: r, Day: 20779, Class: Class16K, Salt: [TicketSize]byte{1}, Payload: fill(Class16K.PayloadSize(), 2)},
 		&Submit{Number: 7, Dest: alpha, Auth: AuthConnection, Envelope: fill(1024, 6)},
 		&Forward{Number: 8, Envelope: fill(1024, 7)},
 		&Ack{9},
@@ -63,6 +66,11 @@ func samples() []Schema {
 		&UpdateManifest{r, fill(500, 1)},
 		&Account{r},
 		&AccountState{r, fill(500, 2)},
+		&Recover{r, alice, [64]byte{5}},
+		&RendezvousOpen{r, [RendezvousSize]byte{1}},
+		&RendezvousPut{r, [RendezvousSize]byte{2}, SideNew, MaxRendezvousIndex, fill(300, 3)},
+		&RendezvousGet{r, [RendezvousSize]byte{3}, SideExisting, 1},
+		&RendezvousDocument{r, true, fill(300, 4)},
 		&IssueTokens{r, fill(300, 1)},
 		&IssuedTokens{r, fill(500, 2)},
 		&Publish{r, PublicationSnapshot, alpha, alpha, [32]byte{9}},
@@ -161,7 +169,19 @@ func TestRefusedValues(t *testing.T) {
 		"many tickets":   &Minted{Tickets: make([]MintedTicket, MaxMint+1)},
 		"introduction":   &Delivery{Class: Class1K, Origin: ByIntroduction, Payload: make([]byte, Class1K.PayloadSize())},
 		"no class":       &Delivery{Origin: ByTicket},
+		"small sync":     &Delivery{Class: Class1K, Origin: BySync, Payload: make([]byte, Class1K.PayloadSize())},
+		"sync com":       &Delivery{Class: Class4K, Origin: BySync, Com: [32]byte{1}, Payload: make([]byte, Class4K.PayloadSize())},
+		"sync stamp":     &Delivery{Class: Class4K, Origin: BySync, Stamp: [32]byte{1}, Payload: make([]byte, Class4K.PayloadSize())},
+		"sync serial":    &Delivery{Class: Class4K, Origin: BySync, Serial: 1, Payload: make([]byte, Class4K.PayloadSize())},
+		"sync expiry":    &Delivery{Class: Class4K, Origin: BySync, Expiry: 1, Payload: make([]byte, Class4K.PayloadSize())},
+		"sync class":     &SyncPut{Class: Class64K, Payload: make([]byte, Class64K.PayloadSize())},
+		"sync payload":   &SyncPut{Class: Class4K, Payload: make([]byte, Class1K.PayloadSize())},
 		"short payload":  &Delivery{Class: Class1K, Origin: ByTicket, Payload: make([]byte, 5)},
+		"no side":        &RendezvousGet{},
+		"third side":     &RendezvousPut{Side: 3},
+		"far index":      &RendezvousGet{Side: SideNew, Index: MaxRendezvousIndex + 1},
+		"large document": &RendezvousPut{Side: SideNew, Document: make([]byte, MaxRendezvousDocument+1)},
+		"absent bytes":   &RendezvousDocument{Document: []byte{1}},
 		"large envelope": &Forward{Envelope: make([]byte, MaxEnvelope+1)},
 	} {
 		if _, err := Marshal(s); !errors.Is(err, ErrMalformed) {
@@ -306,7 +326,7 @@ func TestMessagesByType(t *testing.T) {
 			t.Errorf("%T: request id is not first", m)
 		}
 	}
-	if seen != len(samples())-10 {
+	if seen != len(samples())-11 {
 		t.Errorf("%d control messages; samples() lacks some", seen)
 	}
 }

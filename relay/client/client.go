@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/wire"
 	"waxwing/relay/client/state"
 	"waxwing/relay/quicnet"
@@ -32,6 +33,10 @@ type Config struct {
 	LockTimeout time.Duration
 	// Timeouts bounds how long the provider may take.
 	Timeouts quicnet.Timeouts
+	// Passphrase opens a profile that is under one; a new profile is put under
+	// it. None if empty.
+	Passphrase []byte
+	keys.Redacted
 }
 
 func (c *Config) validate() error {
@@ -79,8 +84,8 @@ func Create(c Config) (*Client, error) {
 	return open(c)
 }
 
-// Open opens a profile. Errors are ErrNoProfile, ErrInUse, ErrCorrupt,
-// state.ErrVersion and state.ErrIO.
+// Open opens a profile. Errors are ErrNoProfile, ErrInUse, ErrLocked,
+// ErrPassphrase, ErrCorrupt, state.ErrVersion and state.ErrIO.
 func Open(c Config) (*Client, error) {
 	if !Exists(c.Dir) {
 		return nil, ErrNoProfile
@@ -92,7 +97,7 @@ func open(conf Config) (*Client, error) {
 	if err := conf.validate(); err != nil {
 		return nil, err
 	}
-	s, err := state.Open(filepath.Join(conf.Dir, fileName), state.Options{LockTimeout: conf.LockTimeout})
+	s, err := state.Open(filepath.Join(conf.Dir, fileName), conf.options())
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +110,20 @@ func open(conf Config) (*Client, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+func (c *Config) options() state.Options {
+	return state.Options{LockTimeout: c.LockTimeout, Passphrase: c.Passphrase}
+}
+
+// SetPassphrase puts a profile that is not open under another passphrase than
+// that of c, or under none if it is empty. The file is written anew; after an
+// error it is as it was. Errors are those of Open.
+func SetPassphrase(c Config, passphrase []byte) error {
+	if !Exists(c.Dir) {
+		return ErrNoProfile
+	}
+	return state.Rekey(filepath.Join(c.Dir, fileName), c.options(), passphrase)
 }
 
 // Close closes the connection and the profile. Run, Sync and Receive end with

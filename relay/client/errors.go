@@ -57,6 +57,10 @@ var (
 	ErrEmpty = errors.New("client: text empty or not UTF-8")
 	// ErrFull: a limit of the profile is reached (package state).
 	ErrFull = state.ErrFull
+	// ErrLocked: the profile is under a passphrase, and none was given.
+	ErrLocked = state.ErrLocked
+	// ErrPassphrase: the profile or file is under another passphrase.
+	ErrPassphrase = state.ErrPassphrase
 	// ErrInUse: another process has the profile open.
 	ErrInUse = state.ErrInUse
 	// ErrCorrupt: the profile's file is damaged.

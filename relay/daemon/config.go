@@ -59,6 +59,7 @@ type LimitsConfig struct {
 	AccountEnvelopes string `toml:"account_envelopes"` // envelopes that one account hands in
 	AccountTickets   string `toml:"account_tickets"`   // tickets that one account mints
 	AccountRequests  string `toml:"account_requests"`  // other requests of one account
+	AccountSync      string `toml:"account_sync"`      // batches between the devices of one account
 	PeerEnvelopes    string `toml:"peer_envelopes"`    // envelopes that one peer forwards
 	PeerBytes        string `toml:"peer_bytes"`        // bytes of those
 	PeerRequests     string `toml:"peer_requests"`     // queries that one peer passes on
@@ -92,6 +93,7 @@ var settings = []setting{
 	{"limits.account_envelopes", func(c *Config) *string { return &c.Limits.AccountEnvelopes }},
 	{"limits.account_tickets", func(c *Config) *string { return &c.Limits.AccountTickets }},
 	{"limits.account_requests", func(c *Config) *string { return &c.Limits.AccountRequests }},
+	{"limits.account_sync", func(c *Config) *string { return &c.Limits.AccountSync }},
 	{"limits.peer_envelopes", func(c *Config) *string { return &c.Limits.PeerEnvelopes }},
 	{"limits.peer_bytes", func(c *Config) *string { return &c.Limits.PeerBytes }},
 	{"limits.peer_requests", func(c *Config) *string { return &c.Limits.PeerRequests }},

@@ -114,6 +114,7 @@ func (l *LimitsConfig) resolve(k *checker) (out relay.LimitConfig) {
 		{"account_envelopes", l.AccountEnvelopes, &out.AccountEnvelopes},
 		{"account_tickets", l.AccountTickets, &out.AccountTickets},
 		{"account_requests", l.AccountRequests, &out.AccountRequests},
+		{"account_sync", l.AccountSync, &out.AccountSync},
 		{"peer_envelopes", l.PeerEnvelopes, &out.PeerEnvelopes},
 		{"peer_bytes", l.PeerBytes, &out.PeerBytes},
 		{"peer_requests", l.PeerRequests, &out.PeerRequests},

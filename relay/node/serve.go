@@ -167,10 +167,20 @@ func (c *connection) answer(ctx context.Context, m wire.Message) wire.Message {
 		return a
 	}
 	if a := c.n.relay.Handle(ctx, c.n.now(), c.session, m); a != nil {
+		c.wakeSiblings(m, a)
 		return a
 	}
 	// Admitted, and for another provider.
 	return c.n.passOn(ctx, m.(*wire.Query))
+}
+
+// wakeSiblings tells the account's devices of a batch that was stored.
+func (c *connection) wakeSiblings(request, answer wire.Message) {
+	_, sync := request.(*wire.SyncPut)
+	_, done := answer.(*wire.Done)
+	if who := c.session.Device(); sync && done && who != nil {
+		c.n.notify.wake(who.Mailbox())
+	}
 }
 
 // requestName is a metric label: one of a closed list.
@@ -188,6 +198,14 @@ func requestName(m wire.Message) string {
 		return "update_manifest"
 	case *wire.Account:
 		return "account"
+	case *wire.Recover:
+		return "recover"
+	case *wire.RendezvousOpen:
+		return "rendezvous_open"
+	case *wire.RendezvousPut:
+		return "rendezvous_put"
+	case *wire.RendezvousGet:
+		return "rendezvous_get"
 	case *wire.Certify:
 		return "certify"
 	case *wire.Mint:
@@ -200,6 +218,8 @@ func requestName(m wire.Message) string {
 		return "query"
 	case *wire.Describe:
 		return "describe"
+	case *wire.SyncPut:
+		return "sync_put"
 	case *wire.IssueTokens:
 		return "issue_tokens"
 	case *wire.Publish:

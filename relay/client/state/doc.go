@@ -15,11 +15,20 @@
 // One process at a time opens a file: a lock on it is held until Close, and
 // another process gets ErrInUse. The file has mode 0600, its directory 0700.
 //
-// What it does not protect: the file is not encrypted, so whoever reads it can
+// A file may be under a passphrase (Options.Passphrase, Rekey): then every record
+// is encrypted with AES-256-GCM under a random key, which a key wraps that
+// Argon2id (RFC 9106) makes of the passphrase. What stays in clear: the names of
+// the tables, how many records of which length each has, and their keys, which
+// are numbers, digests and tickets; those that are addresses and domains are
+// replaced by an HMAC. It is as strong as the passphrase, against who has the
+// file and not the running program.
+//
+// What it does not protect: without a passphrase, whoever reads the file can
 // read what the client can, and pose as it. Deleted records may stay in free
 // pages, and in the blocks that a solid-state disk has set aside, until they
 // are overwritten: forward secrecy holds against the peer's and the relays'
 // view, not against the seizure of a disk. The checksum finds damage, not
-// manipulation. A copy that is put back (a file system's snapshot, a backup)
+// manipulation; under a passphrase a changed record is found, an older one that
+// is put back in its place is not. A copy of the whole that is put back (a file system's snapshot, a backup)
 // would use tickets and message keys twice; nothing here can notice that.
 package state

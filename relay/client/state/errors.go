@@ -9,6 +9,10 @@ var (
 	// ErrCorrupt: the file or a record of it is damaged. A *CorruptError, which
 	// wraps it, names the table.
 	ErrCorrupt = errors.New("state: damaged")
+	// ErrLocked: the file is under a passphrase, and none was given.
+	ErrLocked = errors.New("state: under a passphrase")
+	// ErrPassphrase: the file is under another passphrase.
+	ErrPassphrase = errors.New("state: wrong passphrase")
 	// ErrVersion: the file was written by another version of this program.
 	ErrVersion = errors.New("state: written by another version")
 	// ErrNotFound: there is no such record.

@@ -11,6 +11,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"waxwing/core/keys"
 )
 
 // schema is the version of the file's layout: 2 has the account's secrets. A
@@ -20,12 +22,17 @@ const schema = 2
 // Options configures Open. The zero value is the default.
 type Options struct {
 	LockTimeout time.Duration // how long to wait for another process; DefaultLockTimeout
+	// Passphrase opens a file that is under one; a new file is put under it.
+	Passphrase []byte
+	keys.Redacted
 }
 
 // Store is an open file. It is safe for concurrent use; one Update runs at a
 // time, beside any number of Views, which see the state before it.
 type Store struct {
-	db *bbolt.DB
+	// fixed
+	db   *bbolt.DB
+	lock *lock // nil without a passphrase
 
 	mu     sync.RWMutex
 	counts []int // of each table's records; guarded by mu
@@ -33,7 +40,8 @@ type Store struct {
 }
 
 // Open opens the file at path and creates it, with its directory, if there is
-// none. Errors are ErrInUse, ErrCorrupt, ErrVersion and ErrIO.
+// none. Errors are ErrInUse, ErrLocked, ErrPassphrase, ErrCorrupt, ErrVersion and
+// ErrIO.
 func Open(path string, o Options) (s *Store, err error) {
 	if o.LockTimeout <= 0 {
 		o.LockTimeout = DefaultLockTimeout
@@ -42,18 +50,44 @@ func Open(path string, o Options) (s *Store, err error) {
 		return nil, wrapIO(err)
 	}
 	defer guard(&err)()
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: o.LockTimeout, FreelistType: bbolt.FreelistMapType, OpenFile: openWhole,
-	})
+	db, err := openCurrent(path, o.LockTimeout)
 	if err != nil {
 		return nil, openError(err)
 	}
 	s = &Store{db: db, counts: make([]int, len(tables))}
-	if err := s.prepare(); err != nil {
+	if err := s.prepare(o.Passphrase); err != nil {
 		db.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// openCurrent opens and locks the file that is at path when the lock is had:
+// Rekey puts another one there.
+func openCurrent(path string, timeout time.Duration) (*bbolt.DB, error) {
+	for {
+		var info fs.FileInfo
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+			Timeout: timeout, FreelistType: bbolt.FreelistMapType,
+			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+				f, err := openWhole(name, flag, mode)
+				if err == nil {
+					info, err = f.Stat()
+				}
+				return f, err
+			},
+		})
+		if err != nil {
+			return nil, err
+		}
+		if now, err := os.Stat(path); err == nil && os.SameFile(now, info) {
+			return db, nil
+		}
+		// Ends: each time round, somebody has replaced the file.
+		if err := db.Close(); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // errUnchanged ends a transaction that wrote nothing.
@@ -83,13 +117,17 @@ func guard(err *error) func() {
 }
 
 // prepare creates the tables that are missing and counts the records.
-func (s *Store) prepare() error {
+func (s *Store) prepare(passphrase []byte) error {
 	return wrapUnlessTyped(s.db.Update(func(tx *bbolt.Tx) error {
 		meta, err := tx.CreateBucketIfNotExists([]byte("meta"))
 		if err != nil {
 			return wrapIO(err)
 		}
-		switch v := meta.Get([]byte("schema")); {
+		v := meta.Get([]byte("schema"))
+		if s.lock, err = lockOf(meta, v == nil, passphrase); err != nil {
+			return err
+		}
+		switch {
 		case v == nil:
 			if err := meta.Put([]byte("schema"), []byte{schema}); err != nil {
 				return wrapIO(err)
@@ -117,6 +155,7 @@ func (s *Store) prepare() error {
 // are no slices but those that a record copied.
 type Tx struct {
 	buckets []*bbolt.Bucket
+	lock    *lock
 	counts  []int
 	delta   []int // what this transaction adds to counts
 	after   []func()
@@ -128,8 +167,8 @@ func (tx *Tx) count(i int) int { return tx.counts[i] + tx.delta[i] }
 // AfterCommit has f called once the transaction is durable, and not otherwise.
 func (tx *Tx) AfterCommit(f func()) { tx.after = append(tx.after, f) }
 
-func newTx(b *bbolt.Tx, counts []int) *Tx {
-	tx := &Tx{buckets: make([]*bbolt.Bucket, len(tables)), counts: counts, delta: make([]int, len(tables))}
+func (s *Store) newTx(b *bbolt.Tx, counts []int) *Tx {
+	tx := &Tx{lock: s.lock, buckets: make([]*bbolt.Bucket, len(tables)), counts: counts, delta: make([]int, len(tables))}
 	for i, t := range tables {
 		tx.buckets[i] = b.Bucket([]byte(t.name))
 	}
@@ -147,7 +186,7 @@ func (s *Store) Update(f func(*Tx) error) (err error) {
 	var tx *Tx
 	err = s.db.Update(func(b *bbolt.Tx) error {
 		// Only one Update runs, and only it writes counts.
-		tx = newTx(b, s.counts)
+		tx = s.newTx(b, s.counts)
 		if err := f(tx); err != nil || tx.changed {
 			return err
 		}
@@ -179,7 +218,7 @@ func (s *Store) View(f func(*Tx) error) (err error) {
 	if s.isClosed() {
 		return ErrClosed
 	}
-	return wrapUnlessTyped(s.db.View(func(b *bbolt.Tx) error { return f(newTx(b, counts)) }))
+	return wrapUnlessTyped(s.db.View(func(b *bbolt.Tx) error { return f(s.newTx(b, counts)) }))
 }
 
 func (s *Store) isClosed() bool {

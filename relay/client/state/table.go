@@ -20,25 +20,30 @@ type Record[T any] interface {
 
 // Table is one kind of record under keys of one shape (keys.go). Tables are
 // declared in tables.go and nowhere else.
-type Table[T any, P Record[T]] struct {
+type Table[T any, P Record[T]] struct{ *tableInfo }
+
+// tableInfo is what a table is apart from its records.
+type tableInfo struct {
 	name  string
 	index int
 	limit int
+	named bool // the keys are names of somebody: hidden under a passphrase
 }
 
-// tables lists the names and limits of all tables, in the order of their
-// declaration.
-var tables []struct {
-	name  string
-	limit int
-}
+// tables lists all tables in the order of their declaration.
+var tables []*tableInfo
 
 func newTable[T any, P Record[T]](name string, limit int) *Table[T, P] {
-	t := &Table[T, P]{name: name, index: len(tables), limit: limit}
-	tables = append(tables, struct {
-		name  string
-		limit int
-	}{name, limit})
+	t := &Table[T, P]{&tableInfo{name: name, index: len(tables), limit: limit}}
+	tables = append(tables, t.tableInfo)
+	return t
+}
+
+// newNamed is newTable for one whose keys are names. Under a passphrase its rows
+// are in no order, and Scan finds them with an empty prefix only.
+func newNamed[T any, P Record[T]](name string, limit int) *Table[T, P] {
+	t := newTable[T, P](name, limit)
+	t.named = true
 	return t
 }
 
@@ -58,7 +63,18 @@ func (t *Table[T, P]) corrupt() error { return &CorruptError{t.name} }
 
 func (t *Table[T, P]) bucket(tx *Tx) *bbolt.Bucket { return tx.buckets[t.index] }
 
-func (t *Table[T, P]) decode(key, value []byte) (P, error) {
+// decode reads what is stored under a key; it also returns the key that was
+// meant, which differs from it in a named table under a passphrase.
+func (t *Table[T, P]) decode(tx *Tx, key, value []byte) ([]byte, P, error) {
+	key, value, err := tx.lock.open(t.tableInfo, key, value)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := t.parse(key, value)
+	return key, p, err
+}
+
+func (t *Table[T, P]) parse(key, value []byte) (P, error) {
 	if len(value) < sumSize || t.sum(key, value[sumSize:]) != binary.BigEndian.Uint32(value) {
 		return nil, t.corrupt()
 	}
@@ -71,15 +87,19 @@ func (t *Table[T, P]) decode(key, value []byte) (P, error) {
 
 // Get returns the record of a key. Errors are ErrNotFound and ErrCorrupt.
 func (t *Table[T, P]) Get(tx *Tx, key []byte) (P, error) {
-	value := t.bucket(tx).Get(key)
+	stored := tx.lock.name(t.tableInfo, key)
+	value := t.bucket(tx).Get(stored)
 	if value == nil {
 		return nil, ErrNotFound
 	}
-	return t.decode(key, value)
+	_, p, err := t.decode(tx, stored, value)
+	return p, err
 }
 
 // Has reports whether there is a record of a key.
-func (t *Table[T, P]) Has(tx *Tx, key []byte) bool { return t.bucket(tx).Get(key) != nil }
+func (t *Table[T, P]) Has(tx *Tx, key []byte) bool {
+	return t.bucket(tx).Get(tx.lock.name(t.tableInfo, key)) != nil
+}
 
 // Count returns the number of records.
 func (t *Table[T, P]) Count(tx *Tx) int { return tx.count(t.index) }
@@ -88,7 +108,8 @@ func (t *Table[T, P]) Count(tx *Tx) int { return tx.count(t.index) }
 // wire.ErrMalformed for a record that breaks a limit, and ErrIO.
 func (t *Table[T, P]) Put(tx *Tx, key []byte, p P) error {
 	b := t.bucket(tx)
-	if b.Get(key) == nil {
+	stored := tx.lock.name(t.tableInfo, key)
+	if b.Get(stored) == nil {
 		if tx.count(t.index) >= t.limit {
 			return ErrFull
 		}
@@ -100,7 +121,7 @@ func (t *Table[T, P]) Put(tx *Tx, key []byte, p P) error {
 	}
 	binary.BigEndian.PutUint32(value, t.sum(key, value[sumSize:]))
 	tx.changed = true
-	if err := b.Put(key, value); err != nil {
+	if err := b.Put(stored, tx.lock.seal(t.tableInfo, key, value)); err != nil {
 		return wrapIO(err)
 	}
 	return nil
@@ -109,12 +130,13 @@ func (t *Table[T, P]) Put(tx *Tx, key []byte, p P) error {
 // Delete removes the record of a key, if there is one.
 func (t *Table[T, P]) Delete(tx *Tx, key []byte) error {
 	b := t.bucket(tx)
-	if b.Get(key) == nil {
+	stored := tx.lock.name(t.tableInfo, key)
+	if b.Get(stored) == nil {
 		return nil
 	}
 	tx.delta[t.index]--
 	tx.changed = true
-	if err := b.Delete(key); err != nil {
+	if err := b.Delete(stored); err != nil {
 		return wrapIO(err)
 	}
 	return nil
@@ -137,12 +159,12 @@ func (t *Table[T, P]) Scan(tx *Tx, prefix, from []byte) iter.Seq2[Row[P], error]
 		}
 		c := t.bucket(tx).Cursor()
 		for k, v := c.Seek(start); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
-			p, err := t.decode(k, v)
+			key, p, err := t.decode(tx, k, v)
 			if err != nil {
 				yield(Row[P]{}, err)
 				return
 			}
-			if !yield(Row[P]{bytes.Clone(k), p}, nil) {
+			if !yield(Row[P]{bytes.Clone(key), p}, nil) {
 				return
 			}
 		}
@@ -186,12 +208,12 @@ func (t *Table[T, P]) Backward(tx *Tx, prefix []byte) iter.Seq2[Row[P], error] {
 			}
 		}
 		for ; k != nil && bytes.HasPrefix(k, prefix); k, v = c.Prev() {
-			p, err := t.decode(k, v)
+			key, p, err := t.decode(tx, k, v)
 			if err != nil {
 				yield(Row[P]{}, err)
 				return
 			}
-			if !yield(Row[P]{bytes.Clone(k), p}, nil) {
+			if !yield(Row[P]{bytes.Clone(key), p}, nil) {
 				return
 			}
 		}

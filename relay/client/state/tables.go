@@ -8,7 +8,7 @@ var (
 	Counter  = newTable[Counters]("counters", 1) // Single
 
 	Contacts     = newTable[Contact]("contacts", MaxContacts)       // ContactID
-	Addresses    = newTable[Ref]("addresses", MaxContacts)          // address
+	Addresses    = newNamed[Ref]("addresses", MaxContacts)          // address
 	Manifests    = newTable[Blob]("manifests", MaxContacts)         // ContactID; of the contact
 	Sessions     = newTable[Session]("sessions", MaxSessions)       // ContactID | number 8
 	Certificates = newTable[Known]("certificates", MaxCertificates) // ContactID | hash 32; of the contact
@@ -31,7 +31,7 @@ var (
 	OneTime       = newTable[OwnKey]("onetime", MaxPrekeys)         // prekey id 4
 	LastResort    = newTable[OwnKey]("lastresort", 8)               // prekey id 4; one a week, two weeks
 	SealKeys      = newTable[OwnKey]("sealkeys", MaxSealKeys)       // week 4
-	Descriptors   = newTable[Provider]("providers", MaxDescriptors) // domain
+	Descriptors   = newNamed[Provider]("providers", MaxDescriptors) // domain
 	Strikes       = newTable[Strike]("strikes", MaxStrikes)         // number 8
 
 	Verified = newTable[Digest]("verified", MaxContacts) // ContactID; hash of the safety number that was compared

@@ -86,20 +86,20 @@ func TestEveryByteMatters(t *testing.T) {
 	for i := range sumSize {
 		value[i] = byte(sum >> (8 * (sumSize - 1 - i)))
 	}
-	if _, err := Log.decode(key, value); err != nil {
+	if _, err := Log.parse(key, value); err != nil {
 		t.Fatal(err)
 	}
 	for i := range value {
 		value[i] ^= 1
-		if _, err := Log.decode(key, value); !errors.Is(err, ErrCorrupt) {
+		if _, err := Log.parse(key, value); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("byte %d: %v", i, err)
 		}
 		value[i] ^= 1
 	}
-	if _, err := Log.decode(U64(Position(8)), value); !errors.Is(err, ErrCorrupt) {
+	if _, err := Log.parse(U64(Position(8)), value); !errors.Is(err, ErrCorrupt) {
 		t.Error("under another key")
 	}
-	if _, err := Log.decode(key, nil); !errors.Is(err, ErrCorrupt) {
+	if _, err := Log.parse(key, nil); !errors.Is(err, ErrCorrupt) {
 		t.Error("empty")
 	}
 }

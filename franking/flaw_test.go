@@ -1,0 +1,500 @@
+package franking
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"waxwing/core/group"
+	"waxwing/core/ids"
+	"waxwing/core/keys"
+	"waxwing/core/wire"
+)
+
+// Each test here runs an attack that was found on an earlier form of the
+// protocol, by the name of what it broke.
+
+// A join of token and pseudonym that cannot be faked would let bob prove for
+// ever who wrote: w*X_S = N_R, then idcom, then sigma2. Whoever has j, and after
+// publication that is anybody, makes the same bundle without k; and bob makes
+// the owner's proof without r.
+func TestDeniability(t *testing.T) {
+	w := newWorld(t)
+	forged := w.forge(t)
+	if _, err := w.show(forged, w.alice, w.bob); err != nil {
+		t.Errorf("a forgery with published keys is not like a real message: %v", err)
+	}
+	real := w.hello(t)
+	if len(forged.bundle) != len(real.bundle) {
+		t.Error("bundles differ in length")
+	}
+	// In the window too, bob alone makes the owner's proof for anybody's token.
+	proof, err := proveOwner(&real.own.token, w.carol.sender(), w.bob.recipient(), 1, w.bob.w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := ownerProof(&real.own.token, w.carol.sender(), w.bob.recipient())
+	if err != nil || d.Verify(ownerSession(real.own.token.Hash(), w.carol.sender(), w.bob.recipient()), proof[:]) != nil {
+		t.Error("the recipient cannot simulate the proof")
+	}
+	// But not with w for another recipient, nor does a third party with k of
+	// somebody else.
+	if _, err := proveOwner(&real.own.token, w.alice.sender(), w.carol.recipient(), 1, w.bob.w); !errors.Is(err, group.ErrWitness) {
+		t.Errorf("w of another: %v", err)
+	}
+	// The account itself stays sealed: a forged x1 opens to nobody.
+	if _, _, err := w.a.wrap.Of(today).unwrap(&forged.own.token); !errors.Is(err, FaultWrap) {
+		t.Errorf("a forged token opens: %v", err)
+	}
+}
+
+// Bob reports mallory's message with carol's escrow, to have carol banned.
+func TestEscrowOfAnotherIsRefused(t *testing.T) {
+	w := newWorld(t)
+	mallory := newPerson(ids.MustParseAddress("mallory@alpha.example"))
+	s := w.hello(t)
+	victim := mustBundle(t, w, s)
+	own := w.tokens(t, mallory, today, 1)[0]
+	spam := w.send(t, own, mallory, w.bob, frame(1, Digest{}, "spam"))
+	m := w.substantiate(t, spam.e)
+	share, err := MakeShare(m.Verified, victim.Escrow(), w.bob.recipient(), w.bob.z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = m.OpenEscrow(&EscrowOpening{Escrow: *victim.Escrow(), Share: *share}, w.bob.recipient(), w.b.reviewers)
+	wants(t, "at the desk", err, FaultEscrow)
+
+	// The same in a bundle, and with nothing in it.
+	var b, v BundleFields
+	if wire.Unmarshal(spam.bundle, &b) != nil || wire.Unmarshal(s.bundle, &v) != nil {
+		t.Fatal("bundles")
+	}
+	check := func(b *BundleFields) error {
+		_, err := CheckBundle(wire.MustMarshal(b), mallory.sender(), w.bob.recipient(), &spam.e.Audience, w.snapshot)
+		return err
+	}
+	b.Escrow = v.Escrow
+	wants(t, "at bob's", check(&b), FaultEscrow)
+	// Mallory escrows another pseudonym than her own.
+	ek, _ := escrowKeysOf(w.snapshot, today, 7, w.bob.recipient())
+	aud := spam.e.Audience.Hash(bob)
+	_, err = makeEscrow(&own.token, &aud, &ek, 7, w.alice.k, own.r)
+	wants(t, "alice's k", err, group.ErrWitness)
+	if _, err := makeEscrow(&own.token, &aud, &ek, 7, mallory.k, own.r); err != nil {
+		t.Error(err)
+	}
+}
+
+// Without an escrow nothing is shown: no sender is beyond a ban. Attribute takes
+// a Bundle, which only CheckBundle makes.
+func TestNoBundleNoDisplay(t *testing.T) {
+	w := newWorld(t)
+	s := w.hello(t)
+	var f BundleFields
+	if err := wire.Unmarshal(s.bundle, &f); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*BundleFields){
+		"no escrow":     func(f *BundleFields) { f.Escrow.Proof = [escrowSize]byte{} },
+		"other E1":      func(f *BundleFields) { f.Escrow.E1 = f.Escrow.E2 },
+		"generation":    func(f *BundleFields) { f.Escrow.Generation++ },
+		"reviewers key": func(f *BundleFields) { f.Escrow.Reviewers++ },
+	} {
+		bad := f
+		change(&bad)
+		_, err := CheckBundle(wire.MustMarshal(&bad), w.alice.sender(), w.bob.recipient(), &s.e.Audience, w.snapshot)
+		wants(t, name, err, FaultEscrow)
+	}
+	other := *s.e
+	other.Audience.Salt[0] ^= 1
+	_, err := CheckBundle(s.bundle, w.alice.sender(), w.bob.recipient(), &other.Audience, w.snapshot)
+	wants(t, "for another audience", err, FaultEscrow)
+	v, err := Verify(s.e, w.snapshot, bob, readFrame)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := w.hello(t)
+	_, err = v.Attribute(mustBundle(t, w, second), w.alice.sender(), nil, noon)
+	wants(t, "another message's bundle", err, FaultBundle)
+	_, err = v.Attribute(mustBundle(t, w, s), w.carol.sender(), nil, noon)
+	wants(t, "another certificate", err, FaultBundle)
+
+	// A snapshot without the keys that the escrow was checked with: reviewers
+	// could not open it.
+	fields := w.snapshot.f
+	fields.Joins, fields.Number, fields.From = fields.Joins[1:], 2, fields.From+1
+	sn, err := SignSnapshot(fields, w.b.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := *s.e
+	e.Snapshot = sn.ID()
+	if v, err = Verify(&e, sn, bob, readFrame); err != nil {
+		t.Fatal(err)
+	}
+	_, err = v.Attribute(mustBundle(t, w, s), w.alice.sender(), nil, noon)
+	wants(t, "escrow that reviewers could not open", err, FaultEscrow)
+}
+
+// A desk that lies, or any other that once saw T, gets nobody opened for a
+// message that was never franked.
+func TestDeskCannotFrame(t *testing.T) {
+	w := newWorld(t)
+	s := w.hello(t)
+	v := &VerdictFields{
+		Provider: beta, Issuer: alpha, Report: NewReportID(), Made: uint64(noon.UnixMilli()), Reason: ReasonThreat,
+		Asked: ActionSuspend, Token: s.e.Token, Hour: s.e.Hour, Audience: AudienceHash{1}, Binding: Binding{2},
+	}
+	b, err := signTrailing(v, w.b.countersign, keys.ContextVerdict)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = CheckVerdict(b, w.b.desk, alpha, w.list, noon)
+	wants(t, "no signature of alice's", err, FaultAuthor)
+}
+
+// Whatever bob's client shows, B's desk accepts: both decide by one function on
+// the same evidence. And the reverse for a sender who would like to be
+// unreportable.
+func TestWhatIsShownCanBeReported(t *testing.T) {
+	w := newWorld(t)
+	for name, e := range map[string]func(t *testing.T) *sent{
+		"plain": w0(w, func(e *Evidence) {}),
+		"late":  w0(w, func(e *Evidence) { e.Received += 20 * 3600 * 1000 }),
+		"prev":  func(t *testing.T) *sent { return w.sendFrame(t, frame(1<<63, Digest{9}, "x")) },
+		"empty": func(t *testing.T) *sent { return w.sendFrame(t, frame(0, Digest{}, "")) },
+		"long":  func(t *testing.T) *sent { return w.sendFrame(t, frame(1, Digest{}, string(make([]byte, 40<<10)))) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := e(t)
+			w.b.stamps = ringWith(t, w.b.stamps)
+			if _, err := w.show(s, w.alice, w.bob); err != nil {
+				t.Fatal("not shown: ", err)
+			}
+			sealed, err := (&Report{Reason: ReasonSpam, Messages: []Evidence{*s.e}}).Seal(w.b.desk, bob)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := OpenReport(sealed, w.b.seal, w.b.desk, bob)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.examine(&r.Messages[0], func(c *Case) { c.Now = noon.Add(48 * time.Hour) }); err != nil {
+				t.Error("shown and not accepted: ", err)
+			}
+		})
+	}
+}
+
+// ringWith makes sure that there are keys for the days of these tests.
+func ringWith(t testing.TB, r *StampRing) *StampRing {
+	t.Helper()
+	changes, err := r.Prepare(today + 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range changes {
+		if err := r.Commit(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r
+}
+
+func (w *world) sendFrame(t testing.TB, f []byte) *sent {
+	return w.send(t, w.tokens(t, w.alice, today, 1)[0], w.alice, w.bob, f)
+}
+
+func w0(w *world, change func(*Evidence)) func(t *testing.T) *sent {
+	return func(t *testing.T) *sent {
+		s := w.hello(t)
+		change(s.e)
+		w.deliver(t, s.e)
+		return s
+	}
+}
+
+// A revocation that A dates back makes nothing unreportable that was shown
+// before B saw it, and a reporter cannot choose the snapshot from before it.
+func TestRevocationIsNotBackDated(t *testing.T) {
+	w := newWorld(t)
+	s := w.hello(t)
+	seen := noon.Add(30 * time.Minute)
+	revoked := *w.list
+	revoked.Number, revoked.Epochs = 2, slices.Clone(w.list.Epochs)
+	revoked.Epochs[0].Revoked = uint64(today.Start().UnixMilli()) // long before noon
+	b, err := SignEpochKeys(revoked, w.a.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := ParseEpochKeys(b, alpha, w.a.root.Public(), w.list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := w.b.snapshotOf(t, w.snapshot, list, seen)
+	if err := w.history.Add(next); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.examine(s.e); err != nil {
+		t.Error("shown before, refused now:", err)
+	}
+	late := *s.e
+	late.Received = uint64(seen.UnixMilli())
+	w.deliver(t, &late)
+	_, err = Verify(&late, next, bob, readFrame)
+	wants(t, "delivered afterwards", err, FaultRevoked)
+	late.Snapshot = w.snapshot.ID()
+	wants(t, "with the snapshot from before", w.examine(&late), FaultSnapshot)
+	// A withdraws it, or moves it: B keeps what it saw.
+	_, err = ParseEpochKeys(mustSign(t, *w.list, 3, w.a.root), alpha, w.a.root.Public(), list)
+	wants(t, "withdrawn", err, ErrForked)
+	again, changed := NextSnapshot(next, beta, list, next.f.Joins, next.f.Reviewers, seen.Add(time.Hour))
+	if changed || again.Epochs[0].Revoked != next.f.Epochs[0].Revoked {
+		t.Error("the time of a revocation moves")
+	}
+}
+
+func mustSign(t testing.TB, k EpochKeys, number uint64, root *keys.SigningKey) []byte {
+	t.Helper()
+	k.Number = number
+	b, err := SignEpochKeys(k, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// Bob delivers alice's message to himself once more, on another day or in
+// another mailbox of his, to give it another date or origin.
+func TestMailboxAndDayAreSigned(t *testing.T) {
+	w := newWorld(t)
+	s := w.hello(t)
+	d := s.e.Key.Digest(s.e.Frame)
+	moved := *s.e
+	moved.Mailbox = ids.NewMailboxID()
+	moved.Com = moved.Key.Commit(&d, &Place{Provider: beta, Mailbox: moved.Mailbox, Day: today})
+	w.deliver(t, &moved)
+	wants(t, "mailbox", w.verify(&moved), FaultAuthor)
+	moved = *s.e
+	moved.Day++
+	moved.Com = moved.Key.Commit(&d, &Place{Provider: beta, Mailbox: moved.Mailbox, Day: moved.Day})
+	wants(t, "day", w.verify(&moved), FaultTime)
+	next := w.tokens(t, w.alice, today+1, 1)[0].token
+	moved.Token, moved.Hour = next, moved.Hour+24
+	wants(t, "day, with another token", w.verify(&moved), FaultAuthor)
+}
+
+// A report holds nothing that names the sender, and a verdict nothing that A
+// could compare with what it relayed, nor a key that would let it.
+func TestWhatReportsAndVerdictsDoNotHold(t *testing.T) {
+	w := newWorld(t)
+	s := w.hello(t)
+	m := w.substantiate(t, s.e)
+	r, err := wire.Marshal(&Report{Reason: ReasonSpam, Messages: []Evidence{*s.e}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bundle BundleFields
+	if err := wire.Unmarshal(s.bundle, &bundle); err != nil {
+		t.Fatal(err)
+	}
+	xs := w.alice.xs().Bytes()
+	for name, secret := range map[string][]byte{
+		"name": []byte("alice"), "identity key": w.alice.identity[:], "X_S": xs, "N_B": ProviderBase(beta).Mul(w.alice.k).Bytes(),
+		"owner's proof": bundle.Owner[:32],
+	} {
+		if bytes.Contains(r, secret) {
+			t.Errorf("the report holds the %s", name)
+		}
+	}
+	d := w.decision()
+	for _, consents := range []Consents{ConsentOrigin, allConsents} {
+		d.Consents = consents
+		v, err := m.Countersign(d, w.b.countersign, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		digest := m.Digest()
+		for name, secret := range map[string][]byte{
+			"kf": s.e.Key.b[:], "com": s.e.Com[:], "d": digest[:], "mailbox": s.e.Mailbox[:], "stamp": s.e.Stamp[:],
+			"salt": s.e.Audience.Salt[:], "bob": []byte("bob@"),
+		} {
+			if bytes.Contains(v, secret) {
+				t.Errorf("the verdict holds %s", name)
+			}
+		}
+		c, err := CheckVerdict(v, w.b.desk, alpha, w.list, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if shown := bytes.Contains(v, s.e.Frame); shown != (consents == allConsents) || bytes.Equal(c.Frame(), s.e.Frame) != shown {
+			t.Errorf("content with consents %d", consents)
+		}
+	}
+	// Content that was not what alice signed.
+	var v VerdictFields
+	b, _ := m.Countersign(d, w.b.countersign, noon)
+	if err := wire.Unmarshal(b, &v); err != nil {
+		t.Fatal(err)
+	}
+	v.Frame[60] ^= 1
+	b, _ = signTrailing(&v, w.b.countersign, keys.ContextVerdict)
+	_, err = CheckVerdict(b, w.b.desk, alpha, w.list, noon)
+	wants(t, "other content", err, FaultDisclosure)
+}
+
+// A bundle held back until nobody could report what it makes readable.
+func TestWithheldBundle(t *testing.T) {
+	w := newWorld(t)
+	s := w.hello(t)
+	v, err := Verify(s.e, w.snapshot, bob, readFrame)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := mustBundle(t, w, s)
+	if _, err := v.Attribute(b, w.alice.sender(), nil, noon.Add(ReportDays*24*time.Hour)); err != nil {
+		t.Error("in the last moment:", err)
+	}
+	_, err = v.Attribute(b, w.alice.sender(), nil, noon.Add(ReportDays*24*time.Hour+time.Second))
+	wants(t, "later", err, FaultWithheld)
+	if got := HoldUntil(s.e.Received); !got.Equal(noon.Add(ids.MaxDelay * 24 * time.Hour)) {
+		t.Errorf("held until %v", got)
+	}
+}
+
+// A share without its proof, of another z, and of another message.
+func TestShareNeedsItsProof(t *testing.T) {
+	w := newWorld(t)
+	s := w.hello(t)
+	m := w.substantiate(t, s.e)
+	esc := mustBundle(t, w, s).Escrow()
+	share, err := MakeShare(m.Verified, esc, w.bob.recipient(), w.bob.z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func(sh Share, to *Recipient, x group.Scalar) error {
+		_, err := m.OpenEscrow(&EscrowOpening{Escrow: *esc, Share: sh}, to, x)
+		return err
+	}
+	if err := open(*share, w.bob.recipient(), w.b.reviewers); err != nil {
+		t.Fatal(err)
+	}
+	bad := *share
+	bad.Proof = [possessionSize]byte{}
+	wants(t, "no proof", open(bad, w.bob.recipient(), w.b.reviewers), FaultShare)
+	bad = *share
+	bad.Key = esc.E1
+	wants(t, "another point", open(bad, w.bob.recipient(), w.b.reviewers), FaultShare)
+	_, err = MakeShare(m.Verified, esc, w.bob.recipient(), w.carol.z)
+	wants(t, "another z", err, FaultEscrow)
+	other := w.substantiate(t, w.hello(t).e)
+	foreign, err := MakeShare(other.Verified, esc, w.bob.recipient(), w.bob.z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants(t, "of another message", open(*foreign, w.bob.recipient(), w.b.reviewers), FaultShare)
+	wants(t, "another desk's key", open(*share, w.bob.recipient(), w.a.reviewers), FaultEscrow)
+	wants(t, "another mailbox", open(*share, w.carol.recipient(), w.b.reviewers), FaultEscrow)
+	// Neither side opens alone: what is left is blinded.
+	g := group.Ristretto255()
+	e1, _ := g.DecodeElement(esc.E1[:])
+	e2, _ := g.DecodeElement(esc.E2[:])
+	n := ProviderBase(beta).Mul(w.alice.k)
+	if e2.Sub(e1.Mul(w.b.reviewers)).Equal(n) || e2.Sub(e1.Mul(w.bob.z)).Equal(n) {
+		t.Error("one side opens alone")
+	}
+}
+
+// A reference finds a bundle only among its sender's.
+func TestReferencesAreTheSenders(t *testing.T) {
+	w := newWorld(t)
+	s := w.hello(t)
+	b := mustBundle(t, w, s)
+	var shelf Shelf
+	shelf.Put(b)
+	shelf.Put(b)
+	owner := BundleOwner{Account: alice, XS: [ElementSize]byte(w.alice.xs().Bytes())}
+	if shelf.Find(owner, b.Ref()) != b {
+		t.Error("not found")
+	}
+	mallory := BundleOwner{Account: ids.MustParseAddress("mallory@alpha.example"), XS: owner.XS}
+	if shelf.Find(mallory, b.Ref()) != nil || shelf.Find(BundleOwner{Account: alice}, b.Ref()) != nil {
+		t.Error("found under another sender")
+	}
+	if shelf.Find(owner, BundleRef{}) != nil || RefOf(s.bundle) != b.Ref() {
+		t.Error("reference")
+	}
+	shelf.Expire(today + ids.MaxDelay + 1)
+	if shelf.Find(owner, b.Ref()) == nil {
+		t.Error("dropped too early")
+	}
+	shelf.Expire(today + ids.MaxDelay + 2)
+	if len(shelf.by) != 0 {
+		t.Error("not dropped")
+	}
+	for range MaxShelf + 3 {
+		s := w.send(t, w.tokens(t, w.alice, today, 1)[0], w.alice, w.bob, frame(1, Digest{}, "x"))
+		shelf.Put(mustBundle(t, w, s))
+	}
+	if len(shelf.by[owner]) != MaxShelf {
+		t.Errorf("%d bundles kept", len(shelf.by[owner]))
+	}
+}
+
+// One token and salt for a group's members at two providers would let them
+// compare verdicts; one token for two audiences would link these.
+func TestTokensAreForOneAudience(t *testing.T) {
+	w := newWorld(t)
+	purse := NewPurse(w.tokens(t, w.alice, today, 4)...)
+	targets := []*Target{
+		{Provider: beta, Reader: bob},
+		{Provider: beta, Reader: carol},
+		{Provider: beta, Group: true, ID: [32]byte{1}},
+		{Provider: alpha, Group: true, ID: [32]byte{1}},
+	}
+	seen, salts := map[TokenHash]bool{}, map[[SaltSize]byte]bool{}
+	for _, target := range targets {
+		o, changed, err := purse.For(target, today)
+		if err != nil || !changed {
+			t.Fatal(err)
+		}
+		again, changed, err := purse.For(target, today)
+		if err != nil || changed || again != o {
+			t.Error("not the same token for the same target")
+		}
+		seen[o.token.Hash()], salts[o.salt] = true, true
+	}
+	if len(seen) != len(targets) || len(salts) != len(targets) {
+		t.Error("a token or salt for two targets")
+	}
+	_, _, err := purse.For(&Target{Provider: beta, Reader: ids.MustParseAddress("dave@beta.example")}, today)
+	wants(t, "fifth", err, ErrNoToken)
+	o, _, _ := purse.For(targets[0], today)
+	k := NewKey()
+	_, _, err = o.Frank(k, &Digest{}, targets[1], w.carol.mailbox, ids.HourOf(noon))
+	wants(t, "bob's token for carol", err, ErrAudience)
+	_, err = o.FrankGroup(k, &Digest{}, targets[0], ids.HourOf(noon))
+	wants(t, "one as a group", err, ErrAudience)
+	_, err = MakeBundle(o, targets[0], w.alice.sender(), w.carol.recipient(), w.snapshot, w.alice.k)
+	wants(t, "bundle for carol", err, ErrAudience)
+}
+
+// A wrapping key outlives the last report by the time that review takes, and a
+// signing key is published only when nothing under it can be reported.
+func TestWindows(t *testing.T) {
+	lastReport := int64(ids.MaxDelay + ReportDays)
+	if SignSecret.Days() < lastReport+SkewDays || JoinSecret.Days() != SignSecret.Days() {
+		t.Error("published while something can be reported")
+	}
+	if WrapSecret.Days() < lastReport+ReviewDays {
+		t.Error("erased before a late verdict")
+	}
+	if StampDays < lastReport {
+		t.Error("stamp keys gone before the last report")
+	}
+	if wire.MaxTTL/86400 >= ReportDays {
+		t.Error("a message can wait until it cannot be reported")
+	}
+}

@@ -1,0 +1,57 @@
+package introduction
+
+import "waxwing/core/wire"
+
+// MaxShares bounds the devices that a period's nonces are divided among.
+const MaxShares = 8
+
+// Share is one device's part of the nonces of a period: those from Next to below
+// End. It comes with the period's credential and is stored by its device alone,
+// never in a backup: a restored device would use nonces again, whose tags are
+// spent, and waits for the next period instead.
+type Share struct {
+	Period    uint32 // epoch or week
+	Next, End uint32
+}
+
+// Fields is the stored form.
+func (s *Share) Fields(c *wire.Codec) {
+	c.Const("version", 1)
+	wire.U32(c, "period", &s.Period)
+	wire.U32(c, "next", &s.Next)
+	wire.U32(c, "end", &s.End)
+	c.Check(s.Next <= s.End && s.End <= max(MaxLimit, StandingLimit), "end", "out of range")
+}
+
+// Split divides a limit among n devices, as evenly as it goes; the first ones
+// have one more. ErrTerms: no devices, or more than MaxShares.
+func Split(period, limit uint32, n int) ([]Share, error) {
+	if n < 1 || n > MaxShares || limit > max(MaxLimit, StandingLimit) {
+		return nil, ErrTerms
+	}
+	shares, next := make([]Share, n), uint32(0)
+	for i := range shares {
+		size := limit / uint32(n)
+		if uint32(i) < limit%uint32(n) {
+			size++
+		}
+		shares[i] = Share{period, next, next + size}
+		next += size
+	}
+	return shares, nil
+}
+
+// Left returns how many introductions the device has left.
+func (s Share) Left() uint32 { return s.End - s.Next }
+
+// Reserve takes a nonce. The returned share is stored durably before the nonce
+// is used: a crash in between loses one of the limit and never uses one twice.
+// ErrSpent: none is left in this period.
+func (s Share) Reserve() (nonce uint32, after Share, err error) {
+	if s.Next >= s.End {
+		return 0, s, ErrSpent
+	}
+	nonce = s.Next
+	s.Next++
+	return nonce, s, nil
+}
