@@ -287,7 +287,7 @@ func TestLimitsReachTheirFields(t *testing.T) {
 		return map[string]gcra.Limit{
 			"account-envelopes": c.AccountEnvelopes, "account-tickets": c.AccountTickets, "account-requests": c.AccountRequests,
 			"peer-envelopes": c.PeerEnvelopes, "peer-bytes": c.PeerBytes, "peer-requests": c.PeerRequests,
-			"registrations": c.Registrations,
+			"registrations": c.Registrations, "account-sync": c.AccountSync,
 		}
 	}
 	if len(limitNames) != len(fields(new(relay.LimitConfig))) {

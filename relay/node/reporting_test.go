@@ -22,7 +22,6 @@ import (
 type author struct {
 	*device
 	s      *server
-	w      group.Scalar
 	tokens []*franking.OwnToken
 	seq    uint64
 	prev   franking.Digest
@@ -30,7 +29,7 @@ type author struct {
 }
 
 func newAuthor(t testing.TB, s *server, address string) *author {
-	return &author{device: newDevice(t, s, address), s: s, w: group.Ristretto255().RandomScalar(), conv: frames.NewConversation()}
+	return &author{device: newDevice(t, s, address), s: s, conv: frames.NewConversation()}
 }
 
 func (a *author) xs() group.Element {
@@ -38,13 +37,6 @@ func (a *author) xs() group.Element {
 	e, err := group.Ristretto255().DecodeElement(xs[:])
 	must(a.t, err)
 	return e
-}
-
-// recipient is what its contacts know of it.
-func (a *author) recipient() *franking.Recipient {
-	g := group.Ristretto255()
-	w := g.MulGenerator(a.w)
-	return &franking.Recipient{Provider: a.s.domain, Address: a.address, Mailbox: a.mailbox, Generation: 1, W: w, Z: w}
 }
 
 func (a *author) published(kind wire.PublicationKind, provider, issuer ids.Domain, id [32]byte) []byte {
