@@ -7,7 +7,7 @@ import (
 
 	"waxwing/core/directory"
 	"waxwing/core/wire"
-	"waxwing/ratelimit/gcra"
+	"waxwing/ratelimit/limits"
 )
 
 // Session is one connection of a client: first nobody's, then a device's, or of
@@ -82,14 +82,14 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 	if who == nil {
 		return r.stranger(now, s, m)
 	}
-	key := limitKey(who.Address().String())
+	key := limits.KeyOf(who.Address().String())
 	if m, ok := m.(*wire.Mint); ok {
 		return r.mint(ctx, now, who, key, m)
 	}
 	if m, ok := m.(*wire.SyncPut); ok {
 		return r.sync(ctx, now, who, key, m)
 	}
-	if ref := spend(r.limits.accountRequests, now, key, 1); ref != nil {
+	if ref := r.spend(now, limits.AccountRequests, key, 1); ref != nil {
 		return ref
 	}
 	if s.suspended.Load() && sends(m) {
@@ -138,12 +138,12 @@ func sends(m wire.Message) bool {
 // SpendRequest counts a request of an account that somebody else answers. It
 // returns the refusal of one that is over the limit, else nil.
 func (r *Relay) SpendRequest(now time.Time, who *directory.Authenticated) *wire.Refusal {
-	return spend(r.limits.accountRequests, now, limitKey(who.Address().String()), 1)
+	return r.spend(now, limits.AccountRequests, limits.KeyOf(who.Address().String()), 1)
 }
 
 // SpendPeerRequest is SpendRequest for a peer.
 func (r *Relay) SpendPeerRequest(now time.Time, p *Peer) *wire.Refusal {
-	return spend(r.limits.peerRequests, now, p.key, 1)
+	return r.spend(now, limits.PeerRequests, p.key, 1)
 }
 
 // stranger answers what a connection may ask that is nobody's.
@@ -155,7 +155,7 @@ func (r *Relay) stranger(now time.Time, s *Session, m wire.Message) wire.Message
 		}
 	case *wire.RendezvousPut, *wire.RendezvousGet:
 		if s.met.Add(1) > maxMet {
-			return refuse(wire.CodeLimit)
+			return &wire.Refusal{Code: wire.CodeLimit, RetryAfter: milliseconds(rendezvousLife)}
 		}
 		return r.meet(now, nil, m)
 	}
@@ -164,7 +164,7 @@ func (r *Relay) stranger(now time.Time, s *Session, m wire.Message) wire.Message
 
 // HandlePeer answers a control request of a peer provider.
 func (r *Relay) HandlePeer(ctx context.Context, now time.Time, p *Peer, m wire.Message) wire.Message {
-	if ref := spend(r.limits.peerRequests, now, p.key, 1); ref != nil {
+	if ref := r.spend(now, limits.PeerRequests, p.key, 1); ref != nil {
 		return ref
 	}
 	switch m := m.(type) {
@@ -178,9 +178,6 @@ func (r *Relay) HandlePeer(ctx context.Context, now time.Time, p *Peer, m wire.M
 	}
 	return refuse(wire.CodeMalformed)
 }
-
-// registrationKey is the one bucket of all registrations.
-var registrationKey gcra.Key
 
 func (r *Relay) register(ctx context.Context, now time.Time, s *Session, m *wire.Register) wire.Message {
 	if r.registration == RegistrationClosed {
@@ -198,7 +195,7 @@ func (r *Relay) register(ctx context.Context, now time.Time, s *Session, m *wire
 			return answer(err)
 		}
 	}
-	if ref := spend(r.limits.registrations, now, registrationKey, 1); ref != nil {
+	if ref := r.spend(now, limits.Registrations, limits.One, 1); ref != nil {
 		return ref
 	}
 	reg, err := directory.VerifyRegistration(m, r.domain, s.challenge)
