@@ -168,7 +168,7 @@ func (n *Node) decide(conf Config) error {
 	}
 	n.metrics = newMetrics()
 	n.metrics.countLimits(book)
-	if err := n.openReports(conf, n.now()); err != nil {
+	if err := n.openReports(conf, book, n.now()); err != nil {
 		return err
 	}
 	n.relay, err = relay.New(relay.Config{

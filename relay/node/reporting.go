@@ -13,6 +13,7 @@ import (
 	"waxwing/core/store"
 	"waxwing/core/wire"
 	"waxwing/franking"
+	"waxwing/ratelimit/limits"
 	"waxwing/relay"
 	"waxwing/relay/quicnet"
 	"waxwing/relay/reports"
@@ -39,12 +40,12 @@ func (f keyFiles) Put(name string, b []byte) error     { return f.dir.put(name, 
 func (f keyFiles) Erase(names ...string) error         { return f.dir.erase(names...) }
 
 // openReports loads what franking needs.
-func (n *Node) openReports(conf Config, now time.Time) (err error) {
+func (n *Node) openReports(conf Config, book *limits.Book, now time.Time) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storePatience)
 	defer cancel()
 	n.reports, err = reports.Open(ctx, reports.Config{
 		Domain: n.domain, Root: n.keyring.root, Files: keyFiles{n.keyring.dir}, Store: n.store,
-		Directory: n.directory, Stamps: n.keyring.stamps, Allowance: conf.Allowance, Policy: conf.Policy,
+		Directory: n.directory, Stamps: n.keyring.stamps, Limits: book, Allowance: conf.Allowance, Policy: conf.Policy,
 		Suspended: n.suspended,
 	}, now)
 	return err

@@ -11,6 +11,7 @@ import (
 	"waxwing/core/store"
 	"waxwing/core/wire"
 	"waxwing/franking"
+	"waxwing/ratelimit/limits"
 )
 
 // FrameOf is the franking.FrameReader of this protocol's frames: clients and
@@ -29,7 +30,7 @@ func FrameOf(frame []byte) (franking.Position, error) {
 // findings. Errors are *Limited, ErrFull, franking.ErrReport, wire.ErrMalformed
 // and the store's.
 func (r *Reports) Take(ctx context.Context, now time.Time, reporter ids.Address, sealed []byte) ([]franking.Fault, error) {
-	if err := spend(r.takes, now, reporter.String()); err != nil {
+	if err := r.spend(now, limits.AccountReports, limits.KeyOf(reporter.String())); err != nil {
 		return nil, err
 	}
 	report, number, err := r.open(sealed, reporter)

@@ -12,6 +12,7 @@ import (
 	"waxwing/core/store"
 	"waxwing/core/wire"
 	"waxwing/franking"
+	"waxwing/ratelimit/limits"
 )
 
 // Binding is what a request for tokens is bound to: SHA-256 of the connection's
@@ -24,7 +25,7 @@ func Binding(exporter, nonce [32]byte) [32]byte {
 // franking.ErrRequest, franking.ErrAllowance, ErrNotReady, wire.ErrMalformed and
 // the store's.
 func (r *Reports) Issue(ctx context.Context, now time.Time, account ids.Address, binding [32]byte, request []byte) ([]byte, error) {
-	if err := spend(r.asks, now, account.String()); err != nil {
+	if err := r.spend(now, limits.AccountIssues, limits.KeyOf(account.String())); err != nil {
 		return nil, err
 	}
 	req := new(franking.IssueRequest)

@@ -11,21 +11,6 @@ const (
 	// DefaultAllowance is how many tokens an account may have of one day: each is
 	// an audience, and few people write to more than this in a day.
 	DefaultAllowance = 128
-	// reportsPerDay and reportsBurst are what one account may report: more than
-	// anybody can write notes for, little enough that a flood of forged reports
-	// costs its account more than the desk.
-	reportsPerDay = 50
-	reportsBurst  = 20
-	// requestsPerMinute and requestsBurst bound the signatures and proofs that one
-	// account can have checked: two days' tokens at once, and then some.
-	requestsPerMinute = 12
-	requestsBurst     = 24
-	// verdictsPerMinute and verdictsBurst are what one peer's desk may send.
-	verdictsPerMinute = 60
-	verdictsBurst     = 600
-	// limitEntries is how many accounts or peers each limit knows at once, 40
-	// bytes each.
-	limitEntries = 1 << 16
 	// MaxOpen is how many reports wait for a decision: beyond it reporters are
 	// told to try later, as nobody would look at them.
 	MaxOpen = 100_000

@@ -10,6 +10,7 @@ import (
 	"waxwing/core/keys"
 	"waxwing/core/wire"
 	"waxwing/franking"
+	"waxwing/ratelimit/limits"
 )
 
 // OpenVerdict verifies a verdict of another provider's desk (or the own one's),
@@ -18,7 +19,7 @@ import (
 // that it came from. A verdict that comes again gets the same answer. Errors are
 // *Limited, franking's Faults, ErrNotReady, wire.ErrMalformed and the store's.
 func (r *Reports) OpenVerdict(ctx context.Context, now time.Time, from ids.Domain, root keys.VerifyKey, verdict []byte) ([]byte, error) {
-	if err := spend(r.opens, now, from.String()); err != nil {
+	if err := r.spend(now, limits.PeerVerdicts, limits.PeerKey(from)); err != nil {
 		return nil, err
 	}
 	r.opening.Lock()

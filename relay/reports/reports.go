@@ -17,6 +17,7 @@ import (
 	"waxwing/core/wire"
 	"waxwing/franking"
 	"waxwing/ratelimit/gcra"
+	"waxwing/ratelimit/limits"
 )
 
 // Store is the part of the store that Reports uses.
@@ -33,6 +34,7 @@ type Config struct {
 	Store     Store
 	Directory *directory.Directory
 	Stamps    *franking.StampRing
+	Limits    *limits.Book
 	// Allowance is how many tokens an account may have of one day; zero means
 	// DefaultAllowance.
 	Allowance uint32
@@ -49,9 +51,6 @@ type Reports struct {
 	st      Store
 	keyring *keyring
 	audit   *trail
-	asks    *gcra.Table // requests of accounts
-	takes   *gcra.Table // reports of accounts
-	opens   *gcra.Table // verdicts of peers
 
 	opening  sync.Mutex // held while a verdict is opened; guards openings
 	openings *franking.Openings
@@ -66,7 +65,7 @@ type Reports struct {
 // Open loads the state and draws the keys that are missing. Errors wrap ErrState,
 // or are those of the files and the store.
 func Open(ctx context.Context, c Config, now time.Time) (*Reports, error) {
-	if c.Domain.IsZero() || c.Root == nil || c.Files == nil || c.Store == nil || c.Directory == nil || c.Stamps == nil {
+	if c.Domain.IsZero() || c.Root == nil || c.Files == nil || c.Store == nil || c.Directory == nil || c.Stamps == nil || c.Limits == nil {
 		return nil, errors.New("reports: something required is missing")
 	}
 	if c.Allowance == 0 {
@@ -75,18 +74,6 @@ func Open(ctx context.Context, c Config, now time.Time) (*Reports, error) {
 	r := &Reports{conf: c, st: c.Store}
 	r.known.Store(&map[ids.Domain]*issuerKeys{})
 	var err error
-	for _, l := range []struct {
-		t **gcra.Table
-		l gcra.Limit
-	}{
-		{&r.asks, gcra.Limit{Count: requestsPerMinute, Period: time.Minute, Burst: requestsBurst}},
-		{&r.takes, gcra.Limit{Count: reportsPerDay, Period: 24 * time.Hour, Burst: reportsBurst}},
-		{&r.opens, gcra.Limit{Count: verdictsPerMinute, Period: time.Minute, Burst: verdictsBurst}},
-	} {
-		if *l.t, err = gcra.NewTable(l.l, limitEntries); err != nil {
-			return nil, err
-		}
-	}
 	if r.keyring, err = openKeyring(c.Files, c.Domain, c.Root); err != nil {
 		return nil, err
 	}
@@ -233,19 +220,13 @@ func (r *Reports) get(ctx context.Context, key store.Key) ([]byte, error) {
 	return doc.Value, err
 }
 
-// limitKey is an account's or peer's place in a limit.
-func limitKey(name string) gcra.Key {
-	h := sha256.Sum256([]byte(name))
-	return gcra.Key(h[:16])
-}
-
 // Limited says that somebody asked too often.
 type Limited struct{ RetryAfter time.Duration }
 
 func (e *Limited) Error() string { return "reports: over a limit" }
 
-func spend(t *gcra.Table, now time.Time, name string) error {
-	if d := t.Spend(now, limitKey(name), 1); !d.Allowed {
+func (r *Reports) spend(now time.Time, n limits.Name, key gcra.Key) error {
+	if d := r.conf.Limits.Spend(now, n, key, 1); !d.Allowed {
 		return &Limited{d.RetryAfter}
 	}
 	return nil
