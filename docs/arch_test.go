@@ -67,6 +67,7 @@ var architecture = rules{
 		{at: 3, path: "core/directory", why: "state over the store's contract: accounts, prekeys, descriptors"},
 		{at: 3, path: "core/transparency", why: "state over the store's contract: the key log"},
 		{at: 3, path: "ratelimit/ledger", why: "state over the store's contract: what was spent, of verified spends only"},
+		{at: 3, path: "ratelimit/keylist", why: "pure: what a provider signs of its admission's keys, the same for everybody"},
 		{at: 3, path: "ratelimit/membership", why: "pure protocol on credentials: from an account to a pseudonym and a day's credential"},
 		{at: 3, path: "ratelimit/introduction", why: "pure protocol on credentials: first contact under a pseudonym, and standing stamps"},
 		{at: 3, path: "blocklist/ledger", why: "state over the store's contract: what was struck"},
