@@ -63,8 +63,9 @@ func benchSupply(w *world, alice, bob *user) {
 		bob.do(func(k *work) error { // a contact of a fast pace
 			c := k.find(alice.address)
 			k.attention[c.id] = true
-			c.Marks.High = 512
-			k.dirty(c)
+			p := c.peers[1]
+			p.Marks.High = 512
+			k.dirtyPeer(c, p)
 			return nil
 		})
 		w.advance(time.Second)
@@ -81,8 +82,8 @@ func BenchmarkReceive(b *testing.B) {
 		benchSupply(w, alice, bob)
 		alice.write(bob)
 		alice.push(false)
-		if len(bob.box.queue) != batchSize {
-			b.Fatalf("%d deliveries", len(bob.box.queue))
+		if len(bob.queue) != batchSize {
+			b.Fatalf("%d deliveries", len(bob.queue))
 		}
 		b.StartTimer()
 		used -= cpu(b)

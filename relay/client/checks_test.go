@@ -33,7 +33,7 @@ func TestBorrowedTicket(t *testing.T) {
 	mallory.do(func(k *work) error {
 		c := k.find(bob.address)
 		k.dirty(c)
-		c.Confirmed = [32]byte{} // or nobody could tell who it is
+		k.unconfirm(c) // or nobody could tell who it is
 		for _, r := range loan {
 			if err := state.Wallets.Put(k.tx, state.OfContact(c.id, r.Record.Ticket[:]), r.Record); err != nil {
 				return err
@@ -79,7 +79,7 @@ func TestBorrowedUnproven(t *testing.T) {
 	mallory.do(func(k *work) error {
 		c := k.find(bob.address)
 		k.dirty(c)
-		c.Confirmed = [32]byte{} // or nobody could tell who it is
+		k.unconfirm(c) // or nobody could tell who it is
 		for _, r := range loan {
 			if err := state.Wallets.Put(k.tx, state.OfContact(c.id, r.Record.Ticket[:]), r.Record); err != nil {
 				return err
@@ -105,10 +105,10 @@ func (u *user) one(to *user, text string) *wire.Delivery {
 	u.w.t.Helper()
 	u.send(to, text)
 	u.push(false)
-	q := to.box.queue
+	q := to.queue
 	var d wire.Delivery
 	u.w.must(wire.Unmarshal(q[len(q)-1].bytes, &d))
-	to.box.queue = q[:len(q)-1]
+	to.queue = q[:len(q)-1]
 	return &d
 }
 
@@ -247,7 +247,7 @@ func TestCertificates(t *testing.T) {
 			own.Cert, own.CertExpiry, own.cert = v.Bytes(), v.Expiry(), v
 			return err
 		})
-		alice.do(func(k *work) error { k.find(bob.address).Confirmed = [32]byte{}; return nil })
+		alice.do(func(k *work) error { k.unconfirm(k.find(bob.address)); return nil })
 		return alice.one(bob, "forged certificate")
 	}()
 	bob.inject(d)
@@ -296,9 +296,10 @@ func TestLookupMismatch(t *testing.T) {
 	bob.box.sealKey = mallory.box.sealKey
 	is(t, answer(), ErrServer)
 	*bob.box = good
-	bob.box.signed = mallory.box.signed
+	published := *bob.box.prekeys[1]
+	bob.box.prekeys[1].signed = mallory.box.prekeys[1].signed
 	is(t, answer(), ErrServer)
-	*bob.box = good
+	*bob.box.prekeys[1] = published
 	delete(bob.p.byName, bob.address)
 	is(t, answer(), ErrNoAccount)
 	alice.do(func(k *work) error {
@@ -325,7 +326,7 @@ func TestResend(t *testing.T) {
 	bob.do(func(k *work) error { return k.dropReceipts(k.find(alice.address)) })
 	lost := alice.send(bob, "lost on the way")
 	alice.push(false)
-	bob.box.queue = nil // the relay lost it
+	bob.queue = nil // the relay lost it
 	w.advance((ids.MaxDelay + 1) * 24 * time.Hour)
 	w.settle()
 	if got := bob.inbox(alice); !slices.Equal(got, []string{"hello", "once", "lost on the way"}) {
@@ -363,7 +364,7 @@ func TestShuffled(t *testing.T) {
 		alice.send(bob, want[i])
 	}
 	alice.push(false)
-	q := bob.box.queue
+	q := bob.queue
 	for i := range q {
 		j := w.r.IntN(i + 1)
 		q[i].bytes, q[j].bytes = q[j].bytes, q[i].bytes
@@ -378,10 +379,10 @@ func TestShuffled(t *testing.T) {
 		alice.send(bob, fmt.Sprint("b", i))
 	}
 	alice.push(false)
-	bob.box.queue = slices.Delete(bob.box.queue, 1, 2)
-	slices.Reverse(bob.box.queue)
-	for i := range bob.box.queue {
-		bob.box.queue[i].sequence = bob.box.next + uint64(i) + 1
+	bob.queue = slices.Delete(bob.queue, 1, 2)
+	slices.Reverse(bob.queue)
+	for i := range bob.queue {
+		bob.queue[i].sequence = bob.box.next + uint64(i) + 1
 	}
 	bob.box.next += 10
 	bob.pull()
@@ -417,7 +418,7 @@ func TestOtherMailbox(t *testing.T) {
 func TestExpiredCertificate(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.friends()
-	alice.do(func(k *work) error { k.find(bob.address).Confirmed = [32]byte{}; return nil })
+	alice.do(func(k *work) error { k.unconfirm(k.find(bob.address)); return nil })
 	d := alice.one(bob, "later")
 	bob.do(func(k *work) error { clear(k.certs); return nil })
 	late := *d

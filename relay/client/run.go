@@ -61,7 +61,7 @@ func fatal(err error) bool {
 		return true // the provider no longer knows the account
 	}
 	for _, e := range []error{
-		ErrNotRegistered, ErrCorrupt, ErrClosed, state.ErrIO, quicnet.ErrPin, quicnet.ErrConfig,
+		ErrNotRegistered, ErrRemoved, ErrCorrupt, ErrClosed, state.ErrIO, quicnet.ErrPin, quicnet.ErrConfig,
 	} {
 		if errors.Is(err, e) && !errors.Is(err, quicnet.ErrClosed) {
 			return true

@@ -30,7 +30,7 @@ func (l *link) supply(ctx context.Context) error {
 	if err := l.heldFor(ctx); err != nil {
 		return err
 	}
-	for _, f := range []func(context.Context) error{l.ownDescriptor, l.certify, l.publish, l.mint, l.strikeLocked} {
+	for _, f := range []func(context.Context) error{l.accountNews, l.ownDescriptor, l.certify, l.publish, l.mint, l.strikeLocked} {
 		if err := f(ctx); err != nil {
 			return err
 		}
@@ -167,8 +167,10 @@ func (l *link) publishSealKey(ctx context.Context) error {
 	}); err != nil || !due {
 		return err
 	}
-	if _, err := quicnet.Ask[*wire.Done](ctx, l.caller, &wire.SealKey{Key: k.Bytes()}); err != nil {
-		return err
+	if k != nil {
+		if _, err := quicnet.Ask[*wire.Done](ctx, l.caller, &wire.SealKey{Key: k.Bytes()}); err != nil {
+			return err
+		}
 	}
 	return l.c.update(func(w *work) error {
 		w.ownProfile().Published = true
