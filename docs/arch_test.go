@@ -74,6 +74,8 @@ var architecture = rules{
 
 		{at: 4, path: "relay", why: "the decisions of a relay, pure, so that every one of them can be tested without a network"},
 
+		{at: 4, path: "relay/reports", why: "what a provider does about franked messages: decisions and state over the store's contract"},
+
 		{at: 5, path: "relay/quicnet", why: "QUIC streams to frames; the first floor with sockets"},
 		{at: 5, path: "relay/client/state", why: "the client's own crash-safe store; needs batches over several keys"},
 
