@@ -22,6 +22,9 @@ const (
 	PeerPrekeys
 	TargetPrekeys
 	Registrations
+	Connections
+	PrefixConnections
+	Handshakes
 	End // how many there are
 )
 
@@ -34,9 +37,10 @@ const (
 	Peer                  // each provider that forwards or asks; may have values of its own
 	Mailbox               // each mailbox, or account as others know it
 	Provider              // this provider as a whole
+	Prefix                // each IPv4 address or IPv6 /64
 )
 
-var scopeNames = [...]string{Account: "account", Peer: "peer", Mailbox: "mailbox", Provider: "provider"}
+var scopeNames = [...]string{Account: "account", Peer: "peer", Mailbox: "mailbox", Provider: "provider", Prefix: "address prefix"}
 
 // String returns the scope as lists and the documentation have it.
 func (s Scope) String() string {
@@ -60,6 +64,9 @@ type Info struct {
 	Why   string // the reason of the default
 	// Instead is what happens over the limit where that is no refusal.
 	Instead string
+	// AtOnce says that it bounds how many there are at one time and not how fast
+	// they come. Its value is a number, the burst of a limit without rate.
+	AtOnce bool
 }
 
 // keys bounds the buckets of a scope that are active at once, at some 80 bytes
@@ -70,6 +77,7 @@ var keys = [...]int{
 	Peer:     10_000, // several times as many as there may be peers
 	Mailbox:  gcra.DefaultEntries,
 	Provider: 1,
+	Prefix:   1, // only of limits at once, which have no buckets
 }
 
 // All is the table.
@@ -77,56 +85,80 @@ var All = [End]Info{
 	AccountEnvelopes: {
 		"account_envelopes", Account, "envelopes", gcra.PerSecond(100, 5000), 1,
 		"envelopes that one account hands in",
-		"a message to a group of a hundred every second, and what a device kept while it was offline", "",
+		"a message to a group of a hundred every second, and what a device kept while it was offline", "", false,
 	},
 	AccountTickets: {
 		"account_tickets", Account, "tickets", gcra.PerSecond(200, 50_000), wire.MaxMint,
 		"tickets that one account mints",
-		"thirty contacts at the highest mark at once", "",
+		"thirty contacts at the highest mark at once", "", false,
 	},
 	AccountRequests: {
 		"account_requests", Account, "requests", gcra.PerSecond(5, 200), 1,
 		"other control requests of one account",
-		"lookups of a first session with many contacts; each may cost a commit", "",
+		"lookups of a first session with many contacts; each may cost a commit", "", false,
 	},
 	AccountSync: {
 		"account_sync", Account, "batches", gcra.PerSecond(10, 100), 1,
 		"batches between the devices of one account",
-		"eight devices at the shortest interval", "",
+		"eight devices at the shortest interval", "", false,
 	},
 	PeerEnvelopes: {
 		"peer_envelopes", Peer, "envelopes", gcra.PerSecond(20_000, 200_000), 1,
 		"envelopes that one peer forwards",
-		"a share of what a relay settles; ten seconds of it after an outage", "",
+		"a share of what a relay settles; ten seconds of it after an outage", "", false,
 	},
 	PeerBytes: {
 		"peer_bytes", Peer, "bytes", gcra.PerSecond(64<<20, 640<<20), wire.MaxEnvelope,
 		"bytes of the envelopes that one peer forwards",
-		"half of a gigabit link and of a disk; ten seconds of it after an outage", "",
+		"half of a gigabit link and of a disk; ten seconds of it after an outage", "", false,
 	},
 	PeerRequests: {
 		"peer_requests", Peer, "requests", gcra.PerSecond(100, 1000), 1,
 		"questions that one peer passes on or asks",
-		"each costs a decapsulation and a read", "",
+		"each costs a decapsulation and a read", "", false,
 	},
 	PeerPrekeys: {
 		"peer_prekeys", Peer, "prekeys", gcra.PerSecond(10, 600), 1,
 		"one-time prekeys given to askers at one provider",
-		"ten first contacts a second are many for a large provider", "the last-resort prekey is given",
+		"ten first contacts a second are many for a large provider", "the last-resort prekey is given", false,
 	},
 	TargetPrekeys: {
 		"target_prekeys", Mailbox, "prekeys",
 		gcra.Limit{Burst: 20, Count: 2, Period: time.Minute},
 		1,
 		"one-time prekeys of one account given to strangers",
-		"a burst of new contacts, then two a minute", "the last-resort prekey is given",
+		"a burst of new contacts, then two a minute", "the last-resort prekey is given", false,
 	},
 	Registrations: {
 		"registrations", Provider, "accounts", gcra.PerSecond(5, 100), 1,
 		"new accounts",
-		"each costs signatures and a commit, and lasts", "",
+		"each costs signatures and a commit, and lasts", "", false,
+	},
+	Connections: {
+		"connections", Provider, "connections",
+		gcra.Limit{Burst: 10_000},
+		1,
+		"connections at once, of clients and peers, handshakes included",
+		"50 to 60 kB of memory each when idle", refusedConn, true,
+	},
+	PrefixConnections: {
+		"prefix_connections", Prefix, "connections",
+		gcra.Limit{Burst: 1024},
+		1,
+		"connections at once from one address prefix",
+		"many users share an address behind a NAT, but no single place takes all that there are", refusedConn, true,
+	},
+	Handshakes: {
+		"handshakes", Provider, "handshakes",
+		gcra.Limit{Burst: 1024},
+		1,
+		"handshakes at once whose address is proven",
+		"about a second of two cores' handshakes; beyond it all would become slow", refusedConn, true,
 	},
 }
+
+// refusedConn is what happens to a connection: QUIC's refusal has no time.
+const refusedConn = "the connection is refused"
 
 // String returns the limit's key.
 func (n Name) String() string {
