@@ -112,7 +112,7 @@ func New(config Settings) (*Book, error) {
 	b := &Book{config: maps.Clone(config), commands: map[Target]Change{}, peers: map[gcra.Key]*[End]counts{}}
 	for n := range End {
 		b.compile(n)
-		if All[n].AtOnce {
+		if All[n].AtOnce() {
 			continue // no buckets
 		}
 		entries := keys[All[n].Scope]

@@ -16,10 +16,13 @@ const (
 	AccountTickets
 	AccountRequests
 	AccountSync
+	AccountIssues
+	AccountReports
 	PeerEnvelopes
 	PeerBytes
 	PeerRequests
 	PeerPrekeys
+	PeerVerdicts
 	TargetPrekeys
 	Registrations
 	Connections
@@ -64,10 +67,11 @@ type Info struct {
 	Why   string // the reason of the default
 	// Instead is what happens over the limit where that is no refusal.
 	Instead string
-	// AtOnce says that it bounds how many there are at one time and not how fast
-	// they come. Its value is a number, the burst of a limit without rate.
-	AtOnce bool
 }
+
+// AtOnce reports whether it bounds how many there are at one time and not how
+// fast they come. Its value is a number, the burst of a limit without rate.
+func (i *Info) AtOnce() bool { return i.Default.Period == 0 }
 
 // keys bounds the buckets of a scope that are active at once, at some 80 bytes
 // each. A bucket that is full again is forgotten, so only those of the last
@@ -85,75 +89,90 @@ var All = [End]Info{
 	AccountEnvelopes: {
 		"account_envelopes", Account, "envelopes", gcra.PerSecond(100, 5000), 1,
 		"envelopes that one account hands in",
-		"a message to a group of a hundred every second, and what a device kept while it was offline", "", false,
+		"a message to a group of a hundred every second, and what a device kept while it was offline", "",
 	},
 	AccountTickets: {
 		"account_tickets", Account, "tickets", gcra.PerSecond(200, 50_000), wire.MaxMint,
 		"tickets that one account mints",
-		"thirty contacts at the highest mark at once", "", false,
+		"thirty contacts at the highest mark at once", "",
 	},
 	AccountRequests: {
 		"account_requests", Account, "requests", gcra.PerSecond(5, 200), 1,
 		"other control requests of one account",
-		"lookups of a first session with many contacts; each may cost a commit", "", false,
+		"lookups of a first session with many contacts; each may cost a commit", "",
 	},
 	AccountSync: {
 		"account_sync", Account, "batches", gcra.PerSecond(10, 100), 1,
 		"batches between the devices of one account",
-		"eight devices at the shortest interval", "", false,
+		"eight devices at the shortest interval", "",
+	},
+	AccountIssues: {
+		"account_issues", Account, "requests", gcra.Limit{Burst: 24, Count: 12, Period: time.Minute}, 1,
+		"requests of one account for franking tokens",
+		"two days' tokens at once and again after a failure; each request costs dozens of signatures and proofs", "",
+	},
+	AccountReports: {
+		"account_reports", Account, "reports", gcra.Limit{Burst: 20, Count: 50, Period: 24 * time.Hour}, 1,
+		"reports of one account",
+		"more than anybody writes notes for, and a flood of forged ones costs the desk little", "",
 	},
 	PeerEnvelopes: {
 		"peer_envelopes", Peer, "envelopes", gcra.PerSecond(20_000, 200_000), 1,
 		"envelopes that one peer forwards",
-		"a share of what a relay settles; ten seconds of it after an outage", "", false,
+		"a share of what a relay settles; ten seconds of it after an outage", "",
 	},
 	PeerBytes: {
 		"peer_bytes", Peer, "bytes", gcra.PerSecond(64<<20, 640<<20), wire.MaxEnvelope,
 		"bytes of the envelopes that one peer forwards",
-		"half of a gigabit link and of a disk; ten seconds of it after an outage", "", false,
+		"half of a gigabit link and of a disk; ten seconds of it after an outage", "",
 	},
 	PeerRequests: {
 		"peer_requests", Peer, "requests", gcra.PerSecond(100, 1000), 1,
 		"questions that one peer passes on or asks",
-		"each costs a decapsulation and a read", "", false,
+		"each costs a decapsulation and a read", "",
 	},
 	PeerPrekeys: {
 		"peer_prekeys", Peer, "prekeys", gcra.PerSecond(10, 600), 1,
 		"one-time prekeys given to askers at one provider",
-		"ten first contacts a second are many for a large provider", "the last-resort prekey is given", false,
+		"ten first contacts a second are many for a large provider", "the last-resort prekey is given",
+	},
+	PeerVerdicts: {
+		"peer_verdicts", Peer, "verdicts", gcra.Limit{Burst: 600, Count: 60, Period: time.Minute}, 1,
+		"verdicts that one peer's desk sends",
+		"one a second is many for reviewers; each costs signatures and three commits", "",
 	},
 	TargetPrekeys: {
 		"target_prekeys", Mailbox, "prekeys",
 		gcra.Limit{Burst: 20, Count: 2, Period: time.Minute},
 		1,
 		"one-time prekeys of one account given to strangers",
-		"a burst of new contacts, then two a minute", "the last-resort prekey is given", false,
+		"a burst of new contacts, then two a minute", "the last-resort prekey is given",
 	},
 	Registrations: {
 		"registrations", Provider, "accounts", gcra.PerSecond(5, 100), 1,
 		"new accounts",
-		"each costs signatures and a commit, and lasts", "", false,
+		"each costs signatures and a commit, and lasts", "",
 	},
 	Connections: {
 		"connections", Provider, "connections",
 		gcra.Limit{Burst: 10_000},
 		1,
 		"connections at once, of clients and peers, handshakes included",
-		"50 to 60 kB of memory each when idle", refusedConn, true,
+		"50 to 60 kB of memory each when idle", refusedConn,
 	},
 	PrefixConnections: {
 		"prefix_connections", Prefix, "connections",
 		gcra.Limit{Burst: 1024},
 		1,
 		"connections at once from one address prefix",
-		"many users share an address behind a NAT, but no single place takes all that there are", refusedConn, true,
+		"many users share an address behind a NAT, but no single place takes all that there are", refusedConn,
 	},
 	Handshakes: {
 		"handshakes", Provider, "handshakes",
 		gcra.Limit{Burst: 1024},
 		1,
 		"handshakes at once whose address is proven",
-		"about a second of two cores' handshakes; beyond it all would become slow", refusedConn, true,
+		"about a second of two cores' handshakes; beyond it all would become slow", refusedConn,
 	},
 }
 

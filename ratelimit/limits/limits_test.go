@@ -67,7 +67,7 @@ func TestTable(t *testing.T) {
 // and that is true; nobody else has to wait for it; and it is counted.
 func TestEveryLimit(t *testing.T) {
 	for n := range End {
-		if All[n].AtOnce {
+		if All[n].AtOnce() {
 			continue // TestAtOnce
 		}
 		t.Run(n.String(), func(t *testing.T) {
@@ -111,7 +111,7 @@ func TestEveryLimit(t *testing.T) {
 // overTime are the limits with a rate.
 var overTime = func() (out []Name) {
 	for n := range End {
-		if !All[n].AtOnce {
+		if !All[n].AtOnce() {
 			out = append(out, n)
 		}
 	}
@@ -122,7 +122,7 @@ var overTime = func() (out []Name) {
 // counts and refuses nothing.
 func TestAtOnce(t *testing.T) {
 	for n := range End {
-		if !All[n].AtOnce {
+		if !All[n].AtOnce() {
 			continue
 		}
 		b := newBook(t, Settings{{Name: n}: {Burst: 5}, {Name: n, DryRun: true}: {Burst: 3}})

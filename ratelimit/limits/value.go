@@ -70,7 +70,7 @@ func (t Target) Check(l gcra.Limit) error {
 	if t.Name >= End || !t.Peer.IsZero() && All[t.Name].Scope != Peer {
 		return ErrTarget
 	}
-	if All[t.Name].AtOnce {
+	if All[t.Name].AtOnce() {
 		if l.Count != 0 || l.Period != 0 || l.Burst < 1 || l.Burst > MaxAtOnce {
 			return fmt.Errorf("%w: want a number from 1 to %d", ErrValue, MaxAtOnce)
 		}
@@ -135,7 +135,7 @@ func Parse(s string) (gcra.Limit, error) {
 // Parse parses a value of the limit: as the function Parse does or, of a limit
 // at once, a number. Errors are ErrValue.
 func (n Name) Parse(s string) (gcra.Limit, error) {
-	if n >= End || !All[n].AtOnce {
+	if n >= End || !All[n].AtOnce() {
 		return Parse(s)
 	}
 	count, err := strconv.ParseInt(s, 10, 64)

@@ -38,7 +38,7 @@ func (b *Book) Status(now time.Time, n Name, peer ids.Domain) Status {
 	s := Status{Name: n}
 	r := &b.rows[n]
 	counted := &r.counts
-	if All[n].AtOnce {
+	if All[n].AtOnce() {
 		// The caller knows how many there are.
 	} else if peer.IsZero() {
 		v := r.values.Load()

@@ -33,7 +33,7 @@ func TestLimitsReachTheirTargets(t *testing.T) {
 				continue
 			}
 			count := 100_000 + 10*int64(n) + int64(i)
-			if limits.All[n].AtOnce {
+			if limits.All[n].AtOnce() {
 				fmt.Fprintf(place.b, "%s = \"%d\"\n", n, count)
 				want[place.t] = gcra.Limit{Burst: count}
 				continue
@@ -56,7 +56,7 @@ func TestLimitsReachTheirTargets(t *testing.T) {
 	}
 	args := []string{"check-config", "--config", path, "--json"}
 	flag := func(n int) string {
-		if limits.All[n].AtOnce {
+		if limits.All[n].AtOnce() {
 			return fmt.Sprint(200_000 + n)
 		}
 		return fmt.Sprintf("%d/h", 200_000+n)

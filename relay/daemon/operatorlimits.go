@@ -105,7 +105,7 @@ func (o *operator) setLimit(ctx context.Context, p *admin.LimitSetParams) (*admi
 
 // parseValue reads the value of a command.
 func parseValue(n limits.Name, p *admin.LimitSetParams) (gcra.Limit, error) {
-	if limits.All[n].AtOnce {
+	if limits.All[n].AtOnce() {
 		if p.Burst != 0 {
 			return gcra.Limit{}, fmt.Errorf("%w: a limit at once has no burst", limits.ErrValue)
 		}

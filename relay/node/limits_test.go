@@ -14,9 +14,11 @@ import (
 	"waxwing/core/ids"
 	"waxwing/core/store"
 	"waxwing/core/wire"
+	"waxwing/franking"
 	"waxwing/ratelimit/gcra"
 	"waxwing/ratelimit/limits"
 	"waxwing/relay/quicnet"
+	"waxwing/relay/reports"
 )
 
 // limit returns what the server tells of a limit.
@@ -218,5 +220,22 @@ func TestConnectionsByCommand(t *testing.T) {
 	must(t, dial())
 	if s := beta.node.Limit(conns.Name, conns.Peer); s.Dried == 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// What is refused about reports for now says when to try again, however soon.
+func TestReportAnswersTellWhen(t *testing.T) {
+	for name, err := range map[string]error{
+		"at once":     &reports.Limited{RetryAfter: 1},
+		"later":       &reports.Limited{RetryAfter: time.Hour},
+		"never":       &reports.Limited{RetryAfter: gcra.Never},
+		"allowance":   franking.ErrAllowance,
+		"full":        reports.ErrFull,
+		"unreachable": errUnreachable,
+		"store":       store.ErrUnavailable,
+	} {
+		if r := reportAnswer(err); r.RetryAfter == 0 {
+			t.Errorf("%s: %v without a time", name, r.Code)
+		}
 	}
 }
