@@ -35,6 +35,7 @@ type provider struct {
 	relay  *keys.SealKey
 	ring   *ticket.Ring
 	stamps *franking.StampRing
+	bureau *bureau
 	boxes  map[ids.MailboxID]*box
 	byName map[ids.Address]*box
 
@@ -75,6 +76,7 @@ func newWorld(t testing.TB) *world {
 		w.must(err)
 		p.stamps, err = franking.NewStampRing()
 		w.must(err)
+		p.bureau = newBureau(p)
 		w.providers[p.domain] = p
 		p.prepare()
 	}
@@ -106,6 +108,7 @@ func (p *provider) prepare() {
 		p.w.must(p.ring.Commit(c))
 	}
 	p.ring.Expire(today)
+	p.bureau.rotate(p)
 	stamps, err := p.stamps.Prepare(today)
 	p.w.must(err)
 	for _, c := range stamps {
@@ -154,7 +157,7 @@ func (p *provider) mint(b *box, n int) *wire.Minted {
 }
 
 // take is admission and settlement of one envelope.
-func (p *provider) take(b []byte) {
+func (p *provider) take(from ids.Domain, b []byte) {
 	var e wire.Envelope
 	p.w.must(wire.ParseEnvelope(b, &e))
 	payload := wire.PayloadHash(e.Head, e.Body)
@@ -188,6 +191,9 @@ func (p *provider) take(b []byte) {
 	stamp, err := p.stamps.Stamp(&franking.Receipt{Mailbox: mailbox.id, Com: d.Com, Day: d.Day, Received: d.Received})
 	p.w.must(err)
 	d.Stamp = stamp
+	if s := p.snapshotOf(from); s != nil {
+		d.Snapshot = s.ID()
+	}
 	mailbox.push(wire.MustMarshal(d))
 }
 

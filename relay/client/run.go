@@ -187,7 +187,7 @@ func (x *exchange) loop(ctx context.Context) error {
 		if err := x.supply(ctx); err != nil {
 			return err
 		}
-		if busy {
+		if busy || x.fresh.Swap(false) {
 			continue
 		}
 		held, err := x.c.heldDomains()

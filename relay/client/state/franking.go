@@ -7,14 +7,14 @@ import (
 	"waxwing/sealedsender"
 )
 
-// Signed is a public document of a provider, as it was fetched and verified.
-type Signed struct {
+// Published is a public document of a provider, as it was fetched and verified.
+type Published struct {
 	Fetched uint64 // Unix time, milliseconds
 	Bytes   []byte
 }
 
 // Fields lists the layout.
-func (s *Signed) Fields(c *wire.Codec) {
+func (s *Published) Fields(c *wire.Codec) {
 	c.Const("version", recordVersion)
 	wire.U64(c, "fetched", &s.Fetched)
 	c.Bytes("document", &s.Bytes, wire.MaxPublication)

@@ -1,6 +1,9 @@
 package state
 
-import "waxwing/ratelimit/ticket"
+import (
+	"waxwing/franking"
+	"waxwing/ratelimit/ticket"
+)
 
 // The tables. Names are part of the file's format and never reused.
 var (
@@ -36,6 +39,13 @@ var (
 	SealKeys      = newTable[OwnKey]("sealkeys", MaxSealKeys)       // week 4
 	Descriptors   = newNamed[Provider]("providers", MaxDescriptors) // domain
 	Strikes       = newTable[Strike]("strikes", MaxStrikes)         // number 8
+
+	Tokens    = newTable[Token]("tokens", franking.MaxPurse)   // H(T) 32; of this device
+	Offers    = newTable[Offer]("offers", MaxContacts)         // ContactID; what it gets with today's messages
+	Bundles   = newTable[Bundle]("bundles", MaxBundles)        // ContactID | reference 32; of the contact
+	Proofs    = newTable[Proof]("proofs", MaxLog)              // ContactID | d 32; of received messages
+	Snapshots = newTable[Published]("snapshots", MaxSnapshots) // id 32; of the own provider
+	Theirs    = newNamed[Published]("theirs", MaxDescriptors)  // domain; that provider's snapshot of the own one's keys
 
 	Verified = newTable[Digest]("verified", MaxContacts) // ContactID; hash of the safety number that was compared
 	Settings = newTable[Setting]("settings", 1)          // Single
