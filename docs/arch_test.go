@@ -23,6 +23,7 @@ var architecture = rules{
 
 		{at: 1, path: "core/wire", why: "the one schema: names and primitive types only"},
 		{at: 1, path: "core/keys", why: "typed keys and the closed table of signing contexts: names only"},
+		{at: 1, path: "ratelimit/gcra", why: "two pure functions from a stored time to a decision; imports nothing"},
 		{at: 1, path: "core/auditlog", why: "an append-only log as one hash, and receipts for what is in it: hashes only"},
 		{at: 1, path: "core/group", why: "strict group decoding and proofs of linear relations: arithmetic only"},
 		{
@@ -41,7 +42,7 @@ var architecture = rules{
 		{at: 2, path: "ratelimit/ticket", why: "pure protocol: sealed-address tickets"},
 		{at: 2, path: "ratelimit/arc", why: "pure protocol: credentials on a secret that their issuer does not see"},
 		{at: 2, path: "ratelimit/privacypass", why: "pure protocol: submission tokens, which their issuer does not recognise"},
-		{at: 2, path: "ratelimit/gcra", why: "two pure functions from a stored time to a decision"},
+		{at: 2, path: "ratelimit/limits", why: "which limits there are and what is in force of them: names and buckets only"},
 		{at: 2, path: "blocklist", why: "pure protocol; who is blocked is decided without knowing who sent"},
 		{at: 2, path: "core/ratchet", why: "pairwise sessions: keys and encodings only"},
 		{at: 2, path: "core/query", why: "questions sealed to another provider: keys and encodings only"},
@@ -66,11 +67,14 @@ var architecture = rules{
 		{at: 3, path: "core/directory", why: "state over the store's contract: accounts, prekeys, descriptors"},
 		{at: 3, path: "core/transparency", why: "state over the store's contract: the key log"},
 		{at: 3, path: "ratelimit/ledger", why: "state over the store's contract: what was spent, of verified spends only"},
+		{at: 3, path: "ratelimit/keylist", why: "pure: what a provider signs of its admission's keys, the same for everybody"},
 		{at: 3, path: "ratelimit/membership", why: "pure protocol on credentials: from an account to a pseudonym and a day's credential"},
 		{at: 3, path: "ratelimit/introduction", why: "pure protocol on credentials: first contact under a pseudonym, and standing stamps"},
 		{at: 3, path: "blocklist/ledger", why: "state over the store's contract: what was struck"},
 
 		{at: 4, path: "relay", why: "the decisions of a relay, pure, so that every one of them can be tested without a network"},
+
+		{at: 4, path: "relay/reports", why: "what a provider does about franked messages: decisions and state over the store's contract"},
 
 		{at: 5, path: "relay/quicnet", why: "QUIC streams to frames; the first floor with sockets"},
 		{at: 5, path: "relay/client/state", why: "the client's own crash-safe store; needs batches over several keys"},

@@ -41,7 +41,7 @@ const (
 	labelJoin      = "waxwing epoch join key"
 	labelReviewers = "waxwing reviewers key"
 	labelReport    = "waxwing report"
-	labelProvider  = "waxwing provider base"
+	labelPlatform  = "waxwing platform base v1" // as in package ratelimit
 )
 
 // Inputs of MACs and hashes; all integers big-endian, names and addresses behind
@@ -220,6 +220,39 @@ func (o *ownRecord) Fields(c *wire.Codec) {
 	c.Bool("assigned", &o.assigned)
 	c.Fixed("audience", o.audience[:])
 	c.Fixed("salt", o.salt[:])
+}
+
+// Fields lists the layout: a document of each account.
+func (a *Allowance) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	wire.U32(c, "epoch", &a.Epoch)
+	wire.U32(c, "taken", &a.Taken)
+}
+
+// Fields lists the layout: an entry of a desk's audit trail.
+func (e *DeskEvent) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	wire.U8(c, "kind", &e.Kind)
+	c.Check(e.Kind >= DeskReceived && e.Kind < deskEnd, "kind", "unknown value")
+	c.Fixed("report", e.Report[:])
+	wire.U64(c, "at", &e.At)
+	c.String("reviewer", &e.Reviewer, MaxReviewer)
+	c.Check(validText(e.Reviewer), "reviewer", "not UTF-8")
+	wire.U8(c, "reason", &e.Reason)
+	wire.U8(c, "asked", &e.Asked)
+	c.Fixed("hash", e.Hash[:])
+}
+
+// Fields lists the layout.
+func (h *LogHead) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	c.Domain("provider", &h.Provider)
+	wire.U8(c, "kind", &h.Kind)
+	c.Check(h.Kind >= LogOpenings && h.Kind < logEnd, "kind", "unknown value")
+	wire.U64(c, "size", &h.Size)
+	c.Fixed("root", h.Root[:])
+	wire.U64(c, "at", &h.At)
+	c.Fixed("signature", h.Signature[:])
 }
 
 func epochKey(c *wire.Codec, k *EpochKey) {
@@ -439,7 +472,7 @@ func Layouts() map[string][]wire.Row {
 		"EpochKeys": new(EpochKeys), "KeySnapshot": new(SnapshotFields), "TokenBundle": new(BundleFields),
 		"Evidence": new(Evidence), "Report": new(Report), "ReportDesk": new(DeskFields),
 		"Verdict": new(VerdictFields), "VerdictAnswer": new(AnswerFields), "OpeningEntry": new(openingEntry),
-		"EvidenceFile": new(exportFile), "OwnToken": new(ownRecord),
+		"EvidenceFile": new(exportFile), "OwnToken": new(ownRecord), "Allowance": new(Allowance), "DeskEvent": new(DeskEvent), "LogHead": new(LogHead),
 	} {
 		out[name] = wire.Layout(s)
 	}

@@ -84,7 +84,9 @@ func tagContext(kind byte, provider ids.Domain, n, limit uint32) []byte {
 
 // PlatformBase returns P_B, the base of a provider's own pseudonyms. Everybody
 // computes it; a base that a provider could choose would have a logarithm, with
-// which it could compute N_B from every certificate's X_S.
+// which it could compute N_B from every certificate's X_S. It is the base of the
+// escrow in a franking token's bundle too (package franking), so that what a
+// report opens is what a refill shows.
 func PlatformBase(provider ids.Domain) group.Element {
 	return hashedBase(provider.String(), "waxwing platform base v1")
 }

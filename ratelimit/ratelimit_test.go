@@ -8,6 +8,7 @@ import (
 
 	"waxwing/core/group"
 	"waxwing/core/ids"
+	"waxwing/franking"
 )
 
 var (
@@ -55,8 +56,10 @@ func TestBases(t *testing.T) {
 			}
 		}
 	}
-	if !PlatformBase(alpha).Equal(PlatformBase(alpha)) {
-		t.Error("a base is not a constant")
+	for _, d := range []ids.Domain{alpha, beta} {
+		if !PlatformBase(d).Equal(franking.PlatformBase(d)) {
+			t.Error("what a report opens is not what a refill shows")
+		}
 	}
 }
 

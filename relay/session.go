@@ -7,7 +7,7 @@ import (
 
 	"waxwing/core/directory"
 	"waxwing/core/wire"
-	"waxwing/ratelimit/gcra"
+	"waxwing/ratelimit/limits"
 )
 
 // Session is one connection of a client: first nobody's, then a device's, or of
@@ -21,6 +21,8 @@ type Session struct {
 	device    atomic.Pointer[directory.Authenticated] // set once, by Register or Auth
 	recovered atomic.Pointer[directory.Recovered]     // set once, by Recover
 	ended     atomic.Bool                             // the device was removed
+	// suspended: the account may read what it has and send nothing.
+	suspended atomic.Bool
 	attempts  atomic.Int32
 	asked     atomic.Int32 // descriptors, before it was a device's
 	met       atomic.Int32 // requests about a rendezvous, before it was a device's
@@ -72,7 +74,7 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 	case *wire.Register:
 		return r.register(ctx, now, s, m)
 	case *wire.Auth:
-		return r.authenticate(ctx, s, m)
+		return r.authenticate(ctx, now, s, m)
 	case *wire.Recover:
 		return r.recover(ctx, now, s, m)
 	}
@@ -80,15 +82,18 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 	if who == nil {
 		return r.stranger(now, s, m)
 	}
-	key := limitKey(who.Address().String())
+	key := limits.KeyOf(who.Address().String())
 	if m, ok := m.(*wire.Mint); ok {
 		return r.mint(ctx, now, who, key, m)
 	}
 	if m, ok := m.(*wire.SyncPut); ok {
 		return r.sync(ctx, now, who, key, m)
 	}
-	if ref := spend(r.limits.accountRequests, now, key, 1); ref != nil {
+	if ref := r.spend(now, limits.AccountRequests, key, 1); ref != nil {
 		return ref
+	}
+	if s.suspended.Load() && sends(m) {
+		return refuse(wire.CodeSuspended)
 	}
 	switch m := m.(type) {
 	case *wire.Describe:
@@ -121,6 +126,26 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 	return refuse(wire.CodeMalformed)
 }
 
+// sends reports whether a request is of use only to who sends messages.
+func sends(m wire.Message) bool {
+	switch m.(type) {
+	case *wire.Query, *wire.Certify:
+		return true
+	}
+	return false
+}
+
+// SpendRequest counts a request of an account that somebody else answers. It
+// returns the refusal of one that is over the limit, else nil.
+func (r *Relay) SpendRequest(now time.Time, who *directory.Authenticated) *wire.Refusal {
+	return r.spend(now, limits.AccountRequests, limits.KeyOf(who.Address().String()), 1)
+}
+
+// SpendPeerRequest is SpendRequest for a peer.
+func (r *Relay) SpendPeerRequest(now time.Time, p *Peer) *wire.Refusal {
+	return r.spend(now, limits.PeerRequests, p.key, 1)
+}
+
 // stranger answers what a connection may ask that is nobody's.
 func (r *Relay) stranger(now time.Time, s *Session, m wire.Message) wire.Message {
 	switch m := m.(type) {
@@ -130,7 +155,7 @@ func (r *Relay) stranger(now time.Time, s *Session, m wire.Message) wire.Message
 		}
 	case *wire.RendezvousPut, *wire.RendezvousGet:
 		if s.met.Add(1) > maxMet {
-			return refuse(wire.CodeLimit)
+			return &wire.Refusal{Code: wire.CodeLimit, RetryAfter: milliseconds(rendezvousLife)}
 		}
 		return r.meet(now, nil, m)
 	}
@@ -139,7 +164,7 @@ func (r *Relay) stranger(now time.Time, s *Session, m wire.Message) wire.Message
 
 // HandlePeer answers a control request of a peer provider.
 func (r *Relay) HandlePeer(ctx context.Context, now time.Time, p *Peer, m wire.Message) wire.Message {
-	if ref := spend(r.limits.peerRequests, now, p.key, 1); ref != nil {
+	if ref := r.spend(now, limits.PeerRequests, p.key, 1); ref != nil {
 		return ref
 	}
 	switch m := m.(type) {
@@ -153,9 +178,6 @@ func (r *Relay) HandlePeer(ctx context.Context, now time.Time, p *Peer, m wire.M
 	}
 	return refuse(wire.CodeMalformed)
 }
-
-// registrationKey is the one bucket of all registrations.
-var registrationKey gcra.Key
 
 func (r *Relay) register(ctx context.Context, now time.Time, s *Session, m *wire.Register) wire.Message {
 	if r.registration == RegistrationClosed {
@@ -173,7 +195,7 @@ func (r *Relay) register(ctx context.Context, now time.Time, s *Session, m *wire
 			return answer(err)
 		}
 	}
-	if ref := spend(r.limits.registrations, now, registrationKey, 1); ref != nil {
+	if ref := r.spend(now, limits.Registrations, limits.One, 1); ref != nil {
 		return ref
 	}
 	reg, err := directory.VerifyRegistration(m, r.domain, s.challenge)
@@ -189,10 +211,10 @@ func (r *Relay) register(ctx context.Context, now time.Time, s *Session, m *wire
 	if err != nil {
 		return answer(err)
 	}
-	return r.enter(ctx, s, who)
+	return r.enter(ctx, now, s, who)
 }
 
-func (r *Relay) authenticate(ctx context.Context, s *Session, m *wire.Auth) wire.Message {
+func (r *Relay) authenticate(ctx context.Context, now time.Time, s *Session, m *wire.Auth) wire.Message {
 	if !s.attempt() {
 		return refuse(wire.CodeConflict)
 	}
@@ -200,7 +222,7 @@ func (r *Relay) authenticate(ctx context.Context, s *Session, m *wire.Auth) wire
 	if err != nil {
 		return answer(err)
 	}
-	return r.enter(ctx, s, who)
+	return r.enter(ctx, now, s, who)
 }
 
 func (r *Relay) describe(m *wire.Describe) wire.Message {

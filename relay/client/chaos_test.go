@@ -100,7 +100,7 @@ func (c *chaos) disturb(u *user) {
 		is(c.w.t, err, errUndo)
 	case 2:
 		err := u.try(func(k *work) error {
-			if err := k.receive(u.box.queue); err != nil {
+			if err := k.receive(u.queue); err != nil {
 				return err
 			}
 			return errUndo
@@ -140,15 +140,15 @@ func (c *chaos) carry() {
 // pull hands deliveries over; acks to the provider are lost now and then, so
 // that they come again.
 func (c *chaos) pull(u *user) {
-	for len(u.box.queue) > 0 {
-		n := 1 + c.w.r.IntN(min(len(u.box.queue), batchSize))
+	for len(u.queue) > 0 {
+		n := 1 + c.w.r.IntN(min(len(u.queue), batchSize))
 		c.disturb(u)
-		u.take(u.box.queue[:n])
+		u.take(u.queue[:n])
 		if !c.calm && c.w.r.IntN(4) == 0 {
 			c.disturb(u)
 			return // the ack is lost: all of it comes again
 		}
-		u.box.queue = u.box.queue[n:]
+		u.queue = u.queue[n:]
 	}
 }
 
@@ -181,10 +181,10 @@ func TestEveryStep(t *testing.T) {
 		at(alice)
 		bob.p.take(again[0].bytes)
 		at(bob)
-		queue := slices.Clone(bob.box.queue)
+		queue := slices.Clone(bob.queue)
 		bob.pull()
 		at(bob)
-		bob.box.queue = queue // the ack was lost
+		bob.queue = queue // the ack was lost
 		bob.pull()
 		at(bob)
 		alice.do(func(k *work) error { return k.accepted([]uint64{rows[0].number}) })
@@ -205,4 +205,68 @@ func TestEveryStep(t *testing.T) {
 		alice.e.store.Close()
 		bob.e.store.Close()
 	}
+}
+
+// TestChaosTwoDevices is TestChaos with two devices on one side.
+func TestChaosTwoDevices(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	bob2 := bob.link()
+	bob.send(alice, "two")
+	w.settle()
+	alice.send(bob, "so be it")
+	w.settle()
+	c := &chaos{w: w}
+	sent := map[*user][]string{}
+	rounds := 40
+	if testing.Short() {
+		rounds = 20
+	}
+	for i := range rounds {
+		from := w.users[w.r.IntN(3)]
+		to := alice
+		if from == alice {
+			to = bob
+		}
+		for range w.r.IntN(3) {
+			text := fmt.Sprintf("%s %d: %d %d", from.address.Local(), from.device, i, len(sent[from]))
+			sent[from] = append(sent[from], text)
+			from.send(to, text)
+			c.disturb(from)
+		}
+		c.seal(from)
+		c.carry()
+		w.share()
+		for _, u := range w.users {
+			if u != from {
+				c.pull(u)
+			}
+		}
+		if w.r.IntN(3) == 0 {
+			from.supply()
+			w.advance(time.Duration(w.r.IntN(1500)) * time.Millisecond)
+		}
+	}
+	c.calm = true
+	for range 20 { // what was kept back arrives
+		for _, u := range w.users {
+			c.seal(u)
+			c.carry()
+			w.share()
+			c.pull(u)
+		}
+		w.advance(time.Second)
+	}
+	w.settle()
+	want := slices.Sorted(slices.Values(slices.Concat([]string{"hello back", "two"}, sent[bob], sent[bob2])))
+	if got := slices.Sorted(slices.Values(alice.inbox(bob))); !slices.Equal(got, want) {
+		t.Errorf("alice: %d of %d shown, or not once each", len(got), len(want))
+	}
+	for u, first := range map[*user][]string{bob: {"hello", "so be it"}, bob2: {"so be it"}} {
+		want := slices.Sorted(slices.Values(slices.Concat(first, sent[alice])))
+		if got := slices.Sorted(slices.Values(u.inbox(alice))); !slices.Equal(got, want) {
+			t.Errorf("bob %d: %d of %d shown, or not once each", u.device, len(got), len(want))
+		}
+	}
+	w.nothingDropped()
 }
