@@ -15,10 +15,9 @@ import (
 
 // side is one of the two commands that link a device.
 type side struct {
-	cmd    *exec.Cmd
-	in     *os.File
-	out    *bufio.Reader
-	digits string
+	cmd *exec.Cmd
+	in  *os.File
+	out *bufio.Reader
 }
 
 func startSide(ts *testscript.TestScript, args ...string) *side {

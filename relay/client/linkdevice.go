@@ -98,7 +98,7 @@ func (l *link) letInNew(ctx context.Context, m meeting, o *linking.Offer, d link
 	if err := l.c.update(func(w *work) error { return w.ownManifest(next.Bytes()) }); err != nil {
 		return 0, &UnfinishedError{id, err}
 	}
-	if err := hand(ctx, m, o, secrets.Bytes()); err != nil {
+	if err := handOver(ctx, m, o, secrets.Bytes()); err != nil {
 		return 0, &UnfinishedError{id, err}
 	}
 	l.c.nudge()

@@ -132,8 +132,8 @@ func meetNew(ctx context.Context, m meeting, o *linking.Offer, compare Compare) 
 	return d, nil
 }
 
-// hand leaves the sealed secrets, the header last: it says that all are there.
-func hand(ctx context.Context, m meeting, o *linking.Offer, secrets []byte) error {
+// handOver leaves the sealed secrets, the header last: it says that all are there.
+func handOver(ctx context.Context, m meeting, o *linking.Offer, secrets []byte) error {
 	sealed, err := o.Seal(secrets)
 	if err != nil {
 		return ErrTooMuch
