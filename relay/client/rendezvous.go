@@ -70,13 +70,19 @@ func meetingError(err error) error {
 	return refusedError(err)
 }
 
-// await asks for a document until it is there.
+// await asks for a document until it is there. ErrLinkAborted says that the
+// other side gave up instead.
 func await(ctx context.Context, m meeting, side wire.Side, index uint8) ([]byte, error) {
 	pause := minPoll
 	for {
 		b, ok, err := m.get(ctx, side, index)
 		if err != nil || ok {
 			return b, err
+		}
+		if index != indexSecond {
+			if _, gone, err := m.get(ctx, side, indexSecond); err != nil || gone {
+				return nil, errors.Join(ErrLinkAborted, err)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -153,8 +159,14 @@ func handOver(ctx context.Context, m meeting, o *linking.Offer, secrets []byte) 
 
 // meetExisting is the new device's side, and returns the secrets. Errors are
 // ErrLinkAborted, ErrLinkMiddle and the meeting's.
-func meetExisting(ctx context.Context, m meeting, n *linking.Joining, compare Compare) ([]byte, error) {
-	defer n.Abort()
+func meetExisting(ctx context.Context, m meeting, n *linking.Joining, compare Compare) (secrets []byte, err error) {
+	defer func() {
+		if err != nil {
+			// As above; a confirmation that is there stays.
+			_ = m.put(context.WithoutCancel(ctx), wire.SideNew, indexSecond, nil)
+		}
+		n.Abort()
+	}()
 	if err := m.put(ctx, wire.SideNew, indexFirst, n.Message()); err != nil {
 		return nil, err
 	}
@@ -167,7 +179,6 @@ func meetExisting(ctx context.Context, m meeting, n *linking.Joining, compare Co
 		return nil, ErrLinkMiddle
 	}
 	if !compare(ctx, digits) {
-		_ = m.put(context.WithoutCancel(ctx), wire.SideNew, indexSecond, nil) // the other side need not wait
 		return nil, errors.Join(ErrLinkAborted, ctx.Err())
 	}
 	confirmation, err := n.Confirm()
@@ -197,8 +208,7 @@ func meetExisting(ctx context.Context, m meeting, n *linking.Joining, compare Co
 		}
 		sealed = append(sealed, part...)
 	}
-	secrets, err := n.Open(sealed)
-	if err != nil {
+	if secrets, err = n.Open(sealed); err != nil {
 		return nil, ErrLinkMiddle
 	}
 	return secrets, nil
