@@ -3,6 +3,7 @@ module waxwing
 go 1.26.0
 
 require (
+	filippo.io/age v1.2.1
 	filippo.io/edwards25519 v1.2.0
 	github.com/cloudflare/circl v1.6.5
 	github.com/dgraph-io/badger/v4 v4.9.6

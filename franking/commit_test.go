@@ -251,3 +251,13 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// sum is SHA-256 of a label, its length in front, and what follows it.
+func sum(label string, parts ...[]byte) []byte {
+	h := sha256.New()
+	h.Write([]byte(label))
+	for _, p := range parts {
+		h.Write(p)
+	}
+	return h.Sum(nil)
+}

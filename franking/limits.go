@@ -54,6 +54,8 @@ const (
 	MaxMessages = 16
 	// MaxNote is the longest note of a reporter, in bytes.
 	MaxNote = 2000
+	// MaxReviewer is the longest name of a reviewer, in bytes.
+	MaxReviewer = 64
 	// MaxReport is the longest sealed report, in bytes: the largest class.
 	// Longer messages are reported one at a time.
 	MaxReport = 61440

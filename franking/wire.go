@@ -222,6 +222,27 @@ func (o *ownRecord) Fields(c *wire.Codec) {
 	c.Fixed("salt", o.salt[:])
 }
 
+// Fields lists the layout: a document of each account.
+func (a *Allowance) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	wire.U32(c, "epoch", &a.Epoch)
+	wire.U32(c, "taken", &a.Taken)
+}
+
+// Fields lists the layout: an entry of a desk's audit trail.
+func (e *DeskEvent) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	wire.U8(c, "kind", &e.Kind)
+	c.Check(e.Kind >= DeskReceived && e.Kind < deskEnd, "kind", "unknown value")
+	c.Fixed("report", e.Report[:])
+	wire.U64(c, "at", &e.At)
+	c.String("reviewer", &e.Reviewer, MaxReviewer)
+	c.Check(validText(e.Reviewer), "reviewer", "not UTF-8")
+	wire.U8(c, "reason", &e.Reason)
+	wire.U8(c, "asked", &e.Asked)
+	c.Fixed("hash", e.Hash[:])
+}
+
 func epochKey(c *wire.Codec, k *EpochKey) {
 	wire.U32(c, "epoch", &k.Epoch)
 	verifyKey(c, "key", &k.Key)
@@ -439,7 +460,7 @@ func Layouts() map[string][]wire.Row {
 		"EpochKeys": new(EpochKeys), "KeySnapshot": new(SnapshotFields), "TokenBundle": new(BundleFields),
 		"Evidence": new(Evidence), "Report": new(Report), "ReportDesk": new(DeskFields),
 		"Verdict": new(VerdictFields), "VerdictAnswer": new(AnswerFields), "OpeningEntry": new(openingEntry),
-		"EvidenceFile": new(exportFile), "OwnToken": new(ownRecord),
+		"EvidenceFile": new(exportFile), "OwnToken": new(ownRecord), "Allowance": new(Allowance), "DeskEvent": new(DeskEvent),
 	} {
 		out[name] = wire.Layout(s)
 	}

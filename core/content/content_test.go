@@ -225,5 +225,5 @@ func FuzzFrame(f *testing.F) {
 
 var full = Control{
 	Mailbox: ids.MailboxID{1}, Grant: []byte("grant"), Delivered: digests(1, 3), Read: digests(2, 2),
-	Confirmed: digests(9, 1), SealKey: []byte("seal key"), Certificate: []byte("certificate"), Manifest: []byte("manifest"),
+	Confirmed: digests(9, 1), SealKey: []byte("seal key"), Certificate: []byte("certificate"), Manifest: []byte("manifest"), Missed: digests(12, 2),
 }

@@ -26,6 +26,9 @@ type Control struct {
 	Certificate []byte
 	// Manifest is the sender's device manifest, signed (directory.Manifest).
 	Manifest []byte
+	// Missed names messages that came without an entry for some device of the
+	// sender's, which Manifest lists: the recipient seals them again.
+	Missed []Digest
 	keys.Redacted
 }
 

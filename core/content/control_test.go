@@ -33,6 +33,7 @@ func TestControlRoundTrip(t *testing.T) {
 			Grant: bytesOf("grant", MaxGrant), SealKey: bytesOf("seal key", MaxSealKey),
 			Certificate: bytesOf("certificate", MaxCertificate), Manifest: bytesOf("manifest", MaxManifest),
 			Delivered: list("delivered", MaxReceipts), Read: list("read", MaxReceipts), Confirmed: list("confirmed", MaxConfirmed),
+			Missed: list("missed", MaxMissed),
 		}
 		if rapid.Bool().Draw(t, "mailbox") {
 			ctl.Mailbox = ids.NewMailboxID()
@@ -100,6 +101,8 @@ func TestControlRefuses(t *testing.T) {
 		"digest twice":    control(put(itemRead, slices.Concat(one[:], one[:]))),
 		"not sorted":      control(put(itemConfirmed, slices.Concat(two[:], one[:]))),
 		"many digests":    control(put(itemConfirmed, make([]byte, 32*(MaxConfirmed+1)))),
+		"many missed":     control(put(itemMissed, make([]byte, 32*(MaxMissed+1)))),
+		"reserved type":   control(put(10, []byte{1})),
 		"long manifest":   control(put(itemManifest, make([]byte, MaxManifest+1))),
 		"long seal key":   control(put(itemSealKey, make([]byte, MaxSealKey+1))),
 		"long cert":       control(put(itemCertificate, make([]byte, MaxCertificate+1))),

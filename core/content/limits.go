@@ -23,6 +23,9 @@ const (
 	// MaxConfirmed is the number of hashes that one message confirms: a
 	// certificate and a token bundle for each of a few devices.
 	MaxConfirmed = 16
+	// MaxMissed is the number of messages that one message asks for again: what
+	// was under way when a device was added, and more with the next one.
+	MaxMissed = 32
 	// Limits of what other packages make, as on the wire.
 	MaxSealKey     = wire.MaxSealKey
 	MaxCertificate = wire.MaxCertificate

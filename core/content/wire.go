@@ -86,7 +86,8 @@ const (
 	itemCertificate itemType = 7 // sealedsender.Certificate
 	itemManifest    itemType = 8 // directory.Manifest
 	// Reserved: 9 for W and Z with their log proof, 10 for the next token bundle.
-	itemEnd itemType = 9
+	itemMissed itemType = 11 // d 32 of each message, ascending
+	itemEnd    itemType = 12
 )
 
 // item is one item as it travels: type 1 | length 2 | content.
@@ -141,6 +142,7 @@ func (ctl *Control) items(c *wire.Codec) (items []item) {
 	add(itemSealKey, ctl.SealKey, MaxSealKey, "seal key")
 	add(itemCertificate, ctl.Certificate, MaxCertificate, "certificate")
 	add(itemManifest, ctl.Manifest, MaxManifest, "manifest")
+	add(itemMissed, join(c, ctl.Missed, "missed"), MaxMissed*DigestSize, "missed")
 	return items
 }
 
@@ -172,6 +174,8 @@ func (ctl *Control) take(c *wire.Codec, i item) {
 		opaque(&ctl.Certificate, MaxCertificate, "certificate")
 	case itemManifest:
 		opaque(&ctl.Manifest, MaxManifest, "manifest")
+	case itemMissed:
+		ctl.Missed = split(c, i.body, MaxMissed, "missed")
 	default:
 		c.Fail("items", "unknown type")
 	}

@@ -92,6 +92,9 @@ func (m *Manifest) Device(id ids.DeviceID) (Device, bool) {
 	return Device{}, false
 }
 
+// LastDevice returns the last device id that the account ever used.
+func (m *Manifest) LastDevice() ids.DeviceID { return m.f.LastDevice }
+
 // Has reports whether all devices of the account have a capability.
 func (m *Manifest) Has(capability string) bool {
 	return slices.ContainsFunc(m.f.Capabilities, func(c []byte) bool { return string(c) == capability })

@@ -6,6 +6,10 @@ import "crypto/rand"
 // sum, in bytes: a false equation survives with probability 2^-128.
 const weightSize = 16
 
+// sumClaims is the number of claims in one sum: the doublings that they share are
+// then a small part, and beyond it the tables of multiples leave the caches.
+const sumClaims = 8
+
 // committedBranch separates the nonces of a committed proof from those of a
 // plain one (nonces.go): made with one seed for one statement, the two have
 // different challenges, and nonces in common would reveal the witness.
@@ -106,7 +110,9 @@ func VerifyBatch(claims []Claim) []error {
 		}
 		parsed, at = append(parsed, p), append(at, i)
 	}
-	isolate(parsed, func(i int) { errs[at[i]] = ErrProof })
+	for first := 0; first < len(parsed); first += sumClaims {
+		isolate(parsed[first:min(first+sumClaims, len(parsed))], func(i int) { errs[at[first+i]] = ErrProof })
+	}
 	return errs
 }
 
@@ -118,7 +124,7 @@ func fill(errs []error, err error) []error {
 }
 
 // isolate calls bad with the index of every false claim. Its depth is
-// log2(MaxBatch).
+// log2(sumClaims).
 func isolate(ps []committed, bad func(int)) {
 	switch {
 	case len(ps) == 0 || batchHolds(ps[0].st.s, ps):

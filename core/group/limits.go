@@ -15,8 +15,8 @@ const (
 	// MaxBranches bounds a Disjunction. Deniable proofs have two branches; the
 	// rest is room for a second designated verifier.
 	MaxBranches = 4
-	// MaxBatch bounds the claims of one VerifyBatch: beyond a few dozen nothing
-	// more is saved, and whoever waits in a batch waits longer.
+	// MaxBatch bounds the claims of one VerifyBatch: more save nothing, and
+	// whoever waits in a batch waits longer.
 	MaxBatch = 64
 	// MaxSession bounds a session, in bytes. The largest in use names two
 	// providers (at most 255 bytes each) and about ten values of 32 bytes.

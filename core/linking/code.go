@@ -80,10 +80,11 @@ func digits(transcript *[32]byte) string {
 
 func info(label string, h *[32]byte) []byte { return append([]byte(label), h[:]...) }
 
-// tag shows who sealed the secrets.
-func tag(nonce *[nonceSize]byte, transcript *[32]byte, sealed []byte) []byte {
+// tag shows who sealed the secrets, or who confirmed: only the two devices know
+// the nonce.
+func tag(label string, nonce *[nonceSize]byte, transcript *[32]byte, sealed []byte) []byte {
 	m := hmac.New(sha256.New, nonce[:])
-	m.Write(info(labelTag, transcript))
+	m.Write(info(label, transcript))
 	m.Write(sealed)
 	return m.Sum(nil)
 }

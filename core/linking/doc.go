@@ -7,6 +7,7 @@
 //	                              <-- Join: key, nonce, device keys --
 //	opening of the commitment     -->
 //	both show six digits, which the users compare and confirm
+//	                              <-- confirmation
 //	secrets, sealed to the key    -->
 //
 // The digits are a hash of all that both sides have seen (a short

@@ -11,6 +11,6 @@ const (
 	// MaxJoin bounds the new device's message: its size, and room for another KEM.
 	MaxJoin = 4 << 10
 	// MaxSecrets bounds what is handed over, before it is sealed: the account's
-	// keys and a few thousand contacts.
-	MaxSecrets = 1 << 20
+	// keys, as many contacts as a client has, and the serials given to them.
+	MaxSecrets = 4 << 20
 )

@@ -17,6 +17,7 @@ const (
 	begun     step = iota
 	compared       // the digits are known and shown
 	confirmed      // the user said that they are equal
+	agreed         // and so did the other side's
 	over
 )
 
@@ -86,20 +87,34 @@ func (o *Offer) Confirm() error { return advance(&o.at, compared, confirmed) }
 // Abort ends the run: the digits differ, or the user gave up.
 func (o *Offer) Abort() { o.at = over; clear(o.nonce[:]) }
 
+// Confirmed takes the new device's confirmation: its user found the digits equal
+// too. Errors are ErrOrder (not confirmed here) and ErrSealed, after which another
+// may come.
+func (o *Offer) Confirmed(confirmation []byte) error {
+	if o.at != confirmed {
+		return ErrOrder
+	}
+	if !hmac.Equal(confirmation, tag(labelConfirmation, &o.nonce, &o.seen, nil)) {
+		return ErrSealed
+	}
+	o.at = agreed
+	return nil
+}
+
 // Seal seals the secrets to the new device, once. Errors are ErrOrder (not
-// confirmed, or sealed already) and wire.ErrMalformed (more than MaxSecrets).
+// confirmed on both sides, or sealed already) and wire.ErrMalformed (more than MaxSecrets).
 func (o *Offer) Seal(secrets []byte) ([]byte, error) {
 	if len(secrets) > MaxSecrets {
 		return nil, &wire.FieldError{Field: "secrets", Reason: "too long"}
 	}
-	if err := advance(&o.at, confirmed, over); err != nil {
+	if err := advance(&o.at, agreed, over); err != nil {
 		return nil, err
 	}
 	sealed, _, err := o.key.Seal(info(labelSecrets, &o.seen), nil, secrets)
 	if err != nil {
 		return nil, err
 	}
-	sealed = append(sealed, tag(&o.nonce, &o.seen, sealed)...)
+	sealed = append(sealed, tag(labelTag, &o.nonce, &o.seen, sealed)...)
 	clear(o.nonce[:])
 	return sealed, nil
 }
@@ -154,9 +169,15 @@ func (n *Joining) Compare(answer []byte) (show string, err error) {
 	return digits(&n.seen), nil
 }
 
-// Confirm says that the user found the digits equal on both devices. The error
-// is ErrOrder.
-func (n *Joining) Confirm() error { return advance(&n.at, compared, confirmed) }
+// Confirm says that the user found the digits equal on both devices, and returns
+// what to send to the existing device, which waits for it. The error is
+// ErrOrder.
+func (n *Joining) Confirm() (confirmation []byte, err error) {
+	if err := advance(&n.at, compared, confirmed); err != nil {
+		return nil, err
+	}
+	return tag(labelConfirmation, &n.nonce, &n.seen, nil), nil
+}
 
 // Abort ends the run and gives up its key.
 func (n *Joining) Abort() { n.at, n.key = over, nil; clear(n.nonce[:]) }
@@ -171,7 +192,7 @@ func (n *Joining) Open(sealed []byte) ([]byte, error) {
 		return nil, ErrSealed
 	}
 	sealed, mac := sealed[:len(sealed)-tagSize], sealed[len(sealed)-tagSize:]
-	if !hmac.Equal(mac, tag(&n.nonce, &n.seen, sealed)) {
+	if !hmac.Equal(mac, tag(labelTag, &n.nonce, &n.seen, sealed)) {
 		return nil, ErrSealed
 	}
 	secrets, _, err := n.key.Open(info(labelSecrets, &n.seen), nil, sealed)

@@ -57,10 +57,45 @@ func meet(t testing.TB) (*Offer, *Joining) {
 	return o, n
 }
 
+// agree has both users confirm.
+func agree(t testing.TB, o *Offer, n *Joining) {
+	t.Helper()
+	must(t, o.Confirm())
+	confirmation, err := n.Confirm()
+	must(t, err)
+	must(t, o.Confirmed(confirmation))
+}
+
+// Nothing is sealed until the other side's user has confirmed too, and only the
+// other side can say so.
+func TestConfirmation(t *testing.T) {
+	o, n := meet(t)
+	confirmation, err := n.Confirm()
+	must(t, err)
+	is(t, o.Confirmed(confirmation), ErrOrder)
+	must(t, o.Confirm())
+	_, err = o.Seal(nil)
+	is(t, err, ErrOrder)
+	_, other := meet(t)
+	foreign, err := other.Confirm()
+	must(t, err)
+	for _, bad := range [][]byte{nil, foreign, make([]byte, tagSize), confirmation[:tagSize-1], append(bytes.Clone(confirmation), 0), tag(labelTag, &n.nonce, &n.seen, nil)} {
+		is(t, o.Confirmed(bad), ErrSealed)
+	}
+	for i := range confirmation {
+		bad := bytes.Clone(confirmation)
+		bad[i] ^= 1
+		is(t, o.Confirmed(bad), ErrSealed)
+	}
+	must(t, o.Confirmed(confirmation))
+	is(t, o.Confirmed(confirmation), ErrOrder)
+	_, err = o.Seal(nil)
+	must(t, err)
+}
+
 func TestLink(t *testing.T) {
 	o, n := meet(t)
-	must(t, o.Confirm())
-	must(t, n.Confirm())
+	agree(t, o, n)
 	sealed, err := o.Seal([]byte("secrets"))
 	must(t, err)
 	for i := range sealed {
@@ -85,8 +120,9 @@ func TestLink(t *testing.T) {
 func TestOrder(t *testing.T) {
 	o, n, _ := run(t)
 	is(t, o.Confirm(), ErrOrder)
-	is(t, n.Confirm(), ErrOrder)
-	_, err := o.Seal(nil)
+	_, err := n.Confirm()
+	is(t, err, ErrOrder)
+	_, err = o.Seal(nil)
 	is(t, err, ErrOrder)
 	_, err = n.Open(make([]byte, 2000))
 	is(t, err, ErrOrder)
@@ -97,7 +133,8 @@ func TestOrder(t *testing.T) {
 	o.Abort()
 	n.Abort()
 	is(t, o.Confirm(), ErrOrder)
-	is(t, n.Confirm(), ErrOrder)
+	_, err = n.Confirm()
+	is(t, err, ErrOrder)
 
 	// A second Join would be a second chance for who is in the middle.
 	o, n, _ = run(t)
@@ -166,14 +203,15 @@ func TestMiddle(t *testing.T) {
 // its own to it; it lacks the nonce.
 func TestCarrierSealsItsOwn(t *testing.T) {
 	o, n := meet(t)
-	must(t, n.Confirm())
+	_, err := n.Confirm()
+	must(t, err)
 	for _, nonce := range [][32]byte{{}, {1}} {
 		sealed, _, err := o.key.Seal(info(labelSecrets, &o.seen), nil, []byte("another account"))
 		must(t, err)
-		_, err = n.Open(append(sealed, tag(&nonce, &o.seen, sealed)...))
+		_, err = n.Open(append(sealed, tag(labelTag, &nonce, &o.seen, sealed)...))
 		is(t, err, ErrSealed)
 	}
-	_, err := n.Open([]byte("short"))
+	_, err = n.Open([]byte("short"))
 	is(t, err, ErrSealed)
 }
 

@@ -12,10 +12,12 @@ import (
 //	Join     version 1 | X-Wing key 1216 | nonce 32 | signing key 32 | DH key 32
 //	opening  version 1 | nonce 32
 //	answer   HPKE of the opening to the X-Wing key, info "waxwing linking opening v1" | SHA-256(Join), no aad
+//	confirmation  32
 //	secrets  HPKE to the X-Wing key, info "waxwing linking secrets v1" | transcript 32, no aad; tag 32
 //
 // The tag is HMAC-SHA256 under the existing device's nonce of
-// "waxwing linking tag v1" | transcript | all before the tag. HPKE says nothing
+// "waxwing linking tag v1" | transcript | all before the tag, and the confirmation
+// of "waxwing linking confirmation v1" | transcript. HPKE says nothing
 // of who sealed; the nonce, which only the two devices know, does.
 //
 // As text a code is "waxwing-link:" and base64url without padding. The hashes,
@@ -39,6 +41,8 @@ const (
 	labelSecrets    = "waxwing linking secrets v1"
 	labelTag        = "waxwing linking tag v1"
 	tagSize         = 32
+
+	labelConfirmation = "waxwing linking confirmation v1"
 )
 
 // Code is what the existing device shows. It names where to meet; who reads it

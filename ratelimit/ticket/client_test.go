@@ -51,11 +51,11 @@ func TestDrawGivesEachSerialOnce(t *testing.T) {
 		if batch%2 == 1 {
 			account = carol
 		}
-		g, rows, err := p.Draw(root, account, batch, 40, today)
+		g, rows, err := p.Draw(by(root), account, 1, batch, 40, today)
 		if err != nil || len(rows) != 40 || len(g.Tickets) != 40 || g.Expiry != today+ids.MaxTicketDays {
 			t.Fatalf("batch %d: %d rows, %v", batch, len(rows), err)
 		}
-		if !g.Secret.Equal(SealSecret(root, account, batch)) || g.Batch != batch {
+		if !g.Secret.Equal(SealSecret(root, account, 1, batch)) || g.Batch != batch {
 			t.Fatal("wrong secret")
 		}
 		for i, row := range rows {
@@ -68,7 +68,7 @@ func TestDrawGivesEachSerialOnce(t *testing.T) {
 			}
 		}
 	}
-	if p.Usable(today) != 200 || p.Outstanding(alice, today) != 400 || p.Outstanding(carol, today) != 400 {
+	if p.Usable(today) != 200 || p.Outstanding(alice, 1, today) != 400 || p.Outstanding(carol, 1, today) != 400 {
 		t.Errorf("%d left", p.Usable(today))
 	}
 }
@@ -79,7 +79,7 @@ func TestDrawIsRandom(t *testing.T) {
 	const rounds, n = 20, 32
 	for range rounds {
 		p := newPool(t, 512)
-		_, rows, err := p.Draw(root, alice, 1, n, today)
+		_, rows, err := p.Draw(by(root), alice, 1, 1, n, today)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,21 +107,21 @@ func TestDrawRefuses(t *testing.T) {
 		"not there": {201, today, ErrStock},
 		"too old":   {1, today + MinLife + 1, ErrStock},
 	} {
-		if g, rows, err := p.Draw(root, alice, 1, tt.n, tt.day); !errors.Is(err, tt.want) || g != nil || rows != nil {
+		if g, rows, err := p.Draw(by(root), alice, 1, 1, tt.n, tt.day); !errors.Is(err, tt.want) || g != nil || rows != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if p.Usable(today) != 200 {
 		t.Error("a refusal took tickets")
 	}
-	if _, _, err := newPool(t, MinMix-1).Draw(root, alice, 1, 1, today); !errors.Is(err, ErrStock) {
+	if _, _, err := newPool(t, MinMix-1).Draw(by(root), alice, 1, 1, 1, today); !errors.Is(err, ErrStock) {
 		t.Errorf("small stock: %v", err)
 	}
 	full := newPool(t, MinMix)
 	for i := range MaxGiven {
 		full.give(Given{Serial: uint64(i) + 1000, Account: carol})
 	}
-	if _, _, err := full.Draw(root, alice, 1, 1, today); !errors.Is(err, ErrFull) {
+	if _, _, err := full.Draw(by(root), alice, 1, 1, 1, today); !errors.Is(err, ErrFull) {
 		t.Errorf("full: %v", err)
 	}
 }
@@ -135,7 +135,7 @@ func TestDrawMixesExpiries(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	g, rows, err := p.Draw(root, alice, 1, 200, today)
+	g, rows, err := p.Draw(by(root), alice, 1, 1, 200, today)
 	if err != nil || g.Expiry != today+MinLife {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestDrawMixesExpiries(t *testing.T) {
 
 func TestAddIsAllOrNothing(t *testing.T) {
 	p := newPool(t, 200)
-	_, rows, err := p.Draw(root, alice, 1, 1, today)
+	_, rows, err := p.Draw(by(root), alice, 1, 1, 1, today)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,8 +195,8 @@ func TestStockOfAnswer(t *testing.T) {
 // Block: only what is unspent, and all under which something may still come.
 func TestUnspent(t *testing.T) {
 	p := newPool(t, 400)
-	_, rows, _ := p.Draw(root, alice, 1, 10, today)
-	if _, _, err := p.Draw(root, carol, 1, 10, today); err != nil {
+	_, rows, _ := p.Draw(by(root), alice, 1, 1, 10, today)
+	if _, _, err := p.Draw(by(root), carol, 1, 1, 10, today); err != nil {
 		t.Fatal(err)
 	}
 	used, ok := p.Use(rows[3].Serial)
@@ -216,7 +216,7 @@ func TestUnspent(t *testing.T) {
 		}
 	}
 	for day, want := range map[ids.Day]int{today: 9, expiry: 9, expiry + 1: 0} {
-		if n := p.Outstanding(alice, day); n != want {
+		if n := p.Outstanding(alice, 1, day); n != want {
 			t.Errorf("day +%d: %d outstanding", day-today, n)
 		}
 	}
@@ -239,11 +239,11 @@ func TestUnspent(t *testing.T) {
 func TestContactCodes(t *testing.T) {
 	p := newPool(t, 200)
 	none := ids.Address{}
-	g, rows, err := p.Draw(root, none, 7, 2, today)
+	g, rows, err := p.Draw(by(root), none, 1, 7, 2, today)
 	if err != nil || !rows[0].Code || !rows[0].Account.IsZero() {
 		t.Fatal(err)
 	}
-	_, other, err := p.Draw(root, none, 8, 1, today)
+	_, other, err := p.Draw(by(root), none, 1, 8, 1, today)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,10 +262,10 @@ func TestContactCodes(t *testing.T) {
 			t.Errorf("row %+v", row)
 		}
 	}
-	if _, drawn, _ := p.Draw(root, alice, 7, 1, today); drawn[0].Code || drawn[0].SealSecret(root).Equal(&g.Secret) {
+	if _, drawn, _ := p.Draw(by(root), alice, 1, 7, 1, today); drawn[0].Code || drawn[0].SealSecret(root).Equal(&g.Secret) {
 		t.Error("a batch of the account and a code share a secret")
 	}
-	if len(p.Unspent(alice, today)) != 3 || p.Outstanding(none, today) != 1 || p.Unspent(none, today)[0] != other[0] {
+	if len(p.Unspent(alice, today)) != 3 || p.Outstanding(none, 1, today) != 1 || p.Unspent(none, today)[0] != other[0] {
 		t.Error("wrong owners")
 	}
 	if _, err := wire.Marshal(&Given{Serial: 1}); !errors.Is(err, wire.ErrMalformed) {
@@ -314,11 +314,11 @@ func TestPoolReloads(t *testing.T) {
 					t.Fatal(err)
 				}
 			case 1:
-				_, rows, err := p.Draw(root, alice, uint32(next), 10, day)
+				_, rows, err := p.Draw(by(root), alice, 1, uint32(next), 10, day)
 				if err != nil && !errors.Is(err, ErrStock) {
 					t.Fatal(err)
 				}
-				_, code, err := p.Draw(root, ids.Address{}, uint32(next), 1, day)
+				_, code, err := p.Draw(by(root), ids.Address{}, 1, uint32(next), 1, day)
 				if err == nil && rapid.Bool().Draw(t, "assign") {
 					code = p.Assign(uint32(next), alice)
 				}
@@ -344,7 +344,7 @@ func TestPoolReloads(t *testing.T) {
 			case 4:
 				before := *p
 				reload()
-				if before.Usable(day) != p.Usable(day) || before.Outstanding(alice, day) != p.Outstanding(alice, day) ||
+				if before.Usable(day) != p.Usable(day) || before.Outstanding(alice, 1, day) != p.Outstanding(alice, 1, day) ||
 					len(before.Unspent(alice, day)) != len(p.Unspent(alice, day)) || len(before.given) != len(p.given) {
 					t.Fatal("reloaded pool differs")
 				}
@@ -357,16 +357,58 @@ func TestPoolReloads(t *testing.T) {
 }
 
 func TestSealSecretIsHKDF(t *testing.T) {
-	info := "waxwing seal secret" + "\x00\x00\x00\x13" + "alice@alpha.example" + "\x00\x00\x00\x07"
+	info := "waxwing seal secret" + "\x00\x00\x00\x13" + "alice@alpha.example" + "\x00\x00\x00\x01" + "\x00\x00\x00\x07"
 	want, _ := hkdf.Key(sha256.New, root.Bytes(), nil, info, 32)
-	if !bytes.Equal(SealSecret(root, alice, 7).Bytes(), want) {
+	if !bytes.Equal(SealSecret(root, alice, 1, 7).Bytes(), want) {
 		t.Error("wrong secret")
 	}
 	for name, s := range map[string]*keys.Secret{
-		"batch": SealSecret(root, alice, 8), "account": SealSecret(root, carol, 7), "root": SealSecret(keys.NewSecret(), alice, 7),
+		"batch": SealSecret(root, alice, 1, 8), "giver": SealSecret(root, alice, 2, 7), "account": SealSecret(root, carol, 1, 7), "root": SealSecret(keys.NewSecret(), alice, 1, 7),
 	} {
 		if bytes.Equal(s.Bytes(), want) {
 			t.Errorf("%s does not matter", name)
 		}
+	}
+}
+
+func by(root *keys.Secret) Giver { return Giver{Device: 1, Root: root} }
+
+// Two devices of an account give to two devices of a contact: each is counted
+// apart, no two batches have one secret, and the other's rows are learned once.
+func TestDevicesApart(t *testing.T) {
+	p, q := newPool(t, 200), new(Pool)
+	first := Giver{Device: 1, Number: 3, Root: root}
+	second := Giver{Device: 2, Number: 3, Root: root}
+	a, rows, err := p.Draw(first, alice, 1, 7, 10, today)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, more, err := p.Draw(second, alice, 2, 7, 4, today)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.For != 1 || b.For != 2 || a.Giver != 1 || b.Giver != 2 || a.Root != 3 || a.Secret.Equal(&b.Secret) {
+		t.Error("batches of two devices are not told apart")
+	}
+	if p.Outstanding(alice, 1, today) != 10 || p.Outstanding(alice, 2, today) != 4 || p.Outstanding(alice, 3, today) != 0 {
+		t.Error("counted over devices")
+	}
+	for _, g := range append(rows, more...) {
+		if added, err := q.Learn(g); !added || err != nil {
+			t.Fatal(added, err)
+		}
+		if added, err := q.Learn(g); added || err != nil {
+			t.Fatal("learned twice", err)
+		}
+		if got, ok := q.Owner(g.Serial); !ok || got != g {
+			t.Error("changed")
+		}
+	}
+	if q.Outstanding(alice, 2, today) != 4 || len(q.Unspent(alice, today)) != 14 {
+		t.Error("what was learned does not count")
+	}
+	// What is in stock here was not given out by another.
+	if added, err := p.Learn(Given{Serial: p.stock[0].Serial, Account: carol}); added || err != nil {
+		t.Error(added, err)
 	}
 }

@@ -10,16 +10,29 @@ import (
 	"waxwing/core/wire"
 )
 
-// Grant is what the owner of a mailbox gives to a contact, inside an
-// end-to-end encrypted message to that contact alone: tickets, and the secret
+// Grant is what the owner of a mailbox gives to one device of a contact, inside
+// an end-to-end encrypted message to that contact alone: tickets, and the secret
 // that seals whatever is sent under them. Whoever reads a grant can use its
-// tickets, so it never goes into a group's body or a backup.
+// tickets, so it never goes into a group's body or a backup. All devices of the
+// contact read it; those that it is not for leave it alone, or two of them would
+// use one ticket.
 type Grant struct {
-	Batch   uint32      // numbers the owner's batches for this contact
-	Secret  keys.Secret // S: SealSecret of account and batch
-	Expiry  ids.Day     // until which every ticket of the grant can be spent
-	Tickets []Minted    // 1..MaxGrant
+	Batch   uint32       // numbers the giving device's batches for this contact
+	Giver   ids.DeviceID // the owner's device that gives it: two never make the same batch
+	Root    uint16       // number of the owner's root that Secret is derived from
+	For     ids.DeviceID // the contact's device that may use it
+	Secret  keys.Secret  // S: SealSecret of account, giver and batch
+	Expiry  ids.Day      // until which every ticket of the grant can be spent
+	Tickets []Minted     // 1..MaxGrant
 	keys.Redacted
+}
+
+// Giver is the device that gives tickets away, with the account's root secret
+// under its number.
+type Giver struct {
+	Device ids.DeviceID
+	Number uint16
+	Root   *keys.Secret
 }
 
 // ParseGrant parses a grant. Errors wrap wire.ErrMalformed.
@@ -40,12 +53,14 @@ func GrantFits(room int) int {
 	return max(0, min(MaxGrant, (room-grantFixed)/grantTicket))
 }
 
-// SealSecret derives S of one batch of tickets given to an account:
-// HKDF-SHA256(root, info = "waxwing seal secret" | length 4 | account | batch 4),
-// 32 bytes. The root is in the account's backup, so that a restored device can
-// open what comes under tickets that were given out before.
-func SealSecret(root *keys.Secret, account ids.Address, batch uint32) *keys.Secret {
+// SealSecret derives S of one batch of tickets given to an account by one device:
+// HKDF-SHA256(root, info = "waxwing seal secret" | length 4 | account | giver 4 |
+// batch 4), 32 bytes. The root is in the account's backup and all of its devices
+// have it, so that each can open what comes under tickets that another gave out,
+// or that were given out before a restore.
+func SealSecret(root *keys.Secret, account ids.Address, giver ids.DeviceID, batch uint32) *keys.Secret {
 	info := wire.AppendPrefixed([]byte(labelSecret), []byte(account.String()))
+	info = binary.BigEndian.AppendUint32(info, uint32(giver))
 	info = binary.BigEndian.AppendUint32(info, batch)
 	b, err := hkdf.Key(sha256.New, root.Bytes(), nil, string(info), keys.SecretSize)
 	if err != nil {

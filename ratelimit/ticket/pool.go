@@ -47,17 +47,20 @@ type Given struct {
 	Serial  uint64
 	Expiry  ids.Day     // of the ticket itself, not of its grant
 	Account ids.Address // zero for a contact code that nobody has used yet
-	Batch   uint32      // selects S, together with the account it was drawn for
-	Code    bool        // drawn for a contact code, for no account
-	Used    bool        // something came under it
+	Batch   uint32      // selects S, together with giver, root and the account it was drawn for
+	Giver   ids.DeviceID
+	Root    uint16       // number of the root secret
+	Device  ids.DeviceID // of the account, which may use it; 0 for a contact code
+	Code    bool         // drawn for a contact code, for no account
+	Used    bool         // something came under it
 }
 
-// SealSecret returns S of the ticket.
+// SealSecret returns S of the ticket under the root secret that has its number.
 func (g *Given) SealSecret(root *keys.Secret) *keys.Secret {
 	if g.Code {
-		return SealSecret(root, ids.Address{}, g.Batch)
+		return SealSecret(root, ids.Address{}, g.Giver, g.Batch)
 	}
-	return SealSecret(root, g.Account, g.Batch)
+	return SealSecret(root, g.Account, g.Giver, g.Batch)
 }
 
 // over reports whether nothing can arrive under the ticket any more.
@@ -140,7 +143,7 @@ func (p *Pool) Usable(today ids.Day) int {
 func usable(s *Stocked, today ids.Day) bool { return int64(s.Expiry) >= int64(today)+MinLife }
 
 // Draw takes n tickets at random out of the stock and notes that they are
-// given to the account, which gets S of the batch. The grant's expiry is the
+// given to a device of the account, which gets S of the batch. The grant's expiry is the
 // earliest of its tickets'. The zero account is for a contact code, of which
 // nobody knows yet who will use it; each code has a batch number of its own, and
 // Assign says later who it was. The caller stores the returned rows and removes
@@ -149,14 +152,17 @@ func usable(s *Stocked, today ids.Day) bool { return int64(s.Expiry) >= int64(to
 //
 // Errors are ErrStock (fewer than MinMix usable tickets, or fewer than n),
 // ErrFull (MaxGiven reached, or n above MaxGrant or below 1).
-func (p *Pool) Draw(root *keys.Secret, account ids.Address, batch uint32, n int, today ids.Day) (*Grant, []Given, error) {
+func (p *Pool) Draw(by Giver, account ids.Address, device ids.DeviceID, batch uint32, n int, today ids.Day) (*Grant, []Given, error) {
 	switch have := p.Usable(today); {
 	case n < 1 || n > MaxGrant || len(p.given)+n > MaxGiven:
 		return nil, nil, ErrFull
 	case have < MinMix || have < n:
 		return nil, nil, ErrStock
 	}
-	g := &Grant{Batch: batch, Secret: *SealSecret(root, account, batch), Tickets: make([]Minted, 0, n)}
+	g := &Grant{
+		Batch: batch, Giver: by.Device, Root: by.Number, For: device,
+		Secret: *SealSecret(by.Root, account, by.Device, batch), Tickets: make([]Minted, 0, n),
+	}
 	rows := make([]Given, 0, n)
 	for len(rows) < n {
 		i := int(below(uint64(len(p.stock))))
@@ -168,7 +174,10 @@ func (p *Pool) Draw(root *keys.Secret, account ids.Address, batch uint32, n int,
 			g.Expiry = s.Expiry
 		}
 		g.Tickets = append(g.Tickets, s.Minted)
-		row := Given{Serial: s.Serial, Expiry: s.Expiry, Account: account, Batch: batch, Code: account.IsZero()}
+		row := Given{
+			Serial: s.Serial, Expiry: s.Expiry, Account: account, Batch: batch,
+			Giver: by.Device, Root: by.Number, Device: device, Code: account.IsZero(),
+		}
 		rows = append(rows, row)
 		p.give(row)
 		p.remove(i)
@@ -265,11 +274,26 @@ func (p *Pool) Forget(serial uint64) bool {
 	return true
 }
 
-// Outstanding returns how many tickets an account has that it can still use.
-func (p *Pool) Outstanding(account ids.Address, today ids.Day) int {
+// Learn takes over what another device of the own account has given out. A serial
+// that is known already changes nothing: of two rows about one ticket neither is
+// better. The error is ErrFull.
+func (p *Pool) Learn(g Given) (added bool, err error) {
+	switch {
+	case p.knows(g.Serial):
+		return false, nil
+	case len(p.given) >= MaxGiven:
+		return false, ErrFull
+	}
+	p.give(g)
+	return true, nil
+}
+
+// Outstanding returns how many tickets a device of an account has that it can
+// still use.
+func (p *Pool) Outstanding(account ids.Address, device ids.DeviceID, today ids.Day) int {
 	n := 0
 	for _, s := range p.byOwner[account] {
-		if g := p.given[s]; !g.Used && g.Expiry >= today {
+		if g := p.given[s]; !g.Used && g.Device == device && g.Expiry >= today {
 			n++
 		}
 	}

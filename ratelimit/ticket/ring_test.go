@@ -461,7 +461,7 @@ func TestSecretsPrintRedacted(t *testing.T) {
 	m := mint(t, r, today, 1, 1)[0]
 	o, _ := r.Open(&m.Ticket, new(Scratch))
 	key := m.Key
-	for _, v := range []any{r, c, &m, m, &o, o, &key, key, Held{Minted: m}, Stocked{Minted: m}, Grant{Tickets: []Minted{m}}} {
+	for _, v := range []any{r, c, &m, m, &o, o, &key, key, Held{Minted: m}, Stocked{Minted: m}, Grant{Giver: 1, Tickets: []Minted{m}}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
 			if out := fmt.Sprintf(verb, v); !strings.Contains(out, "redacted") || len(out) > 60 {
 				t.Errorf("%T with %s prints %.200s", v, verb, out)

@@ -10,7 +10,7 @@ import (
 )
 
 func grantOf(first uint64, n int, expiry ids.Day) *Grant {
-	g := &Grant{Batch: 3, Secret: *root, Expiry: expiry}
+	g := &Grant{Batch: 3, Giver: 2, For: 1, Secret: *root, Expiry: expiry}
 	for _, s := range stocked(first, n, expiry) {
 		g.Tickets = append(g.Tickets, s.Minted)
 	}

@@ -69,14 +69,18 @@ func (r *record) Fields(c *wire.Codec) {
 }
 
 const (
-	grantFixed  = 1 + 4 + KeySize + 4 + 2
+	grantFixed  = 1 + 4 + 4 + 2 + 4 + KeySize + 4 + 2
 	grantTicket = Size + KeySize
 )
 
-// Fields lists the layout: 43 bytes and 90 for each ticket.
+// Fields lists the layout: 53 bytes and 90 for each ticket.
 func (g *Grant) Fields(c *wire.Codec) {
 	c.Const("version", version)
 	wire.U32(c, "batch", &g.Batch)
+	wire.U32(c, "giver", &g.Giver)
+	c.Check(g.Giver != 0, "giver", "zero")
+	wire.U16(c, "root", &g.Root)
+	wire.U32(c, "for", &g.For)
 	c.Fixed("secret", g.Secret.Bytes())
 	wire.U32(c, "expiry", &g.Expiry)
 	wire.List(c, "tickets", &g.Tickets, MaxGrant, func(c *wire.Codec, m *Minted) { m.Fields(c) })
@@ -111,6 +115,9 @@ func (g *Given) Fields(c *wire.Codec) {
 	wire.U64(c, "serial", &g.Serial)
 	wire.U32(c, "expiry", &g.Expiry)
 	wire.U32(c, "batch", &g.Batch)
+	wire.U32(c, "giver", &g.Giver)
+	wire.U16(c, "root", &g.Root)
+	wire.U32(c, "device", &g.Device)
 	c.Bool("code", &g.Code)
 	c.Bool("used", &g.Used)
 	known := !g.Account.IsZero()

@@ -39,7 +39,7 @@ func examples() map[string][]byte {
 	m := grantOf(1, 2, today)
 	h := Held{Minted: m.Tickets[0], Secret: *root, Expiry: today}
 	s := stocked(9, 1, today)[0]
-	g := Given{Serial: 9, Expiry: today, Account: alice, Batch: 2, Used: true}
+	g := Given{Serial: 9, Expiry: today, Account: alice, Batch: 2, Giver: 1, Root: 5, Device: 3, Used: true}
 	code := Given{Serial: 9, Expiry: today, Batch: 2, Code: true}
 	k := Marks{High: 32, Last: 1}
 	r := record{Generation: 300, Day: today, Reserved: ReserveStep}

@@ -63,8 +63,9 @@ func benchSupply(w *world, alice, bob *user) {
 		bob.do(func(k *work) error { // a contact of a fast pace
 			c := k.find(alice.address)
 			k.attention[c.id] = true
-			c.Marks.High = 512
-			k.dirty(c)
+			p := c.peers[1]
+			p.Marks.High = 512
+			k.dirtyPeer(c, p)
 			return nil
 		})
 		w.advance(time.Second)

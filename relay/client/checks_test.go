@@ -33,7 +33,7 @@ func TestBorrowedTicket(t *testing.T) {
 	mallory.do(func(k *work) error {
 		c := k.find(bob.address)
 		k.dirty(c)
-		c.Confirmed = [32]byte{} // or nobody could tell who it is
+		k.unconfirm(c) // or nobody could tell who it is
 		for _, r := range loan {
 			if err := state.Wallets.Put(k.tx, state.OfContact(c.id, r.Record.Ticket[:]), r.Record); err != nil {
 				return err
@@ -79,7 +79,7 @@ func TestBorrowedUnproven(t *testing.T) {
 	mallory.do(func(k *work) error {
 		c := k.find(bob.address)
 		k.dirty(c)
-		c.Confirmed = [32]byte{} // or nobody could tell who it is
+		k.unconfirm(c) // or nobody could tell who it is
 		for _, r := range loan {
 			if err := state.Wallets.Put(k.tx, state.OfContact(c.id, r.Record.Ticket[:]), r.Record); err != nil {
 				return err
@@ -247,7 +247,7 @@ func TestCertificates(t *testing.T) {
 			own.Cert, own.CertExpiry, own.cert = v.Bytes(), v.Expiry(), v
 			return err
 		})
-		alice.do(func(k *work) error { k.find(bob.address).Confirmed = [32]byte{}; return nil })
+		alice.do(func(k *work) error { k.unconfirm(k.find(bob.address)); return nil })
 		return alice.one(bob, "forged certificate")
 	}()
 	bob.inject(d)
@@ -417,7 +417,7 @@ func TestOtherMailbox(t *testing.T) {
 func TestExpiredCertificate(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.friends()
-	alice.do(func(k *work) error { k.find(bob.address).Confirmed = [32]byte{}; return nil })
+	alice.do(func(k *work) error { k.unconfirm(k.find(bob.address)); return nil })
 	d := alice.one(bob, "later")
 	bob.do(func(k *work) error { clear(k.certs); return nil })
 	late := *d

@@ -99,7 +99,7 @@ func (w *work) newCode(days int) (string, error) {
 	n.Code++
 	// The own address as owner stands for "whoever has the code": no contact
 	// has it, as nobody can write to itself. The batch is the code's number.
-	g, rows, err := w.pool.Draw(w.self.root, w.self.Address, n.Code, 1, w.today)
+	g, rows, err := w.pool.Draw(w.giver(), w.self.Address, 0, n.Code, 1, w.today)
 	if errors.Is(err, ticket.ErrStock) {
 		return "", ErrTickets
 	}
@@ -111,7 +111,7 @@ func (w *work) newCode(days int) (string, error) {
 	if err := errors.Join(
 		state.Stock.Delete(w.tx, key),
 		state.Given.Put(w.tx, key, &rows[0]),
-		state.Codes.Put(w.tx, state.U32(n.Code), code),
+		state.Codes.Put(w.tx, key, code),
 	); err != nil {
 		return "", err
 	}

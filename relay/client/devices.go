@@ -16,9 +16,8 @@ type Device struct {
 }
 
 // Devices asks the provider for the account's devices, in the order of their
-// ids. Errors are ErrNotRegistered, ErrServer (a manifest that is older than the
-// one known here, or not of this account, or without this device), those of the
-// connection (package quicnet) and the store's.
+// ids. Errors are ErrNotRegistered, ErrRemoved, ErrServer (a manifest that is older
+// than the one known here, or not of this account), those of the connection (package quicnet) and the store's.
 func (c *Client) Devices(ctx context.Context) (list []Device, err error) {
 	err = c.withLink(ctx, func(l *link) error {
 		if err := l.account(ctx); err != nil {
@@ -36,10 +35,11 @@ func (c *Client) Devices(ctx context.Context) (list []Device, err error) {
 
 // RemoveDevice takes a device out of the account, for good. When it returns,
 // the provider has closed the device's connections, delivers nothing more to
-// it, and gives out its prekeys no more. What the device has stored stays with
-// it: it knows the account's secrets, so a stolen one can still read what is
-// sealed to the mailbox by contacts that do not know of the removal, if it gets
-// hold of it. Errors are ErrThisDevice, ErrUnknownDevice, *RefusedError
+// it, and gives out its prekeys no more; tickets are given out under a new secret
+// from now on, and seal keys come from a new chain from next week on. Contacts
+// learn of it with the next message to them. What the device has stored stays with
+// it: it knows the account's identity key, so with the provider's help it could
+// pose as the account; then only a new account helps. Errors are ErrThisDevice, ErrUnknownDevice, *RefusedError
 // (CodeConflict: another device changed the account at the same time; try
 // again) and those of Devices.
 func (c *Client) RemoveDevice(ctx context.Context, id ids.DeviceID) error {
@@ -51,12 +51,18 @@ func (c *Client) RemoveDevice(ctx context.Context, id ids.DeviceID) error {
 		if err := c.view(func(w *work) (err error) { next, err = w.withoutDevice(id); return err }); err != nil {
 			return err
 		}
-		// Nothing is stored before: if the answer is lost, the next request for
-		// the account shows what became of it.
+		// What is asked for is durable first: if the answer is lost, the next
+		// request for the account shows what became of it, and new secrets are
+		// drawn then.
+		if err := c.update(func(w *work) error { w.ownProfile().Removing = id; return nil }); err != nil {
+			return err
+		}
 		if _, err := quicnet.Ask[*wire.Done](ctx, l.caller, &wire.UpdateManifest{Manifest: next.Bytes()}); err != nil {
 			return err
 		}
-		return c.update(func(w *work) error { return w.ownManifest(next.Bytes()) })
+		err := c.update(func(w *work) error { return w.ownManifest(next.Bytes()) })
+		c.nudge()
+		return err
 	})
 }
 
@@ -71,7 +77,8 @@ func (l *link) account(ctx context.Context) error {
 
 // ownManifest takes over a manifest of the own account, perhaps several
 // versions after the one known. Only this account's devices can sign one; the
-// provider can keep one back, but not take one back. The error is ErrServer.
+// provider can keep one back, but not take one back. Errors are ErrRemoved, if it
+// lists this device no more, and ErrServer.
 func (w *work) ownManifest(b []byte) error {
 	known := w.self.manifest
 	m, err := directory.ParseManifest(b)
@@ -87,12 +94,24 @@ func (w *work) ownManifest(b []byte) error {
 		return ErrServer
 	}
 	d, ok := m.Device(w.self.Device)
-	if !ok || d.Sign != w.self.sign.Public() || d.DH != w.self.dh.Public() {
+	if !ok {
+		return ErrRemoved
+	}
+	if d.Sign != w.self.sign.Public() || d.DH != w.self.dh.Public() {
 		return ErrServer
 	}
 	own := w.ownProfile()
 	own.Profile.Manifest, own.manifest = m.Bytes(), m
-	return nil
+	if err := w.learnManifest(w.own, m); err != nil {
+		return err
+	}
+	if _, ok := m.Device(own.Removing); own.Removing == 0 || ok {
+		return nil
+	}
+	// The removal that was asked for here is done. In the same transaction, or
+	// a crash would leave the old secrets in use.
+	own.Removing = 0
+	return w.rotateRoots()
 }
 
 // withoutDevice signs the manifest without a device.

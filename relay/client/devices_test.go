@@ -76,10 +76,6 @@ func TestOwnManifestRefused(t *testing.T) {
 	for name, m := range map[string]*directory.Manifest{
 		"another account": carol.next(nil, addDevice),
 		"another tag key": bob.next(nil, func(f *directory.ManifestFields) { f.DH = keys.NewDHKey().Public() }),
-		"without this device": bob.next(nil, func(f *directory.ManifestFields) {
-			addDevice(f)
-			f.RemoveDevice(1)
-		}),
 		"another key of this device": bob.next(nil, func(f *directory.ManifestFields) { f.Devices[0].Sign = keys.NewSigningKey().Public() }),
 		"does not follow":            bob.next(nil, func(f *directory.ManifestFields) { f.Previous[0] ^= 1 }),
 	} {
@@ -88,6 +84,10 @@ func TestOwnManifestRefused(t *testing.T) {
 		}
 	}
 	is(t, bob.try(func(w *work) error { return w.ownManifest([]byte{1}) }), ErrServer)
+	is(t, bob.learn(bob.next(nil, func(f *directory.ManifestFields) {
+		addDevice(f)
+		f.RemoveDevice(1)
+	})), ErrRemoved)
 	// Several versions at once, as after a while offline.
 	later := bob.next(nil, func(f *directory.ManifestFields) { addDevice(f); f.Version += 3; f.Previous[0] ^= 1 })
 	is(t, bob.learn(later), nil)

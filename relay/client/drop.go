@@ -24,12 +24,15 @@ const (
 	dropHeldFull    dropReason = 13 // it could not be held
 	dropExpired     dropReason = 14 // it was held too long
 	dropContacts    dropReason = 15 // there are too many contacts
-	dropEnd         dropReason = 16
+	dropDevice      dropReason = 16 // its device is not in the newest known manifest of its account
+	dropEntry       dropReason = 17 // it was not sealed to this device
+	dropEnd         dropReason = 18
 )
 
 var dropNames = [dropEnd]string{
 	"malformed", "time", "used serial", "seal", "certificate", "borrowed ticket", "sender", "identity changed",
 	"session", "body", "commitment", "content", "blocked", "held full", "held too long", "contacts full",
+	"not a device", "not for this device",
 }
 
 func (r dropReason) String() string { return dropNames[r] }

@@ -29,7 +29,8 @@ type engine struct {
 
 // memory is the part of the state that is kept in memory.
 type memory struct {
-	self      *self // nil before a profile is made
+	self      *self    // nil before a profile is made
+	own       *contact // the own account, whose peers are the other devices; nil before
 	n         *state.Counters
 	pool      *ticket.Pool
 	used      []uint64 // serials of pool that are used, the oldest first
@@ -49,10 +50,7 @@ type contact struct {
 	wallet   *ticket.Wallet // nil until read
 	sessions []*session     // nil until read; the one last received on first
 	loaded   bool           // sessions were read
-
-	parked         int // messages behind a gap, as far as counted since the start
-	outstanding    int // tickets that it still has, as of the day
-	outstandingDay ids.Day
+	peers    map[ids.DeviceID]*peer
 }
 
 // accepts reports whether xs is the contact's pinned X_S, or none is pinned yet.
@@ -77,6 +75,7 @@ type work struct {
 	counters bool
 	profile  bool
 	contactz map[*contact]bool // to be stored
+	peerz    map[*peer]*contact
 	sessionz map[*session]*contact
 	fetch    map[ids.Domain]bool // descriptors that are needed
 	known    bool                // a certificate came that held deliveries may refer to
@@ -97,7 +96,7 @@ func (e *engine) update(now time.Time, f func(*work) error) error {
 		}
 		w = &work{
 			memory: e.memo, e: e, tx: tx, now: now, today: ids.DayOf(now),
-			contactz: make(map[*contact]bool), sessionz: make(map[*session]*contact), fetch: make(map[ids.Domain]bool),
+			contactz: make(map[*contact]bool), peerz: make(map[*peer]*contact), sessionz: make(map[*session]*contact), fetch: make(map[ids.Domain]bool),
 		}
 		if err := f(w); err != nil {
 			return err
@@ -145,14 +144,18 @@ func load(tx *state.Tx) (*memory, error) {
 	if m.self, err = loadSelf(tx); err != nil {
 		return nil, err
 	}
+	m.ownContact()
 	for row, err := range state.Contacts.Scan(tx, nil, nil) {
 		if err != nil {
 			return nil, err
 		}
-		c := &contact{Contact: row.Record, id: state.ContactID(state.ParseU32(row.Key))}
+		c := newContactOf(row.Record, state.ContactID(state.ParseU32(row.Key)))
 		m.contacts[c.id] = c
 		m.byAddress[c.Address] = c.id
 		m.attention[c.id] = true
+	}
+	if err := m.loadPeers(tx); err != nil {
+		return nil, err
 	}
 	for row, err := range state.Waiting.Scan(tx, nil, nil) {
 		if err != nil {
@@ -199,6 +202,11 @@ func (w *work) flush() error {
 			return err
 		}
 	}
+	for p, c := range w.peerz {
+		if err := state.Peers.Put(w.tx, state.OfContact(c.id, state.U32(p.device)), &p.Peer); err != nil {
+			return err
+		}
+	}
 	for c := range w.contactz {
 		if err := state.Contacts.Put(w.tx, state.U32(c.id), c.Contact); err != nil {
 			return err
@@ -216,7 +224,12 @@ func (w *work) flush() error {
 }
 
 // dirty notes that a contact changed.
-func (w *work) dirty(c *contact) { w.touched, w.contactz[c] = true, true }
+func (w *work) dirty(c *contact) {
+	w.touched = true
+	if c != w.own { // the own account is in the profile
+		w.contactz[c] = true
+	}
+}
 
 // count returns the counters, to be changed.
 func (w *work) count() *state.Counters {
@@ -240,7 +253,8 @@ func (w *work) newContact(rec *state.Contact) (*contact, error) {
 	}
 	n := w.count()
 	n.Contact++
-	c := &contact{Contact: rec, id: n.Contact, wallet: new(ticket.Wallet), loaded: true}
+	c := newContactOf(rec, n.Contact)
+	c.wallet, c.loaded = new(ticket.Wallet), true
 	if err := state.Addresses.Put(w.tx, []byte(rec.Address.String()), &state.Ref{Value: uint64(c.id)}); err != nil {
 		return nil, err
 	}
@@ -295,29 +309,46 @@ func (w *work) sessionsOf(c *contact) ([]*session, error) {
 	return all, nil
 }
 
-// addSession adds a session and removes the one that was used longest ago, if
-// there are too many.
-func (w *work) addSession(c *contact, s *ratchet.Session) (*session, error) {
+// addSession adds a session with a device and removes the one that was used
+// longest ago, if there are too many with it.
+func (w *work) addSession(c *contact, device ids.DeviceID, s *ratchet.Session) (*session, error) {
 	all, err := w.sessionsOf(c)
 	if err != nil {
 		return nil, err
 	}
 	n := w.count()
 	n.Session++
-	added := &session{number: n.Session, s: s, row: state.Session{Last: n.Session, Used: w.today}}
-	all = slices.Insert(all, 0, added)
-	for len(all) > maxSessions {
-		old := all[len(all)-1]
-		all = all[:len(all)-1]
-		delete(w.sessionz, old)
-		if err := state.Sessions.Delete(w.tx, state.OfContact(c.id, state.U64(old.number))); err != nil {
-			return nil, err
-		}
-		old.s.Erase()
-	}
-	c.sessions = all
+	added := &session{number: n.Session, s: s, row: state.Session{Device: device, Last: n.Session, Used: w.today}}
+	c.sessions = slices.Insert(all, 0, added)
 	w.sessionz[added] = c
-	return added, nil
+	with := 0
+	return added, w.dropSessions(c, func(s *session) bool {
+		if s.row.Device != device {
+			return false
+		}
+		with++
+		return with > maxSessions
+	})
+}
+
+// dropSessions removes and erases the sessions for which over holds; it is asked
+// about each once, the one last used first.
+func (w *work) dropSessions(c *contact, over func(*session) bool) (err error) {
+	all, err := w.sessionsOf(c)
+	if err != nil {
+		return err
+	}
+	w.touched = true
+	c.sessions = slices.DeleteFunc(slices.Clone(all), func(s *session) bool {
+		if !over(s) {
+			return false
+		}
+		delete(w.sessionz, s)
+		err = errors.Join(err, state.Sessions.Delete(w.tx, state.OfContact(c.id, state.U64(s.number))))
+		s.s.Erase()
+		return true
+	})
+	return err
 }
 
 // latest moves a session to the front and has it stored.
@@ -331,12 +362,12 @@ func (w *work) latest(c *contact, s *session) {
 	w.sessionz[s] = c
 }
 
-// outstandingOf returns how many tickets a contact still has.
-func (w *work) outstandingOf(c *contact) int {
-	if c.outstandingDay != w.today {
-		c.outstanding, c.outstandingDay = w.pool.Outstanding(c.Address, w.today+refreshDays), w.today
+// outstandingOf returns how many tickets a contact's device still has.
+func (w *work) outstandingOf(c *contact, p *peer) int {
+	if p.outstandingDay != w.today {
+		p.outstanding, p.outstandingDay = w.pool.Outstanding(c.Address, p.device, w.today+refreshDays), w.today
 	}
-	return c.outstanding
+	return p.outstanding
 }
 
 // wireTicket converts between the equal types of two packages.

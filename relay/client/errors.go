@@ -27,6 +27,9 @@ var (
 	ErrUnknownDevice = errors.New("client: the account has no such device")
 	// ErrThisDevice: a device does not remove itself.
 	ErrThisDevice = errors.New("client: a device does not remove itself")
+	// ErrRemoved: another device removed this one from the account. It can do
+	// nothing more; what it received before can still be read.
+	ErrRemoved = errors.New("client: this device was removed from the account")
 	// ErrUnknownMessage: there is no such message.
 	ErrUnknownMessage = errors.New("client: no such message")
 	// ErrBlocked: the contact is blocked; unblock it first.

@@ -273,6 +273,14 @@ func (w *world) settle() {
 	w.t.Fatal("never quiet: messages that answer each other for ever")
 }
 
+// unconfirm forgets that a contact has confirmed the own certificate.
+func (w *work) unconfirm(c *contact) {
+	for _, p := range c.peers {
+		p.Confirmed = [32]byte{}
+		w.dirtyPeer(c, p)
+	}
+}
+
 // inbox returns what a user was shown of another, in order.
 func (u *user) inbox(from *user) (texts []string) {
 	u.w.t.Helper()

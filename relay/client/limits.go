@@ -17,9 +17,12 @@ const (
 	// refreshDays is how many days before their end tickets no longer count as
 	// a supply, so that both sides renew each other's before the last is over.
 	refreshDays = 3
-	// maxSessions is how many sessions with one contact are kept and tried: one
-	// in use, one crossed, and those of a contact that lost its state twice.
+	// maxSessions is how many sessions with one device are kept and tried: one
+	// in use, one crossed, and those of a device that lost its state twice.
 	maxSessions = 4
+	// lookupRetry is how soon a contact is looked up again at the earliest when a
+	// device of it had no prekeys: it may just be publishing its first.
+	lookupRetry = 10 * time.Minute
 	// certificateDays is how many days before its end the own certificate is
 	// renewed: an envelope may be delivered ids.MaxDelay days later, but is
 	// checked on its own day.

@@ -10,28 +10,41 @@ import (
 	"waxwing/relay/client/state"
 )
 
-// lookups lists the contacts whose keys have to be looked up before what waits
-// for them can be sealed: new ones, and known ones with a new code, whose weekly
-// seal key is needed.
+// lookups lists the accounts to look up: contacts whose keys are needed before
+// what waits for them can be sealed (new ones, and known ones with a new code,
+// whose weekly seal key is needed), contacts to whom there is something to say and
+// a device of which has no session yet, and the own account for its other devices.
 func (w *work) lookups() (out []ids.Address) {
-	for id, n := range w.waiting {
+	for _, id := range w.order() {
 		c := w.contacts[id]
-		if n == 0 || c == nil || c.Blocked {
+		if c == nil || c.Blocked {
 			continue
 		}
-		if c.HasFirst && c.FirstExpiry >= w.today && len(c.SealKey) == 0 {
+		if _, due := w.missing(c); due || w.waiting[id] > 0 && w.needsSealKey(c) {
 			out = append(out, c.Address)
+		}
+	}
+	if w.own != nil {
+		if _, due := w.missing(w.own); due {
+			out = append(out, w.own.Address)
 		}
 	}
 	return out
 }
 
-// lookedUp takes the answer of the contact's provider: everything is checked
+func (w *work) needsSealKey(c *contact) bool {
+	return c.HasFirst && c.FirstExpiry >= w.today && len(c.SealKey) == 0
+}
+
+// lookedUp takes the answer of an account's provider: everything is checked
 // against the pinned fingerprint, X_S and mailbox before anything is used. Errors are
 // ErrNoAccount, ErrIdentityChanged and ErrServer.
 func (w *work) lookedUp(address ids.Address, a *directory.LookupAnswer) error {
 	c := w.find(address)
-	if c == nil || c.Blocked || !c.HasFirst {
+	if w.own != nil && address == w.own.Address {
+		c = w.own
+	}
+	if c == nil || c.Blocked {
 		return nil
 	}
 	if a.Status != directory.LookupFound {
@@ -44,50 +57,97 @@ func (w *work) lookedUp(address ids.Address, a *directory.LookupAnswer) error {
 	if m.IdentityFingerprint() != c.Fingerprint || !c.accepts(m.XS()) {
 		return ErrIdentityChanged
 	}
-	k, err := directory.ParseMailboxKey(a.MailboxKey, m.Identity())
-	if err != nil || k.Address() != address || k.Mailbox() != c.Mailbox || k.In(w.today) != nil {
-		return ErrServer
+	if w.needsSealKey(c) {
+		if err := w.takeSealKey(c, m, a.MailboxKey); err != nil {
+			return err
+		}
 	}
-	w.dirty(c)
-	w.attention[c.id] = true
-	c.SealKey, c.SealWeek, c.XS = k.Key().Bytes(), k.Week(), m.XS()
-	own, err := w.sendingSession(c)
-	if err != nil {
+	if err := w.lookedUpManifest(c, m); err != nil {
 		return err
-	}
-	if own != nil {
-		return nil // there is a session; only the seal key was missing
 	}
 	return w.initiate(c, m, a.Bundles)
 }
 
-// initiate begins a session with the contact's device.
+// takeSealKey takes the seal key to which a first message is sealed.
+func (w *work) takeSealKey(c *contact, m *directory.Manifest, key []byte) error {
+	k, err := directory.ParseMailboxKey(key, m.Identity())
+	if err != nil || k.Address() != c.Address || k.Mailbox() != c.Mailbox || k.In(w.today) != nil {
+		return ErrServer
+	}
+	w.dirty(c)
+	w.attention[c.id] = true
+	c.SealKey, c.SealWeek = k.Key().Bytes(), k.Week()
+	return nil
+}
+
+// lookedUpManifest takes over a manifest if it is a newer one. An older one is the
+// provider's delay, or worse: what is known counts.
+func (w *work) lookedUpManifest(c *contact, m *directory.Manifest) error {
+	if c == w.own {
+		if m.Version() > w.self.manifest.Version() {
+			return w.ownManifest(m.Bytes())
+		}
+		return nil
+	}
+	newer, err := w.newer(c, m)
+	if _, refused := dropped(err); refused {
+		return ErrServer
+	}
+	if err != nil || !newer {
+		return err
+	}
+	w.dirty(c)
+	c.Status, c.Identity, c.XS = state.ContactKnown, m.Identity(), m.XS()
+	c.confirm(m.Hash())
+	return w.learnManifest(c, m)
+}
+
+// initiate begins a session with each device that has none. A device without a
+// bundle that is good is looked up again later, and does not keep the others. The
+// error is ErrServer if there is no session with any device after that.
 func (w *work) initiate(c *contact, m *directory.Manifest, bundles []ratchet.Bundle) error {
+	byDevice := make(map[ids.DeviceID]ratchet.Bundle, len(bundles))
 	for _, b := range bundles {
-		dev, ok := m.Device(b.Device)
-		if !ok {
+		byDevice[b.Device] = b
+	}
+	for id, p := range c.peers {
+		dev, known := m.Device(id)
+		if own, err := w.sendingSession(c, p); err != nil {
+			return err
+		} else if own != nil {
+			continue
+		}
+		w.dirtyPeer(c, p)
+		p.Asked = uint64(w.now.UnixMilli())
+		b, ok := byDevice[id]
+		if !ok || !known || dev.DH != p.DH {
 			continue
 		}
 		verified, err := ratchet.VerifyBundle(b, dev.Sign)
 		if err != nil {
-			return ErrServer
+			continue
 		}
 		s, err := ratchet.InitiateSession(ratchet.Config{}, w.identity(), ratchet.Peer{
-			Address: c.Address, Device: dev.ID, IK: dev.DH,
+			Address: c.Address, Device: id, IK: dev.DH,
 			ManifestVersion: uint32(m.Version()), Capabilities: dev.Suites,
 		}, verified)
 		if err != nil {
-			return ErrServer
+			continue
 		}
-		added, err := w.addSession(c, s)
+		added, err := w.addSession(c, id, s)
 		if err != nil {
 			return err
 		}
-		c.Status, c.Sending, c.Device = state.ContactKnown, added.number, dev.ID
-		c.Identity, c.AccountDH = m.Identity(), m.DH()
-		return state.Manifests.Put(w.tx, state.U32(c.id), &state.Blob{Bytes: m.Bytes()})
+		p.Sending = added.number
+		w.dirty(c)
+		if c != w.own {
+			w.attention[c.id] = true
+		}
 	}
-	return ErrServer
+	if c != w.own && !c.reachable() {
+		return ErrServer
+	}
+	return nil
 }
 
 // parseLookup parses what was inside the sealed answer.

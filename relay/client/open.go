@@ -79,6 +79,9 @@ func (w *work) open(d *wire.Delivery) error {
 // openSerial finds out whom the ticket was given to.
 func (w *work) openSerial(o *opening) error {
 	owner, ok := w.pool.Owner(o.d.Serial)
+	if ok && !owner.Used && w.self.roots[owner.Root] == nil {
+		ok = false // another device has given it out under a root that is not here yet
+	}
 	if !ok {
 		return &holdError{holdRow{reason: state.HeldSerial}}
 	}
@@ -92,7 +95,7 @@ func (w *work) openSerial(o *opening) error {
 		}
 		return nil
 	}
-	code, err := state.Codes.Get(w.tx, state.U32(owner.Batch))
+	code, err := state.Codes.Get(w.tx, state.U64(o.d.Serial))
 	if errors.Is(err, state.ErrNotFound) {
 		return drop(dropUsed)
 	}
@@ -154,7 +157,7 @@ func (w *work) openSender(o *opening) error {
 // three.
 func (w *work) openHead(o *opening) (*sealedsender.OpenedHead, error) {
 	if o.code == nil {
-		s := ticket.SealSecret(w.self.root, o.owner.Account, o.owner.Batch)
+		s := o.owner.SealSecret(w.self.roots[o.owner.Root])
 		defer s.Erase()
 		head, err := sealedsender.OpenHeadWithSecret(o.outer, o.d.Head(), s, &o.d.Ticket)
 		if err != nil {
@@ -214,6 +217,11 @@ func (w *work) openIdentity(o *opening) error {
 		}
 		return drop(dropIdentity)
 	}
+	// A removed device ends here; one that is not known yet has to bring the
+	// manifest that has it.
+	if o.c.Version != 0 && !o.c.has(cert) && cert.Device() <= o.c.LastDevice {
+		return drop(dropDevice)
+	}
 	return nil
 }
 
@@ -222,7 +230,7 @@ func (w *work) openIdentity(o *opening) error {
 func (w *work) openSession(o *opening) error {
 	entry, err := o.sender.Entry(w.self.Device)
 	if err != nil {
-		return drop(dropSession)
+		return drop(dropEntry)
 	}
 	if o.c != nil {
 		all, err := w.sessionsOf(o.c)
@@ -337,6 +345,9 @@ func (w *work) openControl(o *opening) (err error) {
 			return drop(dropContent)
 		}
 	}
+	if o.c != nil && o.c.Version != 0 {
+		return w.openDevice(o)
+	}
 	if o.c == nil && (o.theirs == nil || o.control.Mailbox == (ids.MailboxID{})) {
 		return drop(dropContent) // nobody could answer it
 	}
@@ -344,6 +355,22 @@ func (w *work) openControl(o *opening) (err error) {
 	// provider in the certificate. Whoever begins a session sends its manifest.
 	if o.c != nil && o.c.XS == [32]byte{} && o.theirs == nil {
 		return drop(dropContent)
+	}
+	return nil
+}
+
+// openDevice checks that the sending device is in the newest manifest: the known
+// one, or a newer one that came along.
+func (w *work) openDevice(o *opening) error {
+	newer := false
+	if o.theirs != nil {
+		var err error
+		if newer, err = w.newer(o.c, o.theirs); err != nil {
+			return err
+		}
+	}
+	if !newer && !o.c.has(o.sender.Certificate()) {
+		return drop(dropDevice)
 	}
 	return nil
 }

@@ -11,75 +11,82 @@ import (
 // Providers send envelopes on in shuffled batches, so that their order tells
 // nothing. A message that overtook one before it is parked, durably and with a
 // receipt, until that one is there or parkTime is over. The numbers are the
-// sender's claims: a wrong one delays its own messages by parkTime.
+// sender's claims, each device's apart: a wrong one delays its own messages by
+// parkTime.
 
 // arrange appends a message to the log if it is its turn, or parks it.
-func (w *work) arrange(c *contact, f *content.Frame, m *state.Message) error {
-	w.dirty(c)
-	if c.Theirs != f.Conversation { // the first message, or the contact began anew
-		if err := w.unpark(c); err != nil {
+func (w *work) arrange(c *contact, p *peer, f *content.Frame, m *state.Message) error {
+	w.dirtyPeer(c, p)
+	if p.Theirs != f.Conversation { // the first message, or the device began anew
+		if err := w.unpark(c, p); err != nil {
 			return err
 		}
-		c.Theirs, c.Next = f.Conversation, 1
+		p.Theirs, p.Next = f.Conversation, 1
 	}
-	if f.Seq > c.Next {
-		return w.park(c, f.Seq, m)
+	if f.Seq > p.Next {
+		return w.park(c, p, f.Seq, m)
 	}
-	if _, err := w.log(c, m); err != nil || f.Seq < c.Next {
+	if _, err := w.log(c, m); err != nil || f.Seq < p.Next {
 		return err
 	}
-	c.Next++
-	if c.ParkedSince == 0 {
+	p.Next++
+	if p.ParkedSince == 0 {
 		return nil
 	}
-	return w.unparkRun(c)
+	return w.unparkRun(c, p)
 }
 
-func parkedKey(c *contact, seq uint64, d [32]byte) []byte {
-	return state.OfContact(c.id, append(state.U64(seq), d[:]...))
+// parkedOf begins the keys of what a device's messages are parked under.
+func parkedOf(c *contact, p *peer) []byte { return state.OfContact(c.id, state.U32(p.device)) }
+
+func parkedKey(c *contact, p *peer, seq uint64, d [32]byte) []byte {
+	return append(append(parkedOf(c, p), state.U64(seq)...), d[:]...)
 }
+
+// parkedSeq reads the number in such a key.
+func parkedSeq(key []byte) uint64 { return state.ParseU64(state.Rest(state.Rest(key))) }
 
 // park keeps a message that overtook another.
-func (w *work) park(c *contact, seq uint64, m *state.Message) error {
-	err := state.Parked.Put(w.tx, parkedKey(c, seq, m.D), m)
+func (w *work) park(c *contact, p *peer, seq uint64, m *state.Message) error {
+	err := state.Parked.Put(w.tx, parkedKey(c, p, seq, m.D), m)
 	if errors.Is(err, state.ErrFull) {
 		_, err = w.log(c, m)
 		return err
 	}
-	if c.ParkedSince == 0 {
-		c.ParkedSince = uint64(max(1, w.now.UnixMilli()))
+	if p.ParkedSince == 0 {
+		p.ParkedSince = uint64(max(1, w.now.UnixMilli()))
 	}
-	c.parked++
-	if err != nil || c.parked <= maxParked {
+	p.parked++
+	if err != nil || p.parked <= maxParked {
 		return err
 	}
-	return w.unpark(c)
+	return w.unpark(c, p)
 }
 
 // unparkRun shows the parked messages whose turn it is.
-func (w *work) unparkRun(c *contact) error {
+func (w *work) unparkRun(c *contact, p *peer) error {
 	for {
-		rows, err := state.Parked.Rows(w.tx, state.U32(c.id), nil, 1)
+		rows, err := state.Parked.Rows(w.tx, parkedOf(c, p), nil, 1)
 		if err != nil {
 			return err
 		}
 		if len(rows) == 0 {
-			c.ParkedSince, c.parked = 0, 0
+			p.ParkedSince, p.parked = 0, 0
 			return nil
 		}
-		seq := state.ParseU64(state.Rest(rows[0].Key))
-		if seq > c.Next {
+		seq := parkedSeq(rows[0].Key)
+		if seq > p.Next {
 			return nil
 		}
-		if err := w.unparkRow(c, rows[0]); err != nil {
+		if err := w.unparkRow(c, p, rows[0]); err != nil {
 			return err
 		}
-		c.Next = max(c.Next, seq+1)
+		p.Next = max(p.Next, seq+1)
 	}
 }
 
-func (w *work) unparkRow(c *contact, row state.Row[*state.Message]) error {
-	c.parked = max(0, c.parked-1)
+func (w *work) unparkRow(c *contact, p *peer, row state.Row[*state.Message]) error {
+	p.parked = max(0, p.parked-1)
 	if err := state.Parked.Delete(w.tx, row.Key); err != nil {
 		return err
 	}
@@ -87,24 +94,24 @@ func (w *work) unparkRow(c *contact, row state.Row[*state.Message]) error {
 	return err
 }
 
-// unpark shows all parked messages of a contact, in their order: what is before
+// unpark shows all parked messages of a device, in their order: what is before
 // them is lost or very late.
-func (w *work) unpark(c *contact) error {
-	if c.ParkedSince == 0 {
+func (w *work) unpark(c *contact, p *peer) error {
+	if p.ParkedSince == 0 {
 		return nil
 	}
-	w.dirty(c)
-	rows, err := state.Parked.Rows(w.tx, state.U32(c.id), nil, 0)
+	w.dirtyPeer(c, p)
+	rows, err := state.Parked.Rows(w.tx, parkedOf(c, p), nil, 0)
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
-		if err := w.unparkRow(c, row); err != nil {
+		if err := w.unparkRow(c, p, row); err != nil {
 			return err
 		}
-		c.Next = max(c.Next, state.ParseU64(state.Rest(row.Key))+1)
+		p.Next = max(p.Next, parkedSeq(row.Key)+1)
 	}
-	c.ParkedSince, c.parked = 0, 0
+	p.ParkedSince, p.parked = 0, 0
 	return nil
 }
 
@@ -112,18 +119,20 @@ func (w *work) unpark(c *contact) error {
 // has to wait at most; zero if nothing is parked.
 func (w *work) unparkLate() (wait time.Duration, err error) {
 	for _, c := range w.contacts {
-		if c.ParkedSince == 0 {
-			continue
-		}
-		rest := parkTime - w.now.Sub(time.UnixMilli(int64(c.ParkedSince)))
-		if rest <= 0 {
-			if err := w.unpark(c); err != nil {
-				return 0, err
+		for _, p := range c.peers {
+			if p.ParkedSince == 0 {
+				continue
 			}
-			continue
-		}
-		if wait == 0 || rest < wait {
-			wait = rest
+			rest := parkTime - w.now.Sub(time.UnixMilli(int64(p.ParkedSince)))
+			if rest <= 0 {
+				if err := w.unpark(c, p); err != nil {
+					return 0, err
+				}
+				continue
+			}
+			if wait == 0 || rest < wait {
+				wait = rest
+			}
 		}
 	}
 	return wait, nil

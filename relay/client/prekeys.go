@@ -162,6 +162,11 @@ type ownKeys = state.Table[state.OwnKey, *state.OwnKey]
 
 // renew stores a key as the current one; the one before ends after oldKeyDays.
 func renew(w *work, table *ownKeys, key, private []byte) error {
+	return renewFor(w, table, key, private, oldKeyDays)
+}
+
+// renewFor is renew with another number of days.
+func renewFor(w *work, table *ownKeys, key, private []byte, days ids.Day) error {
 	rows, err := table.Rows(w.tx, nil, nil, 0)
 	if err != nil {
 		return err
@@ -173,28 +178,29 @@ func renew(w *work, table *ownKeys, key, private []byte) error {
 			}
 			continue
 		}
-		row.Record.Until = w.today + oldKeyDays
+		row.Record.Until = w.today + days
 		err = errors.Join(err, table.Put(w.tx, row.Key, row.Record))
 	}
 	w.touched = true
 	return errors.Join(err, table.Put(w.tx, key, &state.OwnKey{Made: w.today, Key: private}))
 }
 
-// sealKey returns the mailbox key of this week, made and stored if there is
-// none, and whether it has to be published.
+// sealKey returns the mailbox key of this week, derived and stored if that was
+// not done yet, and whether it has to be published. Every device of the account
+// makes the same bytes. Nil if this device has no key of this week: it was added
+// after the chain was drawn anew.
 func (w *work) sealKey() (*directory.MailboxKey, bool, error) {
 	week := directory.WeekOf(w.today)
-	row, err := state.SealKeys.Get(w.tx, state.U32(week))
-	fresh := errors.Is(err, state.ErrNotFound)
-	if err != nil && !fresh {
+	fresh := w.self.ChainWeek <= week
+	if err := w.followChain(week); err != nil {
 		return nil, false, err
 	}
-	if fresh {
-		k := keys.NewSealKey()
-		if err := renew(w, state.SealKeys, state.U32(week), k.Seed()); err != nil {
-			return nil, false, err
-		}
-		row = &state.OwnKey{Key: k.Seed()}
+	row, err := state.SealKeys.Get(w.tx, state.U32(week))
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, !w.self.Published, nil
+	}
+	if err != nil {
+		return nil, false, err
 	}
 	k, err := keys.SealKeyFromSeed(row.Key)
 	if err != nil {

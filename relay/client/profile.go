@@ -18,7 +18,8 @@ type self struct {
 	sign     *keys.SigningKey
 	dh       *keys.DHKey
 	account  *keys.DHKey
-	root     *keys.Secret
+	root     *keys.Secret // the one in use
+	roots    map[uint16]*keys.Secret
 	manifest *directory.Manifest
 	cert     *sealedsender.VerifiedCertificate // nil until it was verified
 }
@@ -27,7 +28,7 @@ type self struct {
 func newSelf(address ids.Address, server string, pin directory.Pin, invite []byte) (*self, error) {
 	s := &self{
 		identity: keys.NewSigningKey(), sign: keys.NewSigningKey(),
-		dh: keys.NewDHKey(), account: keys.NewDHKey(), root: keys.NewSecret(),
+		dh: keys.NewDHKey(), account: keys.NewDHKey(), roots: make(map[uint16]*keys.Secret),
 	}
 	f := directory.ManifestFields{Address: address, Version: 1, DH: s.account.Public()}
 	device := f.AddDevice(s.sign.Public(), s.dh.Public())
@@ -51,7 +52,7 @@ func newSelf(address ids.Address, server string, pin directory.Pin, invite []byt
 		Address: address, Device: device, Server: server, Pin: pin, Invite: invite,
 		Identity: [32]byte(s.identity.Seed()), Sign: [32]byte(s.sign.Seed()),
 		DeviceDH: [32]byte(s.dh.Bytes()), AccountDH: [32]byte(s.account.Bytes()),
-		SealRoot: [32]byte(s.root.Bytes()), Secrets: secrets, Manifest: m.Bytes(),
+		Secrets: secrets, Manifest: m.Bytes(),
 	}
 	return s, nil
 }
@@ -65,13 +66,14 @@ func loadSelf(tx *state.Tx) (*self, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &self{Profile: *p, root: secretFrom(p.SealRoot)}
-	var errs [5]error
+	s := &self{Profile: *p, roots: make(map[uint16]*keys.Secret)}
+	var errs [6]error
 	s.identity, errs[0] = keys.SigningKeyFromSeed(p.Identity[:])
 	s.sign, errs[1] = keys.SigningKeyFromSeed(p.Sign[:])
 	s.dh, errs[2] = keys.DHKeyFrom(p.DeviceDH[:])
 	s.account, errs[3] = keys.DHKeyFrom(p.AccountDH[:])
 	s.manifest, errs[4] = directory.ParseManifest(p.Manifest)
+	errs[5] = s.loadRoots(tx)
 	for _, err := range errs {
 		if err != nil {
 			return nil, &state.CorruptError{Table: "profile"}
@@ -118,7 +120,8 @@ func (w *work) prepare(address ids.Address, server string, pin directory.Pin, in
 	}
 	w.touched, w.profile = true, true
 	w.memory.self = s
-	return w.pin(address.Domain(), pin)
+	w.ownContact()
+	return errors.Join(w.drawRoot(), w.pin(address.Domain(), pin))
 }
 
 // forgetAttempt takes back what a registration that did not come to its end has

@@ -67,6 +67,8 @@ func (w *work) delivered(c *contact, d content.Digest) error {
 		return err
 	}
 	m.Status = state.StatusDelivered
-	clear(m.Key[:])
+	if !state.Repairs.Has(w.tx, state.OfContact(c.id, state.U64(pos))) {
+		clear(m.Key[:])
+	}
 	return errors.Join(state.Log.Put(w.tx, state.U64(pos), m), w.awaitRead(c, d, pos))
 }

@@ -61,7 +61,7 @@ func fatal(err error) bool {
 		return true // the provider no longer knows the account
 	}
 	for _, e := range []error{
-		ErrNotRegistered, ErrCorrupt, ErrClosed, state.ErrIO, quicnet.ErrPin, quicnet.ErrConfig,
+		ErrNotRegistered, ErrRemoved, ErrCorrupt, ErrClosed, state.ErrIO, quicnet.ErrPin, quicnet.ErrConfig,
 	} {
 		if errors.Is(err, e) && !errors.Is(err, quicnet.ErrClosed) {
 			return true
@@ -120,6 +120,9 @@ func (c *Client) exchange(ctx context.Context, once bool) error {
 		}
 		c.mu.Unlock()
 	}()
+	if err := l.account(ctx); err != nil { // other devices may have come or gone
+		return refusedError(err)
+	}
 	if err := l.supply(ctx); err != nil {
 		return refusedError(err)
 	}

@@ -3,6 +3,7 @@ package client
 import (
 	"crypto/rand"
 	"errors"
+	"slices"
 
 	"waxwing/core/content"
 	"waxwing/core/ids"
@@ -30,12 +31,12 @@ type draft struct {
 	m       *state.Message // nil for control only
 	frame   []byte
 	key     *franking.Key
-	s       *session
-	prekey  []byte // PrekeyMessage until the contact answered
+	to      []recipient
 	cert    *sealedsender.VerifiedCertificate
 	first   bool
 	control content.Control
-	grant   int // tickets that control brings
+	grantee *peer // the device that control brings tickets for
+	grant   int   // how many
 	class   wire.Class
 	com     franking.Commitment
 }
@@ -76,7 +77,7 @@ func (w *work) seal(c *contact, m *state.Message, pos state.Position) (bool, err
 
 // draft decides whether an envelope can be made, without changing anything.
 func (w *work) draft(c *contact, m *state.Message) (*draft, error) {
-	if c.Status != state.ContactKnown || c.Sending == 0 || c.Blocked || state.Outbox.Count(w.tx) >= state.MaxOutbox {
+	if c.Status != state.ContactKnown || !c.reachable() || c.Blocked || state.Outbox.Count(w.tx) >= state.MaxOutbox {
 		return nil, nil
 	}
 	d := &draft{c: c, m: m, cert: w.ownCert()}
@@ -84,7 +85,7 @@ func (w *work) draft(c *contact, m *state.Message) (*draft, error) {
 	if err != nil || d.cert == nil {
 		return nil, err
 	}
-	if d.s, err = w.sendingSession(c); err != nil || d.s == nil {
+	if d.to, err = w.recipients(c); err != nil || len(d.to) == 0 {
 		return nil, err
 	}
 	have := wallet.Len(w.today)
@@ -93,9 +94,7 @@ func (w *work) draft(c *contact, m *state.Message) (*draft, error) {
 			return nil, nil
 		}
 	}
-	if d.grant, _ = c.Marks.TopUp(w.now, w.outstandingOf(c)); d.grant > 0 && !w.canGive(d.grant) {
-		d.grant = 0
-	}
+	w.chooseGrantee(d)
 	if m == nil && d.grant == 0 && c.OwedSince == 0 {
 		return nil, nil
 	}
@@ -109,10 +108,34 @@ func (w *work) draft(c *contact, m *state.Message) (*draft, error) {
 	} else {
 		d.key = franking.NewKey()
 	}
-	if pre, ok := d.s.s.PrekeyHeader(); ok {
-		d.prekey = wire.MustMarshal(&pre)
-	}
+	d.fit()
 	return d, err
+}
+
+// fit leaves out devices that a session is begun with until the head has room:
+// they come with the next message.
+func (d *draft) fit() {
+	for i := len(d.to) - 1; i >= 0 && len(d.to) > 1; i-- {
+		if _, err := sealedsender.ClassFor(d.needs(0)); err == nil {
+			return
+		}
+		if d.to[i].prekey != nil && d.to[i].p != d.grantee {
+			d.to = slices.Delete(d.to, i, i+1)
+		}
+	}
+}
+
+// chooseGrantee chooses the device that is to get tickets, of those that open
+// the message and are due the one with the fewest.
+func (w *work) chooseGrantee(d *draft) {
+	least := 0
+	for _, r := range d.to {
+		have := w.outstandingOf(d.c, r.p)
+		n, _ := r.p.Marks.TopUp(w.now, have)
+		if n > 0 && w.canGive(n) && (d.grantee == nil || have < least) {
+			d.grantee, d.grant, least = r.p, n, have
+		}
+	}
 }
 
 // canGive reports whether tickets may be given out.
@@ -120,14 +143,17 @@ func (w *work) canGive(n int) bool {
 	return w.pool.Usable(w.today) >= minMix && state.Given.Count(w.tx)+n <= ticket.MaxGiven
 }
 
-// sendingSession returns the session to send on.
-func (w *work) sendingSession(c *contact) (*session, error) {
+// sendingSession returns the session to send to a device on, nil if there is none.
+func (w *work) sendingSession(c *contact, p *peer) (*session, error) {
+	if p.Sending == 0 {
+		return nil, nil
+	}
 	all, err := w.sessionsOf(c)
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range all {
-		if s.number == c.Sending {
+		if s.number == p.Sending {
 			return s, nil
 		}
 	}
@@ -137,13 +163,9 @@ func (w *work) sendingSession(c *contact) (*session, error) {
 // needs is what d has to find room for.
 func (d *draft) needs(control int) sealedsender.Needs {
 	n := sealedsender.Needs{
-		First: d.first, Confirmed: d.c.Confirmed == d.cert.Hash(), Frame: len(d.frame), Control: control,
+		First: d.first, Confirmed: d.confirmed(), Frame: len(d.frame), Control: control, Prekeys: d.beginning(),
 	}
-	if d.prekey != nil {
-		n.Prekeys = 1
-	} else {
-		n.Sessions = 1
-	}
+	n.Sessions = len(d.to) - n.Prekeys
 	return n
 }
 
@@ -157,10 +179,13 @@ func (w *work) fillControl(d *draft) error {
 		d.control.Confirmed = append(d.control.Confirmed, content.Digest(h))
 	}
 	d.c.Confirm = nil
-	if d.prekey != nil {
+	w.takeMissed(d)
+	// Whoever gets a first message needs the manifest, and all devices of the
+	// contact get it until one has confirmed that it is known there.
+	if d.beginning() > 0 || d.c.Announced < uint32(w.self.manifest.Version()) || len(d.control.Missed) > 0 {
 		d.control.Manifest = w.self.Profile.Manifest
 	}
-	if d.prekey != nil || d.grant > 0 {
+	if d.beginning() > 0 || d.grant > 0 {
 		d.control.Mailbox = w.self.Mailbox
 	}
 	if err := w.takeGrant(d); err != nil {
@@ -185,16 +210,17 @@ func (w *work) takeGrant(d *draft) error {
 		return nil
 	}
 	d.c.Batch++
-	_, marks := d.c.Marks.TopUp(w.now, w.outstandingOf(d.c))
-	g, rows, err := w.pool.Draw(w.self.root, d.c.Address, d.c.Batch, n, w.today)
+	_, marks := d.grantee.Marks.TopUp(w.now, w.outstandingOf(d.c, d.grantee))
+	g, rows, err := w.pool.Draw(w.giver(), d.c.Address, d.grantee.device, d.c.Batch, n, w.today)
 	if errors.Is(err, ticket.ErrStock) || errors.Is(err, ticket.ErrFull) {
 		return nil // without tickets, then; more are minted
 	}
 	if err != nil {
 		return err
 	}
-	d.c.Marks = marks
-	d.c.outstanding += n
+	d.grantee.Marks = marks
+	d.grantee.outstanding += n
+	w.peerz[d.grantee] = d.c
 	for i := range rows {
 		key := state.U64(rows[i].Serial)
 		if err := errors.Join(state.Stock.Delete(w.tx, key), state.Given.Put(w.tx, key, &rows[i])); err != nil {
@@ -238,15 +264,13 @@ func (w *work) buildEnvelope(d *draft, a *admission) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	message, err := d.s.s.Encrypt(body.Key().Bytes(), body.SessionData())
+	entries, err := w.sealEntries(c, d.to, body.Key().Bytes(), body.SessionData())
 	body.Key().Erase()
 	if err != nil {
 		return nil, err
 	}
-	w.sessionz[d.s] = c
 	h := &sealedsender.Head{
-		Sender: w.self.dh, Certificate: d.cert, Confirmed: c.Confirmed == d.cert.Hash(), Recipient: c.AccountDH,
-		Entries: []sealedsender.Entry{{Device: c.Device, Session: [sealedsender.SessionPart]byte(message), Prekey: d.prekey}},
+		Sender: w.self.dh, Certificate: d.cert, Confirmed: d.confirmed(), Recipient: c.AccountDH, Entries: entries,
 	}
 	rand.Read(h.Salt[:])
 	head, err := w.sealHead(c, body, h, a)

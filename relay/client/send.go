@@ -140,8 +140,10 @@ func (w *work) idle() bool {
 		return false
 	}
 	for _, c := range w.contacts {
-		if c.ParkedSince != 0 {
-			return false
+		for _, p := range c.peers {
+			if p.ParkedSince != 0 {
+				return false
+			}
 		}
 	}
 	return true
@@ -158,8 +160,9 @@ func (w *work) order() []state.ContactID {
 			out = append(out, id)
 		}
 	}
+	out = append(out, w.repairs()...)
 	slices.Sort(out)
-	return out
+	return slices.Compact(out)
 }
 
 // pumpContact seals one contact's messages in order, and then what has to be
@@ -182,6 +185,11 @@ func (w *work) pumpContact(c *contact, limit int, flush bool) (sealed int, err e
 			sealed++
 		}
 	}
+	n, err := w.repair(c, limit-sealed)
+	if err != nil {
+		return 0, err
+	}
+	sealed += n
 	for sealed < limit && w.owes(c, flush) {
 		ok, err := w.seal(c, nil, 0)
 		if err != nil {
@@ -202,14 +210,18 @@ func (w *work) pumpContact(c *contact, limit int, flush bool) (sealed int, err e
 // receipts that waited long enough, or tickets. Nothing is told to a contact
 // that was never written to.
 func (w *work) owes(c *contact, flush bool) bool {
-	if c.Status != state.ContactKnown || c.Sending == 0 {
+	if c.Status != state.ContactKnown || !c.reachable() {
 		return false
 	}
 	if c.OwedSince != 0 && (flush || w.now.Sub(time.UnixMilli(int64(c.OwedSince))) >= w.e.delay) {
 		return true
 	}
-	n, _ := c.Marks.TopUp(w.now, w.outstandingOf(c))
-	return n > 0 && w.canGive(n)
+	for _, p := range c.peers {
+		if n, _ := p.Marks.TopUp(w.now, w.outstandingOf(c, p)); n > 0 && p.Sending != 0 && w.canGive(n) {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *work) sealMessage(c *contact, pos state.Position) (bool, error) {
@@ -226,7 +238,10 @@ func (w *work) sealMessage(c *contact, pos state.Position) (bool, error) {
 // sealedMessage notes that a message went into an envelope.
 func (w *work) sealedMessage(c *contact, m *state.Message, pos state.Position) error {
 	w.touched = true
-	m.Status, m.Day, m.Tries = state.StatusSealed, w.today, m.Tries+1
+	if m.Status != state.StatusWaiting {
+		return w.repaired(c, m, pos)
+	}
+	m.Status, m.Day, m.Tries, m.Sealed = state.StatusSealed, w.today, m.Tries+1, c.Version
 	w.waiting[c.id]--
 	return errors.Join(
 		state.Log.Put(w.tx, state.U64(pos), m),

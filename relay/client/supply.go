@@ -167,8 +167,10 @@ func (l *link) publishSealKey(ctx context.Context) error {
 	}); err != nil || !due {
 		return err
 	}
-	if _, err := quicnet.Ask[*wire.Done](ctx, l.caller, &wire.SealKey{Key: k.Bytes()}); err != nil {
-		return err
+	if k != nil {
+		if _, err := quicnet.Ask[*wire.Done](ctx, l.caller, &wire.SealKey{Key: k.Bytes()}); err != nil {
+			return err
+		}
 	}
 	return l.c.update(func(w *work) error {
 		w.ownProfile().Published = true

@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"slices"
 
 	"waxwing/core/directory"
 	"waxwing/core/ids"
@@ -22,6 +23,9 @@ func (w *work) take(o *opening) error {
 	}
 	w.dirty(o.c)
 	w.attention[o.c.id] = true
+	if err := w.takeManifest(o); err != nil {
+		return err
+	}
 	if err := w.takeSession(o); err != nil {
 		return err
 	}
@@ -30,7 +34,7 @@ func (w *work) take(o *opening) error {
 	}
 	if o.code != nil && o.code.Owner == 0 {
 		o.code.Owner = o.c.id
-		if err := state.Codes.Put(w.tx, state.U32(o.owner.Batch), o.code); err != nil {
+		if err := state.Codes.Put(w.tx, state.U64(o.d.Serial), o.code); err != nil {
 			return err
 		}
 	}
@@ -61,24 +65,26 @@ func (w *work) acquaint(o *opening) error {
 // prekey that began it.
 func (w *work) takeSession(o *opening) error {
 	c := o.c
+	p := c.peers[o.sender.Certificate().Device()]
+	w.peerz[p] = c
 	if o.began == nil {
 		w.latest(c, o.session)
-		c.Sending = o.session.number
+		p.Sending = o.session.number
 		return nil
 	}
 	if err := w.usePrekey(o.used); err != nil {
 		return err
 	}
-	own, err := w.sendingSession(c)
+	own, err := w.sendingSession(c, p)
 	if err != nil {
 		return err
 	}
-	s, err := w.addSession(c, o.began)
+	s, err := w.addSession(c, p.device, o.began)
 	if err != nil {
 		return err
 	}
 	if own == nil || ratchet.Crossed(own.s, s.s) == s.s {
-		c.Sending = s.number
+		p.Sending = s.number
 	}
 	return nil
 }
@@ -87,15 +93,7 @@ func (w *work) takeSession(o *opening) error {
 func (w *work) takeControl(o *opening) error {
 	c, ctl := o.c, o.control
 	cert := o.sender.Certificate()
-	c.Device = cert.Device()
 	c.Identity, c.XS = cert.Identity(), cert.XS() // as pinned, or the first to be seen
-	if o.theirs != nil {
-		c.AccountDH = o.theirs.DH()
-		c.Status = state.ContactKnown
-		if err := state.Manifests.Put(w.tx, state.U32(c.id), &state.Blob{Bytes: o.theirs.Bytes()}); err != nil {
-			return err
-		}
-	}
 	if ctl.Mailbox != (ids.MailboxID{}) {
 		c.Mailbox = ctl.Mailbox
 	}
@@ -105,8 +103,12 @@ func (w *work) takeControl(o *opening) error {
 		}
 	}
 	for _, h := range ctl.Confirmed {
-		if own := w.ownCert(); own != nil && own.Hash() == h {
-			c.Confirmed = h
+		w.takeConfirmed(c, cert.Device(), h)
+	}
+	// Before the receipts, after which a message can be sealed no more.
+	for _, d := range ctl.Missed {
+		if err := w.missed(c, d); err != nil {
+			return err
 		}
 	}
 	for _, d := range ctl.Delivered {
@@ -140,18 +142,47 @@ func (w *work) keepCertificate(c *contact, o *opening) error {
 			return err
 		}
 	}
-	for _, h := range c.Confirm {
-		if h == hash {
-			return nil
-		}
-	}
-	if len(c.Confirm) < state.MaxConfirms {
+	c.confirm(hash)
+	return nil
+}
+
+// confirm notes that a certificate or a manifest is to be confirmed.
+func (c *contact) confirm(hash [32]byte) {
+	if !slices.Contains(c.Confirm, hash) && len(c.Confirm) < state.MaxConfirms {
 		c.Confirm = append(c.Confirm, hash)
+	}
+}
+
+// takeManifest takes over a manifest that came along, if it is a newer one, and
+// has it confirmed.
+func (w *work) takeManifest(o *opening) error {
+	if o.theirs == nil {
+		return nil
+	}
+	if err := w.learnManifest(o.c, o.theirs); err != nil {
+		return err
+	}
+	o.c.Status = state.ContactKnown
+	if uint32(o.theirs.Version()) == o.c.Version {
+		o.c.confirm(o.theirs.Hash())
 	}
 	return nil
 }
 
-// takeTickets puts a grant into the contact's wallet.
+// takeConfirmed notes that a contact's device has our certificate or manifest.
+func (w *work) takeConfirmed(c *contact, device ids.DeviceID, h [32]byte) {
+	if own := w.ownCert(); own != nil && own.Hash() == h {
+		p := c.peers[device]
+		p.Confirmed = h
+		w.peerz[p] = c
+	}
+	if w.self.manifest.Hash() == h {
+		c.Announced = uint32(w.self.manifest.Version())
+	}
+}
+
+// takeTickets puts a grant into the contact's wallet. One for another device is
+// left to it: only its generation counts.
 func (w *work) takeTickets(c *contact, g *ticket.Grant) error {
 	wallet, err := w.walletOf(c)
 	if err != nil {
@@ -166,6 +197,9 @@ func (w *work) takeTickets(c *contact, g *ticket.Grant) error {
 			return err
 		}
 		wallet = c.wallet
+	}
+	if g.For != w.self.Device {
+		return nil
 	}
 	room := state.MaxWallets - state.Wallets.Count(w.tx)
 	if room < len(g.Tickets) {
@@ -201,6 +235,7 @@ func (w *work) show(o *opening) error {
 	if err := w.owe(c, d); err != nil {
 		return err
 	}
+	w.noteMissed(o)
 	key := state.OfContact(c.id, d[:])
 	if state.Seen.Has(w.tx, key) {
 		return nil
@@ -213,7 +248,7 @@ func (w *work) show(o *opening) error {
 	if err := state.Seen.Put(w.tx, key, &state.Ref{Value: uint64(w.today)}); err != nil {
 		return err
 	}
-	return w.arrange(c, o.frame, &state.Message{
+	return w.arrange(c, c.peers[o.sender.Certificate().Device()], o.frame, &state.Message{
 		Contact: c.id, Status: state.StatusReceived, Time: uint64(w.now.UnixMilli()),
 		D: d, Key: *o.franked.Key().Bytes(), Com: o.d.Com, Day: o.d.Day,
 		Stamp: o.d.Stamp, Stamped: o.d.Received, Frame: o.franked.Frame(),

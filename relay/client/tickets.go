@@ -22,8 +22,8 @@ func (w *work) useSerial(serial uint64) error {
 	row, _ := w.pool.Use(serial)
 	if c := w.find(row.Account); c != nil {
 		w.attention[c.id] = true
-		if c.outstandingDay == w.today && row.Expiry >= w.today+refreshDays {
-			c.outstanding--
+		if p := c.peers[row.Device]; p != nil && p.outstandingDay == w.today && row.Expiry >= w.today+refreshDays {
+			p.outstanding--
 		}
 	}
 	w.used = append(w.used, serial)
@@ -37,6 +37,31 @@ func (w *work) useSerial(serial uint64) error {
 	w.used = w.used[1:]
 	w.pool.Forget(old)
 	return state.Given.Delete(w.tx, state.U64(old))
+}
+
+// learnGiven takes over what other devices of the account have given out. Held
+// deliveries may be judged again then.
+func (w *work) learnGiven(rows []ticket.Given) error {
+	for i := range rows {
+		added, err := w.pool.Learn(rows[i])
+		if errors.Is(err, ticket.ErrFull) {
+			return ErrFull
+		}
+		if !added {
+			continue
+		}
+		w.touched = true
+		if rows[i].Used {
+			w.used = append(w.used, rows[i].Serial)
+		}
+		if c := w.find(rows[i].Account); c != nil && c.peers[rows[i].Device] != nil {
+			c.peers[rows[i].Device].outstandingDay = 0
+		}
+		if err := state.Given.Put(w.tx, state.U64(rows[i].Serial), &rows[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // generationBits is how far left of a batch's number its generation stands. All
@@ -182,7 +207,9 @@ func (w *work) struck(number uint64) error { return state.Strikes.Delete(w.tx, s
 func (w *work) mintCount() int {
 	day := 0
 	for _, c := range w.contacts {
-		day += w.outstandingOf(c)
+		for _, p := range c.peers {
+			day += w.outstandingOf(c, p)
+		}
 	}
 	// What contacts hold stands for what they use in a day: the marks follow
 	// their pace.

@@ -269,7 +269,7 @@ func block(t *testing.T, name string) map[string][]string {
 // What depends on a field is there.
 var records = map[string]wire.Schema{
 	"Profile": new(state.Profile), "Counters": new(state.Counters), "Contact": &state.Contact{HasFirst: true},
-	"Ref": new(state.Ref), "Blob": new(state.Blob), "Session": new(state.Session), "Known": new(state.Known),
+	"Ref": new(state.Ref), "Blob": new(state.Blob), "Session": new(state.Session), "Peer": new(state.Peer), "Known": new(state.Known),
 	"ticket.Held": new(ticket.Held), "Digest": new(state.Digest), "Message": new(state.Message),
 	"Envelope": new(state.Envelope), "HeldDelivery": new(state.HeldDelivery), "ticket.Stocked": new(ticket.Stocked),
 	"ticket.Given": &ticket.Given{Account: ids.MustParseAddress("alice@alpha.example")}, "Code": new(state.Code),

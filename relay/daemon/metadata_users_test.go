@@ -174,9 +174,15 @@ func (u *user) secrets() (out [][]byte) {
 			return err
 		}
 		for _, k := range [][32]byte{
-			p.Identity, p.Sign, p.DeviceDH, p.AccountDH, p.SealRoot, p.Secrets.K, p.Secrets.W, p.Secrets.Z,
+			p.Identity, p.Sign, p.DeviceDH, p.AccountDH, p.Chain, p.Secrets.K, p.Secrets.W, p.Secrets.Z,
 		} {
 			out = append(out, k[:])
+		}
+		for row, err := range state.Roots.Scan(tx, nil, nil) {
+			if err != nil {
+				return err
+			}
+			out = append(out, row.Record.Key)
 		}
 		return nil
 	}))

@@ -3,6 +3,7 @@ package state
 import (
 	"time"
 
+	"waxwing/core/directory"
 	"waxwing/ratelimit/ticket"
 )
 
@@ -14,9 +15,11 @@ const (
 	// MaxContacts is the number of contacts: far more than a person has, few
 	// enough to hold in memory.
 	MaxContacts = 4096
-	// MaxSessions is the number of sessions over all contacts: four for each
-	// would be as many, and most have one.
-	MaxSessions = 4 * MaxContacts
+	// MaxPeers is the number of devices of all contacts and of the own account.
+	MaxPeers = directory.MaxDevices * (MaxContacts + 1)
+	// MaxSessions is the number of sessions over all contacts: four with each
+	// device, where most have one.
+	MaxSessions = 4 * MaxPeers
 	// MaxLog is the number of messages kept, sent and received: about 200 MB of
 	// short ones. The oldest go first.
 	MaxLog = 1 << 18
@@ -28,6 +31,12 @@ const (
 	MaxSeen = MaxLog
 	// MaxParked is the number of received messages that wait for one before them.
 	MaxParked = 1 << 14
+	// MaxRepairs is the number of messages that wait to be sealed for a contact's
+	// new device: those beyond it do not reach it.
+	MaxRepairs = 1 << 14
+	// MaxRoots is the number of roots of seal secrets that tickets are out under:
+	// one for each device that was removed within eighteen days, and to spare.
+	MaxRoots = 64
 	// MaxOutbox is the number of sealed envelopes that the provider has not
 	// taken: 64 MB of the 16 KiB class.
 	MaxOutbox = 4096
@@ -75,7 +84,11 @@ const (
 	MaxSession = 80 << 10
 	// MaxText bounds a server's endpoint, in bytes.
 	MaxText = 262
-	// MaxConfirms is the number of a contact's certificates that are waiting to
-	// be confirmed to it.
+	// MaxConfirms is the number of a contact's certificates and manifests that are
+	// waiting to be confirmed to it. Those beyond it keep coming in full.
 	MaxConfirms = 4
+	// MaxMissed is the number of a contact's messages that it is still to be told
+	// about, that not all of our devices were in them. Those beyond it stay where
+	// they came.
+	MaxMissed = 64
 )

@@ -15,9 +15,10 @@ import (
 	"waxwing/core/keys"
 )
 
-// schema is the version of the file's layout: 2 has the account's secrets. A
-// file of another version is refused; there is nothing to convert yet.
-const schema = 2
+// schema is the version of the file's layout: 2 has the account's secrets, 3 the
+// devices of contacts. A file of another version is refused; there is nothing to
+// convert yet.
+const schema = 3
 
 // Options configures Open. The zero value is the default.
 type Options struct {

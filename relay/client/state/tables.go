@@ -11,6 +11,7 @@ var (
 	Addresses    = newNamed[Ref]("addresses", MaxContacts)          // address
 	Manifests    = newTable[Blob]("manifests", MaxContacts)         // ContactID; of the contact
 	Sessions     = newTable[Session]("sessions", MaxSessions)       // ContactID | number 8
+	Peers        = newTable[Peer]("peers", MaxPeers)                // ContactID | device 4
 	Certificates = newTable[Known]("certificates", MaxCertificates) // ContactID | hash 32; of the contact
 	Wallets      = newTable[ticket.Held]("wallets", MaxWallets)     // ContactID | ticket 58
 	Receipts     = newTable[Digest]("receipts", MaxReceipts)        // ContactID | number 8; to be sent
@@ -21,15 +22,17 @@ var (
 	Unconfirmed   = newTable[Ref]("unconfirmed", MaxWaiting)        // day 4 | Position; own, without receipt
 	Waiting       = newTable[Ref]("waiting", MaxWaiting)            // ContactID | Position; not sealed
 	Seen          = newTable[Ref]("seen", MaxSeen)                  // ContactID | d 32; the day on which it came
-	Parked        = newTable[Message]("parked", MaxParked)          // ContactID | sequence 8 | d 32; behind a gap
+	Parked        = newTable[Message]("parked", MaxParked)          // ContactID | device 4 | sequence 8 | d 32; behind a gap
+	Repairs       = newTable[Ref]("repairs", MaxRepairs)            // ContactID | Position; own, to be sealed for new devices; the day
 	Outbox        = newTable[Envelope]("outbox", MaxOutbox)         // number 8
 	Held          = newTable[HeldDelivery]("held", MaxHeld)         // number 8
 	Stock         = newTable[ticket.Stocked]("stock", maxStock)     // serial 8
 	Given         = newTable[ticket.Given]("given", maxGiven)       // serial 8
-	Codes         = newTable[Code]("codes", MaxCodes)               // number 4
+	Codes         = newTable[Code]("codes", MaxCodes)               // serial 8
 	Signed        = newTable[OwnKey]("signed", MaxSignedPrekeys)    // prekey id 4
 	OneTime       = newTable[OwnKey]("onetime", MaxPrekeys)         // prekey id 4
 	LastResort    = newTable[OwnKey]("lastresort", 8)               // prekey id 4; one a week, two weeks
+	Roots         = newTable[OwnKey]("roots", MaxRoots)             // number 4; roots of the seal secrets S
 	SealKeys      = newTable[OwnKey]("sealkeys", MaxSealKeys)       // week 4
 	Descriptors   = newNamed[Provider]("providers", MaxDescriptors) // domain
 	Strikes       = newTable[Strike]("strikes", MaxStrikes)         // number 8

@@ -28,7 +28,10 @@ type Profile struct {
 	Sign       [32]byte      // seed of the device's signing key
 	DeviceDH   [32]byte      // private, of the device's sessions
 	AccountDH  [32]byte      // private, of the account's deniable tags
-	SealRoot   [32]byte      // root of the seal secrets S
+	Root       uint16        // number of the root in use, in Roots
+	Chain      [32]byte      // chain secret of the seal keys, of ChainWeek
+	ChainWeek  directory.Week
+	Removing   ids.DeviceID // a device whose removal was asked for; 0 for none
 	Secrets    AccountSecrets
 	Manifest   []byte
 	Cert       []byte  // the own sender certificate, empty before the first
@@ -51,7 +54,10 @@ func (p *Profile) Fields(c *wire.Codec) {
 	c.Fixed("sign", p.Sign[:])
 	c.Fixed("device DH", p.DeviceDH[:])
 	c.Fixed("account DH", p.AccountDH[:])
-	c.Fixed("seal root", p.SealRoot[:])
+	wire.U16(c, "root", &p.Root)
+	c.Fixed("chain", p.Chain[:])
+	wire.U32(c, "chain week", &p.ChainWeek)
+	wire.U32(c, "removing", &p.Removing)
 	c.Nested("secrets", &p.Secrets)
 	c.Bytes("manifest", &p.Manifest, wire.MaxManifest)
 	c.Bytes("certificate", &p.Cert, wire.MaxCertificate)
@@ -152,7 +158,6 @@ type Contact struct {
 	Identity    keys.VerifyKey        // zero before ContactKnown
 	XS          [32]byte              // X_S, pinned with the identity key; zero before ContactKnown
 	AccountDH   keys.DHPublic         // for deniable tags; zero before ContactKnown
-	Device      ids.DeviceID          // its device; zero before ContactKnown
 	Mailbox     ids.MailboxID
 
 	// A ticket of a contact code, for one first message.
@@ -163,20 +168,18 @@ type Contact struct {
 	SealWeek    directory.Week // key id of SealKey
 	SealKey     []byte         // the mailbox's seal key, 1216 bytes, or empty
 
-	Conversation [16]byte // id of what we write to it
-	Sequence     uint64   // of the last frame that we wrote
-	Previous     [32]byte // d of that frame
-	Batch        uint32   // number of the last batch of tickets given to it
-	Generation   uint32   // of the newest batch of tickets that it gave to us
-	Marks        ticket.Marks
-	Sending      uint64     // session to send on; 0 for none
-	Confirmed    [32]byte   // hash of our certificate that it confirmed; zero for none
-	Confirm      [][32]byte // hashes of its certificates that we have to confirm
-	OwedSince    uint64     // since when it waits for receipts, Unix time in milliseconds; 0 if it does not
-	Theirs       [16]byte   // id of what it writes to us
-	Next         uint64     // the number of its message that is to come next
-	ParkedSince  uint64     // since when messages behind a gap wait, Unix time in milliseconds; 0 if none do
-	Changed      bool       // something came under another identity key or X_S than the pinned one
+	Conversation [16]byte     // id of what we write to it
+	Sequence     uint64       // of the last frame that we wrote
+	Previous     [32]byte     // d of that frame
+	Batch        uint32       // number of the last batch of tickets given to it by this device
+	Generation   uint32       // of the newest batch of tickets that it gave to us
+	Version      uint32       // of its newest known manifest, in Manifests; 0 for none
+	LastDevice   ids.DeviceID // the last device id that it ever used, by that manifest
+	Announced    uint32       // version of our manifest that a device of it confirmed; 0 for none
+	Confirm      [][32]byte   // hashes of its certificates and manifest that we have to confirm
+	Missed       [][32]byte   // d of messages that came without an entry for one of our devices
+	OwedSince    uint64       // since when it waits for receipts, Unix time in milliseconds; 0 if it does not
+	Changed      bool         // something came under another identity key or X_S than the pinned one
 }
 
 // Fields lists the layout.
@@ -191,7 +194,6 @@ func (k *Contact) Fields(c *wire.Codec) {
 	c.Fixed("identity", k.Identity[:])
 	c.Fixed("X_S", k.XS[:])
 	c.Fixed("account DH", k.AccountDH[:])
-	wire.U32(c, "device", &k.Device)
 	c.Fixed("mailbox", k.Mailbox[:])
 	c.Bool("first ticket present", &k.HasFirst)
 	if k.HasFirst {
@@ -206,15 +208,40 @@ func (k *Contact) Fields(c *wire.Codec) {
 	c.Fixed("previous", k.Previous[:])
 	wire.U32(c, "batch", &k.Batch)
 	wire.U32(c, "generation", &k.Generation)
-	c.Nested("marks", &k.Marks)
-	wire.U64(c, "sending", &k.Sending)
-	c.Fixed("confirmed", k.Confirmed[:])
-	wire.List(c, "confirm", &k.Confirm, MaxConfirms, func(c *wire.Codec, h *[32]byte) { c.Fixed("hash", h[:]) })
+	wire.U32(c, "manifest version", &k.Version)
+	wire.U32(c, "last device", &k.LastDevice)
+	wire.U32(c, "announced", &k.Announced)
+	hash := func(c *wire.Codec, h *[32]byte) { c.Fixed("hash", h[:]) }
+	wire.List(c, "confirm", &k.Confirm, MaxConfirms, hash)
+	wire.List(c, "missed", &k.Missed, MaxMissed, hash)
 	wire.U64(c, "owed since", &k.OwedSince)
-	c.Fixed("theirs", k.Theirs[:])
-	wire.U64(c, "next", &k.Next)
-	wire.U64(c, "parked since", &k.ParkedSince)
 	c.Bool("changed", &k.Changed)
+}
+
+// Peer is one device of a contact, or another one of the own account: there is a
+// row for each device of the newest known manifest and for no other.
+type Peer struct {
+	DH          keys.DHPublic // identity in sessions
+	Sending     uint64        // session to send on; 0 for none
+	Asked       uint64        // when a lookup last brought no session with it, Unix time in milliseconds; 0 for never
+	Confirmed   [32]byte      // hash of our certificate that it confirmed; zero for none
+	Theirs      [16]byte      // id of what it writes to us
+	Next        uint64        // the number of its message that is to come next
+	ParkedSince uint64        // since when messages behind a gap wait, Unix time in milliseconds; 0 if none do
+	Marks       ticket.Marks
+}
+
+// Fields lists the layout.
+func (p *Peer) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	c.Fixed("DH key", p.DH[:])
+	wire.U64(c, "sending", &p.Sending)
+	wire.U64(c, "asked", &p.Asked)
+	c.Fixed("confirmed", p.Confirmed[:])
+	c.Fixed("theirs", p.Theirs[:])
+	wire.U64(c, "next", &p.Next)
+	wire.U64(c, "parked since", &p.ParkedSince)
+	c.Nested("marks", &p.Marks)
 }
 
 // Ref is a number: of a contact, a position or a day.
@@ -241,17 +268,19 @@ func (d *Digest) Fields(c *wire.Codec) {
 	c.Fixed("d", d.D[:])
 }
 
-// Session is a ratchet session with a contact's device.
+// Session is a ratchet session with a device.
 type Session struct {
-	Last  uint64  // the higher, the later something was received on it
-	Used  ids.Day // when last used
-	State []byte  // ratchet.Session.Marshal
+	Device ids.DeviceID
+	Last   uint64  // the higher, the later something was received on it
+	Used   ids.Day // when last used
+	State  []byte  // ratchet.Session.Marshal
 	keys.Redacted
 }
 
 // Fields lists the layout.
 func (s *Session) Fields(c *wire.Codec) {
 	c.Const("version", recordVersion)
+	wire.U32(c, "device", &s.Device)
 	wire.U64(c, "last", &s.Last)
 	wire.U32(c, "used", &s.Used)
 	c.Bytes("state", &s.State, MaxSession)
@@ -309,6 +338,7 @@ type Message struct {
 	Stamp   [32]byte // received: the relay's stamp
 	Stamped uint64   // received: the relay's time, milliseconds
 	Tries   uint8    // sent: how often it was sealed
+	Sealed  uint32   // sent: version of the contact's manifest for which it was last sealed
 	Failure uint16   // StatusFailed: the wire.Code
 	Frame   []byte   // F
 	keys.Redacted
@@ -328,6 +358,7 @@ func (m *Message) Fields(c *wire.Codec) {
 	c.Fixed("stamp", m.Stamp[:])
 	wire.U64(c, "stamped", &m.Stamped)
 	wire.U8(c, "tries", &m.Tries)
+	wire.U32(c, "sealed", &m.Sealed)
 	wire.U16(c, "failure", &m.Failure)
 	c.Bytes("F", &m.Frame, MaxFrame)
 }

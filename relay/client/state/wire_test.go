@@ -21,9 +21,10 @@ func samples() map[string]wire.Schema {
 		"secrets":  &secrets,
 		"counters": &Counters{Contact: 1, Position: 2},
 		"contact": &Contact{
-			Address: address, Status: ContactKnown, HasFirst: true, FirstExpiry: 9, SealKey: []byte{1, 2}, Confirm: [][32]byte{{1}, {2}},
+			Address: address, Status: ContactKnown, HasFirst: true, FirstExpiry: 9, SealKey: []byte{1, 2}, Confirm: [][32]byte{{1}, {2}}, Missed: [][32]byte{{3}},
 		},
 		"ref": &Ref{5}, "blob": &Blob{[]byte{1}}, "digest": &Digest{}, "session": &Session{State: []byte{1}},
+		"peer":     &Peer{Sending: 1, Asked: 2, Next: 3, ParkedSince: 4},
 		"known":    &Known{Cert: []byte{1}},
 		"message":  &Message{Contact: 1, Status: StatusDelivered, Frame: []byte("frame")},
 		"envelope": &Envelope{Contact: 1, Dest: domain, Bytes: []byte{1}},
@@ -39,7 +40,7 @@ func samples() map[string]wire.Schema {
 func empty(name string) wire.Schema {
 	return map[string]wire.Schema{
 		"profile": new(Profile), "secrets": new(AccountSecrets), "counters": new(Counters), "contact": new(Contact), "ref": new(Ref), "blob": new(Blob),
-		"digest": new(Digest), "session": new(Session), "known": new(Known), "message": new(Message),
+		"digest": new(Digest), "session": new(Session), "peer": new(Peer), "known": new(Known), "message": new(Message),
 		"envelope": new(Envelope), "held": new(HeldDelivery), "unheld": new(HeldDelivery), "code": new(Code),
 		"ownkey": new(OwnKey), "provider": new(Provider), "strike": new(Strike), "setting": new(Setting),
 	}[name]
