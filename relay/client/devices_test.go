@@ -74,8 +74,8 @@ func TestOwnManifestRefused(t *testing.T) {
 	w := newWorld(t)
 	bob, carol := w.user("bob@beta.example"), w.user("carol@beta.example")
 	for name, m := range map[string]*directory.Manifest{
-		"another account": carol.next(nil, addDevice),
-		"another tag key": bob.next(nil, func(f *directory.ManifestFields) { f.DH = keys.NewDHKey().Public() }),
+		"another account":            carol.next(nil, addDevice),
+		"another tag key":            bob.next(nil, func(f *directory.ManifestFields) { f.DH = keys.NewDHKey().Public() }),
 		"another key of this device": bob.next(nil, func(f *directory.ManifestFields) { f.Devices[0].Sign = keys.NewSigningKey().Public() }),
 		"does not follow":            bob.next(nil, func(f *directory.ManifestFields) { f.Previous[0] ^= 1 }),
 	} {
