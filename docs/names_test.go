@@ -133,7 +133,7 @@ func TestNamesExist(t *testing.T) {
 	tr := loadTree(t)
 	for _, doc := range []string{
 		"../README.md", "../SECURITY.md", "../CONTRIBUTING.md", "../CHANGELOG.md",
-		"architecture.md", "protocol.md", "performance.md", "operations.md", "metadata.md", "franking.md",
+		"architecture.md", "protocol.md", "performance.md", "operations.md", "metadata.md", "franking.md", "admission.md",
 	} {
 		found := 0
 		for _, m := range quoted.FindAllStringSubmatch(document(t, doc), -1) {

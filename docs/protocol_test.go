@@ -18,6 +18,9 @@ import (
 	"waxwing/core/ratchet"
 	"waxwing/core/wire"
 	"waxwing/franking"
+	"waxwing/ratelimit/introduction"
+	"waxwing/ratelimit/membership"
+	"waxwing/ratelimit/privacypass"
 	"waxwing/ratelimit/ticket"
 	"waxwing/sealedsender"
 )
@@ -52,6 +55,9 @@ func init() {
 	}
 	certificate, head, body := sealedsender.Layouts()
 	layouts["Certificate"], layouts["Head"], layouts["Body"] = layout(certificate), layout(head), layout(body)
+	member, refill := membership.Layouts()
+	layouts["MembershipRequest"], layouts["Refill"] = layout(member), layout(refill)
+	layouts["Introduction"], layouts["StandingRequest"] = layout(wire.Layout(new(introduction.Introduction))), layout(wire.Layout(new(introduction.Standing)))
 	question, answer := query.Layouts()
 	layouts["Question"], layouts["QueryAnswer"] = layout(question), layout(answer)
 	for name, rows := range franking.Layouts() {
@@ -105,6 +111,11 @@ func limitTable() string {
 		{"core/query.KindLookup", query.KindLookup.AnswerSize(), "bytes of every sealed answer to it"},
 		{"core/query.MaxAge", int(query.MaxAge.Seconds()), "seconds for which a question is answered"},
 		{"core/query.MaxAhead", int(query.MaxAhead.Seconds()), "seconds that a question may be ahead of the answering clock"},
+		{"ratelimit/introduction.MaxLimit", introduction.MaxLimit, "introductions in an epoch"},
+		{"ratelimit/introduction.StandingLimit", introduction.StandingLimit, "standing stamps in a week"},
+		{"ratelimit/introduction.AddressSize", introduction.AddressSize, "bytes of an introduction's address"},
+		{"ratelimit/membership.MaxRefill", membership.MaxRefill, "bytes of a refill"},
+		{"ratelimit/privacypass.MaxBatch", privacypass.MaxBatch, "submission tokens in one batch"},
 		{"ratelimit/ticket.MaxGrant", ticket.MaxGrant, "tickets in one grant"},
 		{"ratelimit/ticket.MaxPerKey", ticket.MaxPerKey, "tickets under one minting key"},
 		{"ratelimit/ticket.KeyDays", ticket.KeyDays, "days after its own for which a minting key is kept"},

@@ -16,9 +16,10 @@ type Escrow struct {
 	Proof      [escrowSize]byte
 }
 
-// ProviderBase returns P_B, whose logarithm nobody knows.
-func ProviderBase(provider ids.Domain) group.Element {
-	return group.Ristretto255().HashToElement([]byte(provider.String()), labelProvider)
+// PlatformBase returns P_B, whose logarithm nobody knows. It is the base of
+// package ratelimit: what an escrow opens to is what refills show.
+func PlatformBase(provider ids.Domain) group.Element {
+	return group.Ristretto255().HashToElement([]byte(provider.String()), labelPlatform)
 }
 
 // escrowKeys are the public keys that an escrow is made with.
@@ -56,7 +57,7 @@ func (k *escrowKeys) claim(t *Token, esc *Escrow) (*group.Disjunction, error) {
 	}
 	rel := group.NewRelation(g)
 	x := rel.AllocScalars(3) // k, r, e
-	el := rel.AllocElements(g.Generator(), g.SecondGenerator(), ProviderBase(k.to.Provider), k.reviewers.Add(k.to.Z), identity, e1, e2)
+	el := rel.AllocElements(g.Generator(), g.SecondGenerator(), PlatformBase(k.to.Provider), k.reviewers.Add(k.to.Z), identity, e1, e2)
 	rel.Constrain(el[4], x[0].Times(el[0]), x[1].Times(el[1]))
 	rel.Constrain(el[5], x[2].Times(el[0]))
 	rel.Constrain(el[6], x[0].Times(el[2]), x[2].Times(el[3]))
@@ -87,7 +88,7 @@ func makeEscrow(t *Token, aud *AudienceHash, ek *escrowKeys, reviewers uint32, k
 	defer e.Erase()
 	esc := &Escrow{Generation: ek.to.Generation, Reviewers: reviewers}
 	esc.E1 = [ElementSize]byte(g.MulGenerator(e).Bytes())
-	sum := []group.Element{ProviderBase(ek.to.Provider), ek.reviewers.Add(ek.to.Z)}
+	sum := []group.Element{PlatformBase(ek.to.Provider), ek.reviewers.Add(ek.to.Z)}
 	esc.E2 = [ElementSize]byte(g.MultiMul([]group.Scalar{k, e}, sum).Bytes())
 	return esc, ek.prove(t, aud, esc, 0, k, r, e)
 }

@@ -302,7 +302,7 @@ func TestWhatReportsAndVerdictsDoNotHold(t *testing.T) {
 	}
 	xs := w.alice.xs().Bytes()
 	for name, secret := range map[string][]byte{
-		"name": []byte("alice"), "identity key": w.alice.identity[:], "X_S": xs, "N_B": ProviderBase(beta).Mul(w.alice.k).Bytes(),
+		"name": []byte("alice"), "identity key": w.alice.identity[:], "X_S": xs, "N_B": PlatformBase(beta).Mul(w.alice.k).Bytes(),
 		"owner's proof": bundle.Owner[:32],
 	} {
 		if bytes.Contains(r, secret) {
@@ -401,7 +401,7 @@ func TestShareNeedsItsProof(t *testing.T) {
 	g := group.Ristretto255()
 	e1, _ := g.DecodeElement(esc.E1[:])
 	e2, _ := g.DecodeElement(esc.E2[:])
-	n := ProviderBase(beta).Mul(w.alice.k)
+	n := PlatformBase(beta).Mul(w.alice.k)
 	if e2.Sub(e1.Mul(w.b.reviewers)).Equal(n) || e2.Sub(e1.Mul(w.bob.z)).Equal(n) {
 		t.Error("one side opens alone")
 	}

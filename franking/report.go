@@ -167,51 +167,41 @@ type Finding struct {
 }
 
 // Examine checks every message of a report, in the report's order of checks:
-// age, ownership and stamp before any signature, duplicates before the second
-// look. Findings are in the report's order; Linked and Gap compare with the proven
+// age, ownership, stamp and duplicates before any signature. Findings are in the report's order; Linked and Gap compare with the proven
 // message of the next lower sequence number. They inform: a recipient chooses
 // what it reports, and cannot change the order.
 func (c *Case) Examine(r *Report) []Finding {
 	out := make([]Finding, len(r.Messages))
 	var conversation *[16]byte
 	for i := range r.Messages {
-		m, err := c.examine(&r.Messages[i], r.Messages[:i])
-		var fault Fault
+		m, err := c.examine(&r.Messages[i], out[:i])
+		if err == nil && conversation != nil && *conversation != m.position.Conversation {
+			err = FaultConversation
+		}
 		if err != nil {
-			if !errors.As(err, &fault) {
-				fault = FaultFrame
-			}
-			out[i].Fault = fault
+			out[i].Fault = FaultFrame
+			_ = errors.As(err, &out[i].Fault)
 			continue
 		}
-		switch {
-		case conversation == nil:
-			conversation = &m.position.Conversation
-		case *conversation != m.position.Conversation:
-			out[i].Fault = FaultConversation
-			continue
-		}
-		if c.Seen != nil && c.Seen(m.token, m.d) || slices.ContainsFunc(out[:i], func(f Finding) bool {
-			return f.Message != nil && f.Message.token == m.token && f.Message.d == m.d
-		}) {
-			out[i].Fault = FaultDuplicate
-			continue
-		}
+		conversation = &m.position.Conversation
 		out[i].Message = m
 	}
 	link(out)
 	return out
 }
 
-func (c *Case) examine(e *Evidence, before []Evidence) (*Substantiated, error) {
-	for i := range before {
-		if before[i].Stamp == e.Stamp { // one delivery twice: cheap to see
-			return nil, FaultDuplicate
-		}
-	}
+// examine checks one message, given the findings about those before it.
+func (c *Case) examine(e *Evidence, before []Finding) (*Substantiated, error) {
 	d, err := CheckDelivery(e, c.Reporter, c.Owner(e.Mailbox, e.Received), c.Stamps, c.Now)
 	if err != nil {
 		return nil, err
+	}
+	// Hashes only, so before any signature. What is seen was proven then.
+	token, digest := e.Token.Hash(), e.Key.Digest(e.Frame)
+	if c.Seen != nil && c.Seen(token, digest) || slices.ContainsFunc(before, func(f Finding) bool {
+		return f.Message != nil && f.Message.token == token && f.Message.d == digest
+	}) {
+		return nil, FaultDuplicate
 	}
 	h := c.Snapshots(e.Token.Issuer)
 	if h == nil {

@@ -9,6 +9,7 @@ import (
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
+	"waxwing/ratelimit"
 )
 
 func TestTrail(t *testing.T) {
@@ -158,4 +159,14 @@ func FuzzAllowance(f *testing.F) {
 			t.Error("not canonical")
 		}
 	})
+}
+
+// What an escrow opens to is the pseudonym that refills show: a ban by the one
+// is found by the other.
+func TestOnePlatformBase(t *testing.T) {
+	for _, d := range []ids.Domain{alpha, beta} {
+		if !PlatformBase(d).Equal(ratelimit.PlatformBase(d)) {
+			t.Errorf("two bases of %s", d)
+		}
+	}
 }

@@ -41,7 +41,7 @@ const (
 	labelJoin      = "waxwing epoch join key"
 	labelReviewers = "waxwing reviewers key"
 	labelReport    = "waxwing report"
-	labelProvider  = "waxwing provider base"
+	labelPlatform  = "waxwing platform base v1" // as in package ratelimit
 )
 
 // Inputs of MACs and hashes; all integers big-endian, names and addresses behind

@@ -367,7 +367,7 @@ func TestWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := ProviderBase(beta).Mul(w.alice.k); string(n.Bytes()) != string(want.Bytes()) {
+	if want := PlatformBase(beta).Mul(w.alice.k); string(n.Bytes()) != string(want.Bytes()) {
 		t.Error("not alice's pseudonym")
 	}
 	d := w.decision()

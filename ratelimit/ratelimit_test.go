@@ -8,6 +8,7 @@ import (
 
 	"waxwing/core/group"
 	"waxwing/core/ids"
+	"waxwing/franking"
 )
 
 var (
@@ -47,7 +48,7 @@ func TestContextsDiffer(t *testing.T) {
 }
 
 func TestBases(t *testing.T) {
-	bases := []group.Element{PlatformBase(alpha), PlatformBase(beta), ListBase([16]byte{1}), ListBase([16]byte{2}), group.Ristretto255().Generator()}
+	bases := []group.Element{ProviderBase(alpha), ProviderBase(beta), ListBase([16]byte{1}), ListBase([16]byte{2}), group.Ristretto255().Generator()}
 	for i := range bases {
 		for j := range i {
 			if bases[i].Equal(bases[j]) {
@@ -55,8 +56,10 @@ func TestBases(t *testing.T) {
 			}
 		}
 	}
-	if !PlatformBase(alpha).Equal(PlatformBase(alpha)) {
-		t.Error("a base is not a constant")
+	for _, d := range []ids.Domain{alpha, beta} {
+		if !ProviderBase(d).Equal(franking.ProviderBase(d)) {
+			t.Error("what a report opens is not what a refill shows")
+		}
 	}
 }
 

@@ -82,8 +82,8 @@ func BenchmarkReceive(b *testing.B) {
 		benchSupply(w, alice, bob)
 		alice.write(bob)
 		alice.push(false)
-		if len(bob.box.queue) != batchSize {
-			b.Fatalf("%d deliveries", len(bob.box.queue))
+		if len(bob.queue) != batchSize {
+			b.Fatalf("%d deliveries", len(bob.queue))
 		}
 		b.StartTimer()
 		used -= cpu(b)

@@ -100,7 +100,7 @@ func (c *chaos) disturb(u *user) {
 		is(c.w.t, err, errUndo)
 	case 2:
 		err := u.try(func(k *work) error {
-			if err := k.receive(u.box.queue); err != nil {
+			if err := k.receive(u.queue); err != nil {
 				return err
 			}
 			return errUndo
@@ -140,15 +140,15 @@ func (c *chaos) carry() {
 // pull hands deliveries over; acks to the provider are lost now and then, so
 // that they come again.
 func (c *chaos) pull(u *user) {
-	for len(u.box.queue) > 0 {
-		n := 1 + c.w.r.IntN(min(len(u.box.queue), batchSize))
+	for len(u.queue) > 0 {
+		n := 1 + c.w.r.IntN(min(len(u.queue), batchSize))
 		c.disturb(u)
-		u.take(u.box.queue[:n])
+		u.take(u.queue[:n])
 		if !c.calm && c.w.r.IntN(4) == 0 {
 			c.disturb(u)
 			return // the ack is lost: all of it comes again
 		}
-		u.box.queue = u.box.queue[n:]
+		u.queue = u.queue[n:]
 	}
 }
 
@@ -181,10 +181,10 @@ func TestEveryStep(t *testing.T) {
 		at(alice)
 		bob.p.take(again[0].bytes)
 		at(bob)
-		queue := slices.Clone(bob.box.queue)
+		queue := slices.Clone(bob.queue)
 		bob.pull()
 		at(bob)
-		bob.box.queue = queue // the ack was lost
+		bob.queue = queue // the ack was lost
 		bob.pull()
 		at(bob)
 		alice.do(func(k *work) error { return k.accepted([]uint64{rows[0].number}) })

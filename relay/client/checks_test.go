@@ -105,10 +105,10 @@ func (u *user) one(to *user, text string) *wire.Delivery {
 	u.w.t.Helper()
 	u.send(to, text)
 	u.push(false)
-	q := to.box.queue
+	q := to.queue
 	var d wire.Delivery
 	u.w.must(wire.Unmarshal(q[len(q)-1].bytes, &d))
-	to.box.queue = q[:len(q)-1]
+	to.queue = q[:len(q)-1]
 	return &d
 }
 
@@ -296,7 +296,7 @@ func TestLookupMismatch(t *testing.T) {
 	bob.box.sealKey = mallory.box.sealKey
 	is(t, answer(), ErrServer)
 	*bob.box = good
-	bob.box.signed = mallory.box.signed
+	bob.box.prekeys[1].signed = mallory.box.prekeys[1].signed
 	is(t, answer(), ErrServer)
 	*bob.box = good
 	delete(bob.p.byName, bob.address)
@@ -325,7 +325,7 @@ func TestResend(t *testing.T) {
 	bob.do(func(k *work) error { return k.dropReceipts(k.find(alice.address)) })
 	lost := alice.send(bob, "lost on the way")
 	alice.push(false)
-	bob.box.queue = nil // the relay lost it
+	bob.queue = nil // the relay lost it
 	w.advance((ids.MaxDelay + 1) * 24 * time.Hour)
 	w.settle()
 	if got := bob.inbox(alice); !slices.Equal(got, []string{"hello", "once", "lost on the way"}) {
@@ -363,7 +363,7 @@ func TestShuffled(t *testing.T) {
 		alice.send(bob, want[i])
 	}
 	alice.push(false)
-	q := bob.box.queue
+	q := bob.queue
 	for i := range q {
 		j := w.r.IntN(i + 1)
 		q[i].bytes, q[j].bytes = q[j].bytes, q[i].bytes
@@ -378,10 +378,10 @@ func TestShuffled(t *testing.T) {
 		alice.send(bob, fmt.Sprint("b", i))
 	}
 	alice.push(false)
-	bob.box.queue = slices.Delete(bob.box.queue, 1, 2)
-	slices.Reverse(bob.box.queue)
-	for i := range bob.box.queue {
-		bob.box.queue[i].sequence = bob.box.next + uint64(i) + 1
+	bob.queue = slices.Delete(bob.queue, 1, 2)
+	slices.Reverse(bob.queue)
+	for i := range bob.queue {
+		bob.queue[i].sequence = bob.box.next + uint64(i) + 1
 	}
 	bob.box.next += 10
 	bob.pull()

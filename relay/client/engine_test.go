@@ -211,7 +211,7 @@ func TestBlock(t *testing.T) {
 	bob.do(func(k *work) error { return k.block(alice.address) }) // again: nothing
 	id := alice.send(bob, "are you there")
 	alice.push(true)
-	if alice.status(id) != state.StatusAccepted || bob.p.disposed == 0 || len(bob.box.queue) != 0 {
+	if alice.status(id) != state.StatusAccepted || bob.p.disposed == 0 || len(bob.queue) != 0 {
 		t.Error("the envelope was not disposed of silently")
 	}
 	is(t, bob.try(func(k *work) error { _, err := k.enqueue(alice.address, "x"); return err }), ErrBlocked)

@@ -27,13 +27,15 @@ type user struct {
 	path    string
 	e       *engine
 	box     *box
+	device  ids.DeviceID
+	queue   []delivery         // what is in the mailbox behind this device's place
 	classes map[wire.Class]int // of what it sent
 	sealed  map[string]bool    // every ticket that it used
 }
 
 func (w *world) user(address string) *user {
 	u := &user{
-		w: w, address: ids.MustParseAddress(address), path: filepath.Join(w.t.TempDir(), "state"),
+		w: w, address: ids.MustParseAddress(address), device: 1, path: filepath.Join(w.t.TempDir(), "state"),
 		classes: make(map[wire.Class]int), sealed: make(map[string]bool),
 	}
 	u.p = w.providers[u.address.Domain()]
@@ -44,6 +46,7 @@ func (w *world) user(address string) *user {
 	u.do(func(k *work) error { m = k.self.manifest; return nil })
 	u.box = &box{
 		id: ids.NewMailboxID(), manifest: m, spent: make(map[uint64]ids.EnvelopeID), entries: make(map[[16]byte]bool),
+		prekeys: make(map[ids.DeviceID]*prekeyBox), readers: []*user{u},
 	}
 	u.p.boxes[u.box.id], u.p.byName[u.address] = u.box, u.box
 	u.do(func(k *work) error { return k.registered(u.box.id) })
@@ -79,7 +82,7 @@ func (u *user) supply() {
 	u.do(func(k *work) error { return k.described(u.address.Domain(), u.p.descriptor()) })
 	u.do(func(k *work) error {
 		if len(k.self.Cert) == 0 || k.self.CertExpiry < k.today+certificateDays {
-			return k.certified(u.p.certificate(u.box.manifest, 13))
+			return k.certified(u.p.certificateOf(u.box.manifest, u.device, 13))
 		}
 		return nil
 	})
@@ -96,16 +99,21 @@ func (u *user) supply() {
 }
 
 func (u *user) publish() {
+	b := u.box.prekeys[u.device]
+	if b == nil {
+		b = new(prekeyBox)
+	}
 	for {
 		var m *wire.Prekeys
-		u.do(func(k *work) (err error) { m, err = k.prekeys(len(u.box.oneTime)); return err })
+		u.do(func(k *work) (err error) { m, err = k.prekeys(len(b.oneTime)); return err })
 		if m == nil {
 			break
 		}
 		if m.Signed != nil {
-			u.box.signed, u.box.last = m.Signed, m.LastResort
+			b.signed, b.last = m.Signed, m.LastResort
 		}
-		u.box.oneTime = append(u.box.oneTime, m.OneTime...)
+		u.box.prekeys[u.device] = b
+		b.oneTime = append(b.oneTime, m.OneTime...)
 		if len(m.OneTime) == 0 {
 			break
 		}
@@ -114,7 +122,13 @@ func (u *user) publish() {
 	var due bool
 	u.do(func(k *work) (err error) { key, due, err = k.sealKey(); return err })
 	if due {
-		u.box.sealKey = key.Bytes()
+		if k, err := directory.ParseMailboxKey(u.box.sealKey, u.box.manifest.Identity()); err == nil && key != nil &&
+			k.Week() == key.Week() && string(u.box.sealKey) != string(key.Bytes()) {
+			u.w.t.Error("two keys of one week")
+		}
+		if key != nil {
+			u.box.sealKey = key.Bytes()
+		}
 		u.do(func(k *work) error { k.ownProfile().Published = true; return nil })
 	}
 }
@@ -219,10 +233,10 @@ func (u *user) count(o outgoing) {
 // pull takes everything from the mailbox.
 func (u *user) pull() {
 	u.w.t.Helper()
-	for len(u.box.queue) > 0 {
-		n := min(batchSize, len(u.box.queue))
-		u.take(u.box.queue[:n])
-		u.box.queue = u.box.queue[n:]
+	for len(u.queue) > 0 {
+		n := min(batchSize, len(u.queue))
+		u.take(u.queue[:n])
+		u.queue = u.queue[n:]
 	}
 }
 
@@ -255,7 +269,10 @@ func (w *world) settle() {
 		for _, u := range w.users {
 			u.supply()
 			moved += u.push(true)
-			moved += len(u.box.queue)
+		}
+		w.share()
+		for _, u := range w.users {
+			moved += len(u.queue)
 			u.pull()
 		}
 		if moved > 0 {

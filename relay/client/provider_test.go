@@ -46,14 +46,18 @@ type box struct {
 	id       ids.MailboxID
 	manifest *directory.Manifest
 	sealKey  []byte
-	signed   []byte
-	last     []byte
-	oneTime  [][]byte
+	prekeys  map[ids.DeviceID]*prekeyBox
 	serials  uint64
 	spent    map[uint64]ids.EnvelopeID
 	next     uint64
-	queue    []delivery
+	readers  []*user // the account's devices, each with its queue
 	entries  map[[16]byte]bool
+}
+
+// prekeyBox is what a device published.
+type prekeyBox struct {
+	signed, last []byte
+	oneTime      [][]byte
 }
 
 func newWorld(t testing.TB) *world {
@@ -123,7 +127,12 @@ func (p *provider) descriptor() []byte {
 }
 
 func (p *provider) certificate(m *directory.Manifest, days ids.Day) []byte {
-	dev := m.Devices()[0]
+	return p.certificateOf(m, 1, days)
+}
+
+// certificateOf issues a certificate to one device.
+func (p *provider) certificateOf(m *directory.Manifest, id ids.DeviceID, days ids.Day) []byte {
+	dev, _ := m.Device(id)
 	c, err := sealedsender.Issue(p.cert, sealedsender.CertificateFields{
 		Address: m.Address(), Device: dev.ID, Identity: m.Identity(), DH: dev.DH, XS: m.XS(), Expiry: ids.DayOf(p.w.now) + days,
 	})
@@ -184,7 +193,9 @@ func (p *provider) take(b []byte) {
 
 func (b *box) push(d []byte) {
 	b.next++
-	b.queue = append(b.queue, delivery{b.next, d})
+	for _, u := range b.readers {
+		u.queue = append(u.queue, delivery{b.next, d})
+	}
 }
 
 func (p *provider) lookup(a ids.Address) *directory.LookupAnswer {
@@ -192,15 +203,20 @@ func (p *provider) lookup(a ids.Address) *directory.LookupAnswer {
 	if b == nil {
 		return &directory.LookupAnswer{Status: directory.LookupUnknown}
 	}
-	dev := b.manifest.Devices()[0]
-	bundle := ratchet.Bundle{Device: dev.ID, Identity: dev.DH}
-	p.w.must(wire.Unmarshal(b.signed, &bundle.Signed))
-	one := b.last
-	if len(b.oneTime) > 0 {
-		one, b.oneTime = b.oneTime[0], b.oneTime[1:]
+	answer := &directory.LookupAnswer{Status: directory.LookupFound, Manifest: b.manifest.Bytes(), MailboxKey: b.sealKey}
+	for _, dev := range b.manifest.Devices() {
+		k := b.prekeys[dev.ID]
+		if k == nil || len(answer.Bundles) == directory.AnswerDevices {
+			continue
+		}
+		bundle := ratchet.Bundle{Device: dev.ID, Identity: dev.DH}
+		p.w.must(wire.Unmarshal(k.signed, &bundle.Signed))
+		one := k.last
+		if len(k.oneTime) > 0 {
+			one, k.oneTime = k.oneTime[0], k.oneTime[1:]
+		}
+		p.w.must(wire.Unmarshal(one, &bundle.OneTime))
+		answer.Bundles = append(answer.Bundles, bundle)
 	}
-	p.w.must(wire.Unmarshal(one, &bundle.OneTime))
-	return &directory.LookupAnswer{
-		Status: directory.LookupFound, Manifest: b.manifest.Bytes(), MailboxKey: b.sealKey, Bundles: []ratchet.Bundle{bundle},
-	}
+	return answer
 }

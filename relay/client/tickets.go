@@ -40,9 +40,11 @@ func (w *work) useSerial(serial uint64) error {
 }
 
 // learnGiven takes over what other devices of the account have given out. Held
-// deliveries may be judged again then.
+// deliveries may be judged again then. Whether something came under a ticket is for
+// each device to see: the delivery is still to come here.
 func (w *work) learnGiven(rows []ticket.Given) error {
 	for i := range rows {
+		rows[i].Used = false
 		added, err := w.pool.Learn(rows[i])
 		if errors.Is(err, ticket.ErrFull) {
 			return ErrFull
@@ -51,9 +53,6 @@ func (w *work) learnGiven(rows []ticket.Given) error {
 			continue
 		}
 		w.touched = true
-		if rows[i].Used {
-			w.used = append(w.used, rows[i].Serial)
-		}
 		if c := w.find(rows[i].Account); c != nil && c.peers[rows[i].Device] != nil {
 			c.peers[rows[i].Device].outstandingDay = 0
 		}

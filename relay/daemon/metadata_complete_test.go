@@ -286,7 +286,7 @@ func checkProfileTables(t *testing.T) {
 			return true
 		}
 		index, ok := call.Fun.(*ast.IndexExpr)
-		if !ok || show(index.X) != "newTable" {
+		if !ok || show(index.X) != "newTable" && show(index.X) != "newNamed" {
 			return true
 		}
 		found++

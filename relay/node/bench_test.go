@@ -1,8 +1,13 @@
+//go:build unix
+
 package node
 
 import (
+	"syscall"
 	"testing"
+	"time"
 
+	"waxwing/core/store"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/gcra"
 	"waxwing/relay"
@@ -13,8 +18,15 @@ import (
 // disk to another client, 256 at a time, all in one process. The command
 // "waxwing bench" measures the server's part alone, beside a floor.
 func BenchmarkOneHop(b *testing.B) {
+	b.Run("badger", func(b *testing.B) { benchOneHop(b, nil) })
+	// The same without a disk: what is left is what another engine could save.
+	b.Run("memory", func(b *testing.B) { benchOneHop(b, store.NewMemory(store.MemoryConfig{})) })
+}
+
+func benchOneHop(b *testing.B, engine store.Store) {
 	const window, supply = 256, 512
 	beta := newServer(b, "beta.example")
+	beta.conf.Store = engine
 	beta.conf.Limits = relay.LimitConfig{
 		AccountEnvelopes: gcra.PerSecond(1<<40, 1<<40), AccountTickets: gcra.PerSecond(1<<40, 1<<40),
 	}
@@ -52,11 +64,15 @@ func BenchmarkOneHop(b *testing.B) {
 	b.SetBytes(1024)
 	b.ReportAllocs()
 	var minted *wire.Minted
+	var used time.Duration // by the whole process, both clients included
 	b.StopTimer()
+	began := cpuTime(b)
 	for i := range b.N {
 		if i%supply == 0 {
 			b.StopTimer()
+			used += cpuTime(b) - began
 			minted = bob.mint(supply)
+			began = cpuTime(b)
 			b.StartTimer()
 		}
 		in <- struct{}{}
@@ -72,7 +88,15 @@ func BenchmarkOneHop(b *testing.B) {
 	for range window { // until all have arrived
 		in <- struct{}{}
 	}
+	used += cpuTime(b) - began
 	b.StopTimer()
+	b.ReportMetric(float64(used.Nanoseconds())/1e3/float64(b.N), "cpu-us/op")
 	s.Cancel(quicnet.CodeNone)
 	out.Cancel(quicnet.CodeNone)
+}
+
+func cpuTime(b *testing.B) time.Duration {
+	var r syscall.Rusage
+	must(b, syscall.Getrusage(syscall.RUSAGE_SELF, &r))
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }

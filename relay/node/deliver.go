@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"waxwing/core/directory"
@@ -20,7 +21,9 @@ const (
 	pushFetch = 256
 )
 
-// delivery pushes a mailbox to one device over one stream.
+// delivery pushes a mailbox to one device over one stream. A device that has
+// everything and sends nothing costs one goroutine, which reads its acks; the
+// one that pushes begins when there is something to push and ends when it is.
 type delivery struct {
 	// fixed
 	n      *Node
@@ -28,8 +31,23 @@ type delivery struct {
 	who    *directory.Authenticated
 
 	acked atomic.Uint64 // highest sequence number that the device has stored
-	woken chan struct{} // holds one token: acked has grown
+
+	state   atomic.Int32 // whether a pusher runs
+	pushers sync.WaitGroup
+
+	// owned by the pusher that runs
+	at       store.Cursor // the last message that was pushed
+	caughtUp bool         // and the device was told that there are no more
+	flying   []sent       // pushed and not acked
+	bytes    int          // of these
 }
+
+// States of a delivery's pusher.
+const (
+	pusherIdle  = iota
+	pusherRuns  // it may have seen all that there is
+	pusherAgain // something came since, so it goes on
+)
 
 // run pushes until the stream or ctx ends. ErrProtocol means that the
 // connection has to go.
@@ -42,21 +60,54 @@ func (d *delivery) run(ctx context.Context) error {
 	if t != wire.TypeSubscribe || wire.Unmarshal(body, &sub) != nil {
 		return quicnet.ErrProtocol
 	}
-	d.woken = make(chan struct{}, 1)
 	d.acked.Store(sub.After)
+	d.at = store.Cursor(sub.After)
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() {
-		defer cancel()
-		done <- d.takeAcks(ctx)
-	}()
-	err = d.push(ctx, sub.After)
+	stop := context.AfterFunc(ctx, func() { d.stream.Cancel(wire.CodeBusy) })
+	kick := func() { d.kick(ctx) }
+	w := d.n.notify.call(d.who.Mailbox(), kick)
+	kick()
+	err = d.takeAcks(ctx, kick)
+	d.n.notify.done(w) // from here on nobody kicks
+	stop()
+	cancel()
 	d.stream.Cancel(wire.CodeBusy)
-	if e := <-done; e != nil {
-		return e
-	}
+	d.pushers.Wait()
 	return err
+}
+
+// kick sees to it that a pusher looks for messages after this call. It does not
+// block.
+func (d *delivery) kick(ctx context.Context) {
+	for {
+		switch d.state.Load() {
+		case pusherIdle:
+			if d.state.CompareAndSwap(pusherIdle, pusherRuns) {
+				d.pushers.Go(func() { d.pushAll(ctx) })
+				return
+			}
+		case pusherRuns:
+			if d.state.CompareAndSwap(pusherRuns, pusherAgain) {
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+// pushAll is a pusher. After an error the stream ends, and no other begins.
+func (d *delivery) pushAll(ctx context.Context) {
+	for {
+		if err := d.push(ctx); err != nil {
+			d.stream.Cancel(wire.CodeBusy)
+			return
+		}
+		if d.state.CompareAndSwap(pusherRuns, pusherIdle) {
+			return
+		}
+		d.state.Store(pusherRuns)
+	}
 }
 
 // sent is a pushed message that is not acked yet.
@@ -65,24 +116,27 @@ type sent struct {
 	size   int
 }
 
-func (d *delivery) push(ctx context.Context, after uint64) error {
-	w := d.n.notify.wait(d.who.Mailbox())
-	defer d.n.notify.done(w)
-	at, caughtUp := store.Cursor(after), false
-	var flying []sent
-	bytes := 0
+// landed forgets what has been acked.
+func (d *delivery) landed() {
+	acked, n := store.Cursor(d.acked.Load()), 0
+	for n < len(d.flying) && d.flying[n].cursor <= acked {
+		d.bytes -= d.flying[n].size
+		n++
+	}
+	if d.flying = d.flying[n:]; len(d.flying) == 0 {
+		d.flying = nil
+	}
+}
+
+// push pushes what there is, as far as the window allows: the next ack, and the
+// next message, kick again.
+func (d *delivery) push(ctx context.Context) error {
 	for {
-		for len(flying) > 0 && uint64(flying[0].cursor) <= d.acked.Load() {
-			bytes -= flying[0].size
-			flying = flying[1:]
+		d.landed()
+		if len(d.flying) >= pushWindow || d.bytes >= pushBytes {
+			return nil
 		}
-		if len(flying) >= pushWindow || bytes >= pushBytes {
-			if err := await(ctx, d.woken, nil); err != nil {
-				return err
-			}
-			continue
-		}
-		msgs, err := d.n.store.Fetch(ctx, d.who.Mailbox(), at, min(pushFetch, pushWindow-len(flying)), pushBytes-bytes)
+		msgs, err := d.n.store.Fetch(ctx, d.who.Mailbox(), d.at, min(pushFetch, pushWindow-len(d.flying)), pushBytes-d.bytes)
 		if err != nil {
 			return err
 		}
@@ -93,46 +147,32 @@ func (d *delivery) push(ctx context.Context, after uint64) error {
 			}); err != nil {
 				return err
 			}
-			flying = append(flying, sent{m.Cursor, len(m.Body)})
-			bytes += len(m.Body)
-			at, caughtUp = m.Cursor, false
+			d.flying = append(d.flying, sent{m.Cursor, len(m.Body)})
+			d.bytes += len(m.Body)
+			d.at, d.caughtUp = m.Cursor, false
 		}
 		d.n.metrics.pushed.Add(float64(len(msgs)))
-		if len(msgs) > 0 {
-			if err := d.stream.Flush(); err != nil {
-				return err
+		if len(msgs) == 0 {
+			if d.caughtUp {
+				return nil
 			}
-			continue
-		}
-		if !caughtUp {
-			caughtUp = true
-			if err := d.stream.WriteFrame(wire.TypeCaughtUp, &wire.CaughtUp{Sequence: uint64(at)}); err != nil {
-				return err
-			}
-			if err := d.stream.Flush(); err != nil {
+			d.caughtUp = true
+			if err := d.stream.WriteFrame(wire.TypeCaughtUp, &wire.CaughtUp{Sequence: uint64(d.at)}); err != nil {
 				return err
 			}
 		}
-		if err := await(ctx, w.wake, d.woken); err != nil {
+		if err := d.stream.Flush(); err != nil {
 			return err
 		}
+		if len(msgs) == 0 {
+			return nil
+		}
 	}
-}
-
-// await waits for one of two wake-ups or the end of ctx.
-func await(ctx context.Context, a, b <-chan struct{}) error {
-	select {
-	case <-a:
-	case <-b:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	return nil
 }
 
 // takeAcks removes what the device has stored. Acks that are there already
 // become one.
-func (d *delivery) takeAcks(ctx context.Context) error {
+func (d *delivery) takeAcks(ctx context.Context, kick func()) error {
 	for {
 		var ack wire.Ack
 		for {
@@ -157,10 +197,7 @@ func (d *delivery) takeAcks(ctx context.Context) error {
 		// the messages again, which it knows by their sequence numbers.
 		if ack.UpTo > d.acked.Load() {
 			d.acked.Store(ack.UpTo)
-			select {
-			case d.woken <- struct{}{}:
-			default:
-			}
+			kick()
 		}
 	}
 }

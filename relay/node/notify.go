@@ -16,7 +16,8 @@ type notifier struct {
 
 type waiter struct {
 	mailbox ids.MailboxID
-	wake    chan struct{} // holds one token
+	wake    chan struct{} // holds one token; nil if call is set
+	call    func()
 }
 
 func newNotifier() *notifier { return &notifier{waiters: map[ids.MailboxID][]*waiter{}} }
@@ -24,10 +25,19 @@ func newNotifier() *notifier { return &notifier{waiters: map[ids.MailboxID][]*wa
 // wait registers a waiter. It is woken for every message whose wake call began
 // after wait returned. The number of waiters is bounded by that of streams.
 func (n *notifier) wait(mailbox ids.MailboxID) *waiter {
-	w := &waiter{mailbox, make(chan struct{}, 1)}
+	return n.add(&waiter{mailbox: mailbox, wake: make(chan struct{}, 1)})
+}
+
+// call is wait for somebody who is called instead: f must not block, nor use
+// the notifier. It is not called any more when done has returned.
+func (n *notifier) call(mailbox ids.MailboxID, f func()) *waiter {
+	return n.add(&waiter{mailbox: mailbox, call: f})
+}
+
+func (n *notifier) add(w *waiter) *waiter {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.waiters[mailbox] = append(n.waiters[mailbox], w)
+	n.waiters[w.mailbox] = append(n.waiters[w.mailbox], w)
 	return w
 }
 
@@ -53,6 +63,10 @@ func (n *notifier) wake(mailbox ids.MailboxID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, w := range n.waiters[mailbox] {
+		if w.call != nil {
+			w.call()
+			continue
+		}
 		select {
 		case w.wake <- struct{}{}:
 		default: // it has a token that it has not taken yet

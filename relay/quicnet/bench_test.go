@@ -221,7 +221,7 @@ func BenchmarkIdleConnection(b *testing.B) {
 	var timeouts Timeouts
 	timeouts.defaults()
 	before := inUse()
-	const conns = 200
+	const conns = 1000
 	for range conns {
 		q, err := tr.Dial(b.Context(), l.Addr(), clientTLS(alpha, id.Pin(), nil, time.Now), baseQUIC(timeouts))
 		if err != nil {

@@ -22,7 +22,7 @@ type Config struct {
 	// memory; 0 means 32 MiB, which is a second of full load.
 	CacheBytes int64
 	// CacheMailboxes is how many mailboxes' heads stay in memory, at about
-	// 300 bytes each; 0 means 65536.
+	// 300 bytes each; 0 means 131072, 40 MiB when all are in use.
 	CacheMailboxes int
 	// MinFree is how many bytes of the disk stay free: below it the engine
 	// refuses what adds data with ErrUnavailable until there is more. (A write
@@ -54,7 +54,7 @@ func (c Config) complete() (Config, error) {
 		return c, errConfig
 	}
 	orElse(&c.CacheBytes, 32<<20)
-	orElse(&c.CacheMailboxes, 1<<16)
+	orElse(&c.CacheMailboxes, 1<<17)
 	orElse(&c.MinFree, 256<<20)
 	orElse(&c.hooks.valueLogFile, valueLogFile)
 	orElse(&c.SweepEvery, time.Minute)

@@ -20,6 +20,11 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func TestCrash(t *testing.T) {
-	storetest.Crash(t, func(t testing.TB, dir string) store.Store { return openTest(t, dir, time.Now) })
+func openNow(t testing.TB, dir string) store.Store {
+	t.Helper()
+	return openTest(t, dir, time.Now)
 }
+
+func TestCrash(t *testing.T) { storetest.Crash(t, openNow) }
+
+func TestPowerCut(t *testing.T) { storetest.PowerCut(t, openNow) }

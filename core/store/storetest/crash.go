@@ -62,7 +62,7 @@ func Crash(t *testing.T, open func(t testing.TB, dir string) store.Store) {
 		rounds = n
 	}
 	dir := t.TempDir()
-	acked := &crashLedger{taken: make(map[int]uint64), logs: make(map[int]int), docs: make(map[int]int)}
+	acked := newCrashLedger()
 	for round := range rounds {
 		before := acked.count
 		crashRound(t, dir, round, acked)
@@ -220,6 +220,10 @@ type crashLedger struct {
 	logs    map[int]int
 	docs    map[int]int
 	taken   map[int]uint64 // by number of the claimant
+}
+
+func newCrashLedger() *crashLedger {
+	return &crashLedger{taken: make(map[int]uint64), logs: make(map[int]int), docs: make(map[int]int)}
 }
 
 type crashLine struct {

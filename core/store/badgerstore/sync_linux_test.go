@@ -1,0 +1,36 @@
+package badgerstore
+
+import (
+	"fmt"
+	"os/exec"
+	"testing"
+
+	"waxwing/core/store/storetest"
+)
+
+// A sync of the disk fails: the nth of a thread, once, so that the next one would
+// succeed. There are two in a commit, one of the value log, of which Badger tells
+// its logger only, and one of the write-ahead log: odd and even ones are tried.
+func TestFailedSync(t *testing.T) {
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("needs strace to make a system call fail")
+	}
+	if err := exec.Command(strace, "-o", "/dev/null", "true").Run(); err != nil {
+		t.Skip("strace may not trace here")
+	}
+	answers := 0
+	for _, nth := range []int{1, 2, 3, 20, 21, 150, 151} {
+		t.Run(fmt.Sprint(nth), func(t *testing.T) {
+			n := storetest.SyncFault(t, func(exe string) *exec.Cmd {
+				return exec.Command(strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace=msync",
+					"-e", fmt.Sprintf("inject=msync:error=EIO:when=%d", nth), exe)
+			}, openNow)
+			t.Logf("%d answers before it", n)
+			answers += n
+		})
+	}
+	if answers == 0 {
+		t.Error("every fault came before the first answer")
+	}
+}

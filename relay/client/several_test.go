@@ -1,0 +1,619 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"waxwing/core/directory"
+	"waxwing/core/ids"
+	"waxwing/core/keys"
+	"waxwing/core/wire"
+	"waxwing/ratelimit/ticket"
+	"waxwing/relay/client/state"
+)
+
+// link makes another device of a user's account: with the secrets, contacts and
+// given serials that all devices share, and keys of its own.
+func (u *user) link() *user {
+	w := u.w
+	w.t.Helper()
+	v := &user{
+		w: w, address: u.address, p: u.p, box: u.box, path: filepath.Join(w.t.TempDir(), "state"),
+		classes: make(map[wire.Class]int), sealed: make(map[string]bool),
+	}
+	sign, dh := keys.NewSigningKey(), keys.NewDHKey()
+	m := u.next(nil, func(f *directory.ManifestFields) { v.device = f.AddDevice(sign.Public(), dh.Public()) })
+	w.must(u.learn(m))
+	u.box.manifest = m
+	v.open()
+	u.do(func(k *work) error {
+		return v.e.store.Update(func(tx *state.Tx) error { return hand(k, tx, v.device, sign, dh) })
+	})
+	for _, sibling := range u.box.readers {
+		if sibling != u {
+			w.must(sibling.learn(m))
+		}
+	}
+	u.box.readers = append(u.box.readers, v)
+	w.users = append(w.users, v)
+	w.t.Cleanup(func() { v.e.store.Close() })
+	v.supply()
+	return v
+}
+
+// hand writes what a new device gets.
+func hand(k *work, tx *state.Tx, id ids.DeviceID, sign *keys.SigningKey, dh *keys.DHKey) error {
+	p := k.self.Profile
+	p.Device, p.Sign, p.DeviceDH = id, [32]byte(sign.Seed()), [32]byte(dh.Bytes())
+	p.Cert, p.CertExpiry, p.Published = nil, 0, false
+	err := errors.Join(
+		state.Profiles.Put(tx, state.Single, &p),
+		state.Counter.Put(tx, state.Single, &state.Counters{Contact: k.n.Contact, Cursor: k.n.Cursor}),
+		copyRows(k, tx, state.Roots), copyRows(k, tx, state.SealKeys), copyRows(k, tx, state.Addresses),
+		copyRows(k, tx, state.Manifests), copyRows(k, tx, state.Descriptors), copyRows(k, tx, state.Given), copyRows(k, tx, state.Codes),
+	)
+	for id, c := range k.contacts {
+		rec := *c.Contact
+		rec.Conversation, rec.Sequence, rec.Previous, rec.HasFirst, rec.Announced = [16]byte{}, 0, [32]byte{}, false, 0
+		rec.Confirm, rec.Missed, rec.OwedSince = nil, nil, 0
+		err = errors.Join(err, state.Contacts.Put(tx, state.U32(id), &rec))
+		for _, p := range c.peers {
+			err = errors.Join(err, state.Peers.Put(tx, state.OfContact(id, state.U32(p.device)), &state.Peer{DH: p.DH}))
+		}
+	}
+	return err
+}
+
+func copyRows[T any, P state.Record[T]](k *work, tx *state.Tx, t *state.Table[T, P]) (err error) {
+	rows, err := t.Rows(k.tx, nil, nil, 0)
+	for _, row := range rows {
+		err = errors.Join(err, t.Put(tx, row.Key, row.Record))
+	}
+	return err
+}
+
+// share tells the devices of each account whom tickets were given to.
+func (w *world) share() {
+	w.t.Helper()
+	for _, u := range w.users {
+		for _, v := range u.box.readers {
+			if v == u {
+				continue
+			}
+			var given []ticket.Given
+			u.do(func(k *work) error {
+				for row, err := range state.Given.Scan(k.tx, nil, nil) {
+					if err != nil {
+						return err
+					}
+					given = append(given, *row.Record)
+				}
+				return nil
+			})
+			v.do(func(k *work) error {
+				before := state.Given.Count(k.tx)
+				if err := k.learnGiven(given); err != nil || state.Given.Count(k.tx) == before {
+					return err
+				}
+				return k.release(false)
+			})
+		}
+	}
+}
+
+// remove removes another device of the account, as the provider does.
+func (u *user) remove(v *user) {
+	u.w.t.Helper()
+	m, err := u.without(v.device)
+	u.w.must(err)
+	u.do(func(k *work) error { k.ownProfile().Removing = v.device; return nil })
+	u.box.manifest = m
+	delete(u.box.prekeys, v.device)
+	u.box.readers = slices.DeleteFunc(u.box.readers, func(r *user) bool { return r == v })
+	u.w.users = slices.DeleteFunc(u.w.users, func(r *user) bool { return r == v })
+	for _, r := range u.box.readers {
+		u.w.must(r.learn(m))
+	}
+}
+
+func (u *user) shows(from *user, want ...string) {
+	u.w.t.Helper()
+	if got := u.inbox(from); !slices.Equal(got, want) {
+		u.w.t.Errorf("%s %d was shown %q, not %q", u.address.Local(), u.device, got, want)
+	}
+}
+
+func (w *world) nothingDropped(but ...dropReason) {
+	w.t.Helper()
+	for _, u := range w.users {
+		for r := range dropEnd {
+			if n := u.dropped(r); n > 0 && !slices.Contains(but, r) {
+				w.t.Errorf("%s %d dropped %d: %v", u.address.Local(), u.device, n, r)
+			}
+		}
+	}
+}
+
+// Each message is shown once on each device, whoever of the other side wrote it.
+func TestTwoDevicesEach(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	bob2 := bob.link()
+	bob.send(alice, "i have another phone")
+	w.settle()
+	alice.send(bob, "both of you")
+	w.settle()
+	bob.shows(alice, "hello", "both of you")
+	bob2.shows(alice, "both of you")
+	bob2.send(alice, "from the new one")
+	w.settle()
+	bob.send(alice, "from the old one")
+	w.settle()
+	alice.shows(bob, "hello back", "i have another phone", "from the new one", "from the old one")
+
+	alice2 := alice.link()
+	alice.send(bob, "me too")
+	w.settle()
+	alice2.send(bob, "this is it")
+	w.settle()
+	for _, u := range []*user{bob, bob2} {
+		got := u.inbox(alice)
+		if !slices.Equal(got[len(got)-3:], []string{"both of you", "me too", "this is it"}) {
+			t.Errorf("bob %d: %q", u.device, got)
+		}
+	}
+	bob2.send(alice, "hello to two")
+	w.settle()
+	for _, u := range []*user{alice, alice2} {
+		if got := u.inbox(bob); got[len(got)-1] != "hello to two" {
+			t.Errorf("alice %d: %q", u.device, got)
+		}
+	}
+	w.nothingDropped(dropEntry)
+	for _, u := range w.users {
+		u.reopen()
+	}
+	bob.send(alice, "and after that")
+	alice2.send(bob, "as before")
+	w.settle()
+	for _, u := range []*user{alice, alice2} {
+		if got := u.inbox(bob); got[len(got)-1] != "and after that" {
+			t.Errorf("alice %d: %q", u.device, got)
+		}
+	}
+	if len(bob2.inbox(alice)) != 4 {
+		t.Errorf("bob 2: %q", bob2.inbox(alice))
+	}
+}
+
+// A message that was sealed before its sender knew of the second device comes to
+// it afterwards, as the same message, and is shown once on the first.
+func TestMissedIsRepaired(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	bob2 := bob.link()
+	id := alice.send(bob, "written before")
+	alice.push(true)
+	w.settle()
+	bob.shows(alice, "hello", "written before")
+	bob2.shows(alice, "written before")
+	if bob2.dropped(dropEntry) == 0 {
+		t.Error("the first copy was sealed to the second device")
+	}
+	if s := alice.status(id); s != state.StatusDelivered {
+		t.Errorf("status %v", s)
+	}
+	digest := func(u *user) (d [32]byte) {
+		u.do(func(k *work) error {
+			for row, err := range state.Log.Backward(k.tx, nil) {
+				d = row.Record.D
+				return err
+			}
+			return nil
+		})
+		return d
+	}
+	if digest(bob) != digest(bob2) {
+		t.Error("another d")
+	}
+	alice.do(func(k *work) error {
+		m, err := state.Log.Get(k.tx, state.U64(id))
+		if err == nil && (m.Key != [32]byte{} || m.Tries != 2 || state.Repairs.Count(k.tx) != 0) {
+			t.Errorf("sealed %d times, or kept", m.Tries)
+		}
+		return err
+	})
+	w.settle()
+	w.nothingDropped(dropEntry)
+	// Sealed for the newest version, so asking again changes nothing.
+	alice.do(func(k *work) error {
+		c := k.find(bob.address)
+		d := digest(bob)
+		if err := k.missed(c, d); err != nil || state.Repairs.Count(k.tx) != 0 {
+			t.Error("sealed again for the same version")
+		}
+		return nil
+	})
+}
+
+// A device that has no prekeys yet keeps nobody, and is looked up again later.
+func TestDeviceWithoutPrekeys(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	bob2 := bob.link()
+	hidden := bob.box.prekeys[bob2.device]
+	delete(bob.box.prekeys, bob2.device)
+	alice.send(bob, "early")
+	alice.push(true)
+	bob.pull()
+	bob.push(true)
+	alice.pull()
+	alice.send(bob, "later")
+	alice.push(true)
+	bob.pull()
+	bob.shows(alice, "hello", "early", "later")
+	var due []ids.Address
+	look := func() { alice.do(func(k *work) error { due = k.lookups(); return nil }) }
+	if look(); len(due) != 0 {
+		t.Error("looked up again at once")
+	}
+	bob.box.prekeys[bob2.device] = hidden
+	w.advance(lookupRetry)
+	if look(); !slices.Equal(due, []ids.Address{bob.address}) {
+		t.Errorf("not looked up again: %d", len(due))
+	}
+	w.settle()
+	bob.shows(alice, "hello", "early", "later")
+	if got := bob2.inbox(alice); len(got) == 0 || got[0] != "early" {
+		t.Errorf("the second device was shown %q", got)
+	}
+}
+
+// A removed device is written to no more, and what it writes is refused. New
+// secrets are in use, and the old ones go when the last ticket is over.
+func TestRemovedDeviceIsRefused(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	bob2 := bob.link()
+	bob.send(alice, "a second one")
+	w.settle()
+	bob2.send(alice, "me")
+	alice.send(bob, "to both")
+	w.settle()
+	if alice.tickets(bob) == 0 || bob2.tickets(alice) == 0 {
+		t.Fatal("nothing to write with")
+	}
+	bob2.send(alice, "still allowed, and late")
+	late := bob2.seal(true)
+	bob.remove(bob2)
+	bob.send(alice, "without it")
+	w.settle()
+	alice.do(func(k *work) error {
+		c := k.find(bob.address)
+		to, err := k.recipients(c)
+		if len(to) != 1 || to[0].p.device != 1 || c.peers[bob2.device] != nil {
+			t.Error("still a recipient")
+		}
+		for _, s := range c.sessions {
+			if s.row.Device == bob2.device {
+				t.Error("a session is left")
+			}
+		}
+		return err
+	})
+	before := len(alice.inbox(bob))
+	for _, o := range late {
+		alice.p.take(o.bytes)
+	}
+	alice.pull()
+	if n := alice.dropped(dropDevice); n != uint64(len(late)) || len(alice.inbox(bob)) != before {
+		t.Errorf("%d of %d refused", n, len(late))
+	}
+	alice.reopen()
+	alice.send(bob, "to one")
+	w.settle()
+	if got := bob.inbox(alice); got[len(got)-1] != "to one" {
+		t.Errorf("bob: %q", got)
+	}
+	roots := func() (n int, number uint16) {
+		bob.do(func(k *work) error { n, number = len(k.self.roots), k.self.Root; return nil })
+		return n, number
+	}
+	if n, number := roots(); n != 2 || number != 1 {
+		t.Errorf("%d roots, number %d in use", n, number)
+	}
+	bob.reopen()
+	for range rootDays + 1 {
+		w.advance(24 * time.Hour)
+		w.settle()
+	}
+	if n, number := roots(); n != 1 || number != 1 {
+		t.Errorf("%d roots, number %d in use", n, number)
+	}
+	if bob.tickets(alice) == 0 || alice.tickets(bob) == 0 {
+		t.Error("no tickets under the new root")
+	}
+	// Its certificate is refused with any manifest that has it.
+	is(t, bob.learn(bob2.manifest()), ErrServer)
+	is(t, bob2.learn(bob.manifest()), ErrRemoved)
+}
+
+// No ticket is in two wallets, and the giver knows which device has it.
+func TestGrantsPerDevice(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	bob2 := bob.link()
+	bob.send(alice, "two of us")
+	w.settle()
+	alice.send(bob, "here you are")
+	w.settle()
+	seen := make(map[ticket.Ticket]bool)
+	for _, u := range []*user{bob, bob2} {
+		n := 0
+		u.do(func(k *work) error {
+			for row, err := range state.Wallets.Scan(k.tx, nil, nil) {
+				if err != nil || seen[row.Record.Ticket] {
+					t.Fatal("one ticket for two devices", err)
+				}
+				seen[row.Record.Ticket] = true
+				n++
+			}
+			return nil
+		})
+		alice.do(func(k *work) error {
+			if have := k.pool.Outstanding(bob.address, u.device, k.today); have != n || n == 0 {
+				t.Errorf("device %d has %d, alice counts %d", u.device, n, have)
+			}
+			return nil
+		})
+	}
+}
+
+// A removal whose answer was lost draws new secrets when it shows.
+func TestRemovalAnswerLost(t *testing.T) {
+	w := newWorld(t)
+	bob := w.user("bob@beta.example")
+	bob2 := bob.link()
+	m, err := bob.without(bob2.device)
+	is(t, err, nil)
+	bob.do(func(k *work) error { k.ownProfile().Removing = bob2.device; return nil })
+	bob.reopen()
+	is(t, bob.learn(m), nil)
+	bob.reopen()
+	bob.do(func(k *work) error {
+		if k.self.Root != 1 || k.self.Removing != 0 || len(k.own.peers) != 0 {
+			t.Error("the old secrets are in use")
+		}
+		return nil
+	})
+}
+
+// Devices that run at different times derive the same seal keys; each erases what
+// is over.
+func TestSealChain(t *testing.T) {
+	w := newWorld(t)
+	bob := w.user("bob@beta.example")
+	bob2 := bob.link()
+	rows := func(u *user) map[string]string {
+		out := make(map[string]string)
+		u.do(func(k *work) error {
+			all, err := state.SealKeys.Rows(k.tx, nil, nil, 0)
+			for _, r := range all {
+				out[string(r.Key)] = string(r.Record.Key)
+			}
+			return err
+		})
+		return out
+	}
+	for week := range 9 {
+		w.advance(7 * 24 * time.Hour)
+		bob.supply() // the harness compares what is published
+		if week%4 == 3 {
+			bob2.supply()
+			one, two := rows(bob), rows(bob2)
+			same := 0
+			for k, v := range two {
+				if one[k] == v {
+					same++
+				} else if one[k] != "" { // who was away keeps some for a few days more
+					t.Errorf("week %d: another key", week)
+				}
+			}
+			if same < 2 {
+				t.Errorf("week %d: %d keys of both", week, same)
+			}
+			if len(one) < 2 || len(one) > 4 || len(two) < 2 {
+				t.Errorf("week %d: %d and %d keys", week, len(one), len(two))
+			}
+		}
+	}
+	var before, after [32]byte
+	bob.do(func(k *work) error { before = k.self.Chain; return k.rotateRoots() })
+	bob.do(func(k *work) error {
+		after = k.self.Chain
+		if k.self.ChainWeek != directory.WeekOf(k.today)+1 {
+			t.Error("this week's key is drawn twice")
+		}
+		return nil
+	})
+	if before == after {
+		t.Error("the old chain is in use")
+	}
+	is(t, bob.try(func(k *work) error { return k.followChain(k.self.ChainWeek + maxChainWeeks + 1) }), errClock)
+}
+
+// The own account is nobody's contact.
+func TestOwnAccountIsHidden(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	bob2 := bob.link()
+	w.settle()
+	for _, u := range []*user{bob, bob2} {
+		u.reopen()
+		u.do(func(k *work) error {
+			if k.find(bob.address) != nil || len(k.contacts) != 1 || k.find(alice.address) == nil {
+				t.Error("listed")
+			}
+			if len(k.own.peers) != 1 || !k.own.reachable() || len(k.siblings()) != 1 {
+				t.Errorf("device %d has no session with the other", u.device)
+			}
+			return nil
+		})
+		is(t, u.try(func(k *work) error { _, err := k.enqueue(bob.address, "to myself"); return err }), ErrUnknownContact)
+	}
+}
+
+// Whatever manifests come in whatever order: the peers are the devices of the
+// newest that follows, and no id comes back.
+func TestManifestNews(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	base := bob.manifest()
+	var identity *keys.SigningKey
+	bob.do(func(k *work) error { identity = k.self.identity; return nil })
+	rapid.Check(t, func(t *rapid.T) {
+		chain := []*directory.Manifest{base}
+		for range rapid.IntRange(1, 8).Draw(t, "versions") {
+			f := chain[len(chain)-1].Next()
+			if n := len(f.Devices); n < directory.MaxDevices && (n == 1 || rapid.Bool().Draw(t, "add")) {
+				addDevice(&f)
+			} else {
+				f.RemoveDevice(f.Devices[rapid.IntRange(1, n-1).Draw(t, "removed")].ID)
+			}
+			m, err := directory.SignManifest(f, identity)
+			if err != nil {
+				t.Fatal(err)
+			}
+			chain = append(chain, m)
+		}
+		err := alice.try(func(k *work) error {
+			c := k.find(bob.address)
+			for range 12 {
+				m := chain[rapid.IntRange(0, len(chain)-1).Draw(t, "shown")]
+				newer, err := k.newer(c, m)
+				if err != nil || newer != (uint32(m.Version()) > c.Version) {
+					t.Fatalf("version %d over %d: %v, %v", m.Version(), c.Version, newer, err)
+				}
+				if newer {
+					if err := k.learnManifest(c, m); err != nil {
+						t.Fatal(err)
+					}
+				}
+				known := chain[c.Version-1]
+				if len(c.peers) != len(known.Devices()) {
+					t.Fatal("other peers than devices")
+				}
+				for _, d := range known.Devices() {
+					if p := c.peers[d.ID]; p == nil || p.DH != d.DH {
+						t.Fatal("a device is missing")
+					}
+				}
+			}
+			// Another one of the same version, and one that brings an id back.
+			fork := chain[c.Version-1].Next()
+			fork.Version--
+			fork.Previous[0] ^= 1
+			if fork.Version > 1 {
+				m, err := directory.SignManifest(fork, identity)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := k.newer(c, m); err == nil {
+					t.Fatal("two of one version")
+				}
+			}
+			back := chain[c.Version-1].Next()
+			back.Version += 5
+			for id := ids.DeviceID(2); id <= back.LastDevice; id++ {
+				if c.peers[id] == nil && len(back.Devices) < directory.MaxDevices {
+					back.Devices = append(back.Devices, directory.Device{
+						ID: id, Sign: keys.NewSigningKey().Public(), DH: keys.NewDHKey().Public(), Suites: back.Devices[0].Suites,
+					})
+					slices.SortFunc(back.Devices, func(a, b directory.Device) int { return int(a.ID) - int(b.ID) })
+					m, err := directory.SignManifest(back, identity)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if _, err := k.newer(c, m); err == nil {
+						t.Fatal("a removed id came back")
+					}
+					break
+				}
+			}
+			return errUndo
+		})
+		if !errors.Is(err, errUndo) {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestChaosTwoDevices is TestChaos with two devices on one side.
+func TestChaosTwoDevices(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	bob2 := bob.link()
+	bob.send(alice, "two")
+	w.settle()
+	alice.send(bob, "so be it")
+	w.settle()
+	c := &chaos{w: w}
+	sent := map[*user][]string{}
+	rounds := 40
+	if testing.Short() {
+		rounds = 20
+	}
+	for i := range rounds {
+		from := w.users[w.r.IntN(3)]
+		to := alice
+		if from == alice {
+			to = bob
+		}
+		for range w.r.IntN(3) {
+			text := fmt.Sprintf("%s %d: %d %d", from.address.Local(), from.device, i, len(sent[from]))
+			sent[from] = append(sent[from], text)
+			from.send(to, text)
+			c.disturb(from)
+		}
+		c.seal(from)
+		c.carry()
+		w.share()
+		for _, u := range w.users {
+			if u != from {
+				c.pull(u)
+			}
+		}
+		if w.r.IntN(3) == 0 {
+			from.supply()
+			w.advance(time.Duration(w.r.IntN(1500)) * time.Millisecond)
+		}
+	}
+	c.calm = true
+	for range 20 { // what was kept back arrives
+		for _, u := range w.users {
+			c.seal(u)
+			c.carry()
+			w.share()
+			c.pull(u)
+		}
+		w.advance(time.Second)
+	}
+	w.settle()
+	want := slices.Sorted(slices.Values(slices.Concat([]string{"hello back", "two"}, sent[bob], sent[bob2])))
+	if got := slices.Sorted(slices.Values(alice.inbox(bob))); !slices.Equal(got, want) {
+		t.Errorf("alice: %d of %d shown, or not once each", len(got), len(want))
+	}
+	for u, first := range map[*user][]string{bob: {"hello", "so be it"}, bob2: {"so be it"}} {
+		want := slices.Sorted(slices.Values(slices.Concat(first, sent[alice])))
+		if got := slices.Sorted(slices.Values(u.inbox(alice))); !slices.Equal(got, want) {
+			t.Errorf("bob %d: %d of %d shown, or not once each", u.device, len(got), len(want))
+		}
+	}
+	w.nothingDropped()
+}
