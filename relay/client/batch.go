@@ -150,7 +150,7 @@ func (w *work) sealBatch(b *state.SyncBatch, batch *devicesync.Batch, to []recip
 	if err != nil {
 		return err
 	}
-	h := &sealedsender.Head{Sender: w.self.dh, Certificate: w.ownCert(), Recipient: w.self.account.Public(), Entries: entries}
+	h := &sealedsender.Head{Sender: w.self.dh, Certificate: w.ownCert(), Recipient: w.own.AccountDH, Entries: entries}
 	rand.Read(h.Salt[:])
 	rand.Read(b.Salt[:])
 	head, err := body.SealHeadSync(h, w.self.roots[w.oldestRoot()], &b.Salt)

@@ -139,7 +139,7 @@ func (w *work) takeBatch(device ids.DeviceID, batch *devicesync.Batch) error {
 			return err
 		}
 	}
-	if a.Next == 0 {
+	if a.Empty() {
 		return state.Assemblies.Delete(w.tx, key)
 	}
 	return state.Assemblies.Put(w.tx, key, a)
