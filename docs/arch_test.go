@@ -23,6 +23,7 @@ var architecture = rules{
 
 		{at: 1, path: "core/wire", why: "the one schema: names and primitive types only"},
 		{at: 1, path: "core/keys", why: "typed keys and the closed table of signing contexts: names only"},
+		{at: 1, path: "ratelimit/gcra", why: "two pure functions from a stored time to a decision; imports nothing"},
 		{at: 1, path: "core/auditlog", why: "an append-only log as one hash, and receipts for what is in it: hashes only"},
 		{at: 1, path: "core/group", why: "strict group decoding and proofs of linear relations: arithmetic only"},
 		{
@@ -41,7 +42,7 @@ var architecture = rules{
 		{at: 2, path: "ratelimit/ticket", why: "pure protocol: sealed-address tickets"},
 		{at: 2, path: "ratelimit/arc", why: "pure protocol: credentials on a secret that their issuer does not see"},
 		{at: 2, path: "ratelimit/privacypass", why: "pure protocol: submission tokens, which their issuer does not recognise"},
-		{at: 2, path: "ratelimit/gcra", why: "two pure functions from a stored time to a decision"},
+		{at: 2, path: "ratelimit/limits", why: "which limits there are and what is in force of them: names and buckets only"},
 		{at: 2, path: "blocklist", why: "pure protocol; who is blocked is decided without knowing who sent"},
 		{at: 2, path: "core/ratchet", why: "pairwise sessions: keys and encodings only"},
 		{at: 2, path: "core/query", why: "questions sealed to another provider: keys and encodings only"},

@@ -118,6 +118,12 @@ func TestNoBundleNoDisplay(t *testing.T) {
 	second := w.hello(t)
 	_, err = v.Attribute(mustBundle(t, w, second), w.alice.sender(), nil, noon)
 	wants(t, "another message's bundle", err, FaultBundle)
+	twin := w.tokens(t, w.alice, today, 1)[0]
+	twin.assign(s.target)
+	twin.salt = s.own.salt
+	second = w.send(t, twin, w.alice, w.bob, frame(1, Digest{}, "hello"))
+	_, err = v.Attribute(mustBundle(t, w, second), w.alice.sender(), nil, noon)
+	wants(t, "another token's bundle for the same audience", err, FaultBundle)
 	_, err = v.Attribute(mustBundle(t, w, s), w.carol.sender(), nil, noon)
 	wants(t, "another certificate", err, FaultBundle)
 

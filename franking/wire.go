@@ -243,6 +243,18 @@ func (e *DeskEvent) Fields(c *wire.Codec) {
 	c.Fixed("hash", e.Hash[:])
 }
 
+// Fields lists the layout.
+func (h *LogHead) Fields(c *wire.Codec) {
+	c.Const("version", version)
+	c.Domain("provider", &h.Provider)
+	wire.U8(c, "kind", &h.Kind)
+	c.Check(h.Kind >= LogOpenings && h.Kind < logEnd, "kind", "unknown value")
+	wire.U64(c, "size", &h.Size)
+	c.Fixed("root", h.Root[:])
+	wire.U64(c, "at", &h.At)
+	c.Fixed("signature", h.Signature[:])
+}
+
 func epochKey(c *wire.Codec, k *EpochKey) {
 	wire.U32(c, "epoch", &k.Epoch)
 	verifyKey(c, "key", &k.Key)
@@ -460,7 +472,7 @@ func Layouts() map[string][]wire.Row {
 		"EpochKeys": new(EpochKeys), "KeySnapshot": new(SnapshotFields), "TokenBundle": new(BundleFields),
 		"Evidence": new(Evidence), "Report": new(Report), "ReportDesk": new(DeskFields),
 		"Verdict": new(VerdictFields), "VerdictAnswer": new(AnswerFields), "OpeningEntry": new(openingEntry),
-		"EvidenceFile": new(exportFile), "OwnToken": new(ownRecord), "Allowance": new(Allowance), "DeskEvent": new(DeskEvent),
+		"EvidenceFile": new(exportFile), "OwnToken": new(ownRecord), "Allowance": new(Allowance), "DeskEvent": new(DeskEvent), "LogHead": new(LogHead),
 	} {
 		out[name] = wire.Layout(s)
 	}

@@ -82,13 +82,13 @@ func tagContext(kind byte, provider ids.Domain, n, limit uint32) []byte {
 	return binary.BigEndian.AppendUint32(b, limit)
 }
 
-// ProviderBase returns P_B, the base of a provider's own pseudonyms. Everybody
+// PlatformBase returns P_B, the base of a provider's own pseudonyms. Everybody
 // computes it; a base that a provider could choose would have a logarithm, with
 // which it could compute N_B from every certificate's X_S. It is the base of the
 // escrow in a franking token's bundle too (package franking), so that what a
 // report opens is what a refill shows.
-func ProviderBase(provider ids.Domain) group.Element {
-	return hashedBase(provider.String(), "waxwing provider base")
+func PlatformBase(provider ids.Domain) group.Element {
+	return hashedBase(provider.String(), "waxwing platform base v1")
 }
 
 // ListBase returns P_L, the base of a shared list's pseudonyms.

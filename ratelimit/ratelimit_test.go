@@ -48,7 +48,7 @@ func TestContextsDiffer(t *testing.T) {
 }
 
 func TestBases(t *testing.T) {
-	bases := []group.Element{ProviderBase(alpha), ProviderBase(beta), ListBase([16]byte{1}), ListBase([16]byte{2}), group.Ristretto255().Generator()}
+	bases := []group.Element{PlatformBase(alpha), PlatformBase(beta), ListBase([16]byte{1}), ListBase([16]byte{2}), group.Ristretto255().Generator()}
 	for i := range bases {
 		for j := range i {
 			if bases[i].Equal(bases[j]) {
@@ -57,7 +57,7 @@ func TestBases(t *testing.T) {
 		}
 	}
 	for _, d := range []ids.Domain{alpha, beta} {
-		if !ProviderBase(d).Equal(franking.ProviderBase(d)) {
+		if !PlatformBase(d).Equal(franking.PlatformBase(d)) {
 			t.Error("what a report opens is not what a refill shows")
 		}
 	}

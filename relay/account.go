@@ -9,6 +9,7 @@ import (
 	"waxwing/core/ids"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/gcra"
+	"waxwing/ratelimit/limits"
 	"waxwing/sealedsender"
 )
 
@@ -56,7 +57,7 @@ func (r *Relay) mint(ctx context.Context, now time.Time, who *directory.Authenti
 	if m.Expiry < today || m.Expiry > today+mintAhead {
 		return refuse(wire.CodeStale)
 	}
-	if ref := spend(r.limits.accountTickets, now, key, int64(m.Count)); ref != nil {
+	if ref := r.spend(now, limits.AccountTickets, key, int64(m.Count)); ref != nil {
 		return ref
 	}
 	box := who.Mailbox()

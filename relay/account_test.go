@@ -48,7 +48,7 @@ func (a *applicant) register(manifest []byte) wire.Message {
 
 // A certificate names the X_S of the stored manifest.
 func TestCertificateHasTheAccountsKey(t *testing.T) {
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	a := p.applicant("carol@beta.example", group.Ristretto255().RandomScalar())
 	if m, ok := a.register(a.manifest.Bytes()).(*wire.Session); !ok {
 		t.Fatalf("registration: %+v", m)
@@ -67,7 +67,7 @@ func TestCertificateHasTheAccountsKey(t *testing.T) {
 
 // One account of a provider has an X_S, and only whoever proves to know k.
 func TestRegistrationOfAnAccountKey(t *testing.T) {
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	k := group.Ristretto255().RandomScalar()
 	first := p.applicant("carol@beta.example", k)
 	if m, ok := first.register(first.manifest.Bytes()).(*wire.Session); !ok {

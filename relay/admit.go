@@ -36,7 +36,7 @@ func (r *Relay) AdmitForward(now time.Time, peer *Peer, raw []byte, a *Admitted)
 	if ref := checkForm(now, raw, &a.envelope); ref != nil {
 		return ref
 	}
-	if ref := r.limits.peer(now, peer, len(raw)); ref != nil {
+	if ref := r.limitPeer(now, peer, len(raw)); ref != nil {
 		return ref
 	}
 	return r.admitHere(now, a)
@@ -49,7 +49,7 @@ func (r *Relay) AdmitSubmit(now time.Time, from *Sender, dest ids.Domain, raw []
 	if ref := checkForm(now, raw, &a.envelope); ref != nil {
 		return ref
 	}
-	if ref := r.limits.account(now, from); ref != nil {
+	if ref := r.limitAccount(now, from); ref != nil {
 		return ref
 	}
 	if dest == r.domain {

@@ -82,7 +82,7 @@ func (l *linked) waits() bool {
 }
 
 func TestRemovedDevice(t *testing.T) {
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	l := p.linked()
 	if !l.waits() {
 		t.Fatal("no reader of the second device")
@@ -112,7 +112,7 @@ func TestRemovedDevice(t *testing.T) {
 }
 
 func TestManifestRefused(t *testing.T) {
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	l := p.linked()
 	self := l.without(l.two, 1)
 	l.is(l.ask(&wire.UpdateManifest{Manifest: self.Bytes()}), wire.CodeForbidden)
@@ -132,7 +132,7 @@ func TestManifestRefused(t *testing.T) {
 // The manifest is stored, and the server dies before the reader is closed: the
 // next login of the account closes it.
 func TestRemovalAfterCrash(t *testing.T) {
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	l := p.linked()
 	three := l.without(l.two, 2)
 	must(t, p.directory.UpdateManifest(context.Background(), l.session.Device(), three.Bytes()))
@@ -151,7 +151,7 @@ func TestRemovalAfterCrash(t *testing.T) {
 // A device that proved its key just before its removal opens its reader after
 // it: the reader does not stay.
 func TestRemovalDuringLogin(t *testing.T) {
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	l := p.linked()
 	who := l.second.Device()
 	three := l.without(l.two, 2)
@@ -164,7 +164,7 @@ func TestRemovalDuringLogin(t *testing.T) {
 }
 
 func TestLeave(t *testing.T) {
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	l := p.linked()
 	p.Leave(l.second)
 	p.Leave(l.connect()) // never authenticated

@@ -46,14 +46,14 @@ var codes = []struct {
 	{directory.ErrInvite, wire.CodeForbidden, 0},
 	{directory.ErrUnknown, wire.CodeNotFound, 0},
 	{directory.ErrConflict, wire.CodeConflict, 0},
-	{directory.ErrFull, wire.CodeLimit, time.Hour},
+	{directory.ErrFull, wire.CodeLimit, fullRetry},
 	{directory.ErrExpired, wire.CodeStale, 0},
 	{directory.ErrEarly, wire.CodeStale, 0},
 	{mailbox.ErrReserve, wire.CodeForbidden, 0},
 	{mailbox.ErrDevice, wire.CodeForbidden, 0},
 	{mailbox.ErrBusy, wire.CodeBusy, time.Second},
 	{ratchet.ErrBundle, wire.CodeMalformed, 0},
-	{blocklist.ErrFull, wire.CodeLimit, 0},
+	{blocklist.ErrFull, wire.CodeLimit, fullRetry},
 	{query.ErrKind, wire.CodeMalformed, 0},
 	{query.ErrKeyID, wire.CodeStale, 0}, // the descriptor that it was sealed by is old
 	{query.ErrSealed, wire.CodeMalformed, 0},
@@ -63,7 +63,7 @@ var codes = []struct {
 	{ticket.ErrMint, wire.CodeForbidden, 0},
 	{ticket.ErrNotReady, wire.CodeBusy, 5 * time.Second},
 	{wire.ErrMalformed, wire.CodeMalformed, 0},
-	{store.ErrFull, wire.CodeLimit, 0},
+	{store.ErrFull, wire.CodeLimit, fullRetry},
 	{store.ErrConflict, wire.CodeBusy, time.Second},
 }
 

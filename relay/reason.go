@@ -84,7 +84,11 @@ func (r *Refusal) Code() wire.Code {
 // Milliseconds returns RetryAfter as frames carry it, rounded up.
 func (r *Refusal) Milliseconds() uint32 { return milliseconds(r.RetryAfter) }
 
+// milliseconds rounds up, so that 0 is said of nothing that has a time.
 func milliseconds(d time.Duration) uint32 {
-	ms := (d + time.Millisecond - 1) / time.Millisecond
+	ms := d / time.Millisecond
+	if d%time.Millisecond > 0 {
+		ms++
+	}
 	return uint32(min(max(ms, 0), 1<<31))
 }

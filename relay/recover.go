@@ -6,6 +6,7 @@ import (
 
 	"waxwing/core/directory"
 	"waxwing/core/wire"
+	"waxwing/ratelimit/limits"
 )
 
 // recover makes the connection one that adds a device to an account.
@@ -27,7 +28,7 @@ func (r *Relay) recover(ctx context.Context, now time.Time, s *Session, m *wire.
 // recovering answers a connection that adds a device. It can do nothing that a
 // device can: the identity key is not a way round a removal.
 func (r *Relay) recovering(ctx context.Context, now time.Time, who *directory.Recovered, m wire.Message) wire.Message {
-	if ref := spend(r.limits.accountRequests, now, limitKey(who.Address().String()), 1); ref != nil {
+	if ref := r.spend(now, limits.AccountRequests, limits.KeyOf(who.Address().String()), 1); ref != nil {
 		return ref
 	}
 	switch m := m.(type) {

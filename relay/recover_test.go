@@ -35,7 +35,7 @@ func (f *finder) proof(identity *keys.SigningKey, address ids.Address) *wire.Rec
 }
 
 func TestRecover(t *testing.T) {
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	l := p.linked()
 	f := l.finder(7)
 	a, ok := f.says(f.proof(l.identity, l.manifest.Address())).(*wire.AccountState)
@@ -60,7 +60,7 @@ func TestRecover(t *testing.T) {
 
 // Whoever recovers adds a device, and can do nothing else.
 func TestRecoveringConnectionIsNoDevice(t *testing.T) {
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	l := p.linked()
 	f := l.finder(7)
 	f.is(f.says(f.proof(l.identity, l.manifest.Address())), 0)
@@ -83,7 +83,7 @@ func TestRecoveringConnectionIsNoDevice(t *testing.T) {
 }
 
 func TestRecoverRefused(t *testing.T) {
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	l := p.linked()
 	a := l.manifest.Address()
 	good := func(f *finder) *wire.Recover { return f.proof(l.identity, a) }

@@ -11,6 +11,7 @@ import (
 	"waxwing/core/query"
 	"waxwing/core/store"
 	"waxwing/franking"
+	"waxwing/ratelimit/limits"
 	"waxwing/ratelimit/ticket"
 )
 
@@ -45,7 +46,7 @@ type Keys interface {
 }
 
 // Config is what a Relay is made of. All but Registration and Limits are
-// required.
+// required; without Limits there is a Book of defaults.
 type Config struct {
 	Domain       ids.Domain
 	Store        store.Store
@@ -55,7 +56,7 @@ type Config struct {
 	Keys         Keys
 	Peers        PeerTable
 	Registration Registration
-	Limits       LimitConfig
+	Limits       *limits.Book
 }
 
 // Relay makes the decisions of one provider. It is safe for concurrent use.
@@ -70,7 +71,7 @@ type Relay struct {
 	mailboxes    *mailbox.Mailboxes
 	keys         Keys
 	peers        PeerTable
-	limits       *limits
+	limits       *limits.Book
 	questions    *query.ReplayCache
 	known        knownMailboxes // has its own lock
 	sessions     sessions       // has its own lock
@@ -83,14 +84,16 @@ func New(c Config) (*Relay, error) {
 		c.Directory == nil || c.Keys == nil || c.Peers == nil || c.Registration > RegistrationClosed {
 		return nil, fmt.Errorf("%w: something required is missing", ErrConfig)
 	}
-	l, err := newLimits(c.Limits)
-	if err != nil {
-		return nil, err
+	if c.Limits == nil {
+		var err error
+		if c.Limits, err = limits.New(nil); err != nil {
+			return nil, err
+		}
 	}
 	return &Relay{
 		domain: c.Domain, registration: c.Registration, store: c.Store, tickets: c.Tickets, stamps: c.Stamps,
 		directory: c.Directory, mailboxes: mailbox.New(c.Store), keys: c.Keys, peers: c.Peers,
-		limits: l, questions: query.NewReplayCache(),
+		limits: c.Limits, questions: query.NewReplayCache(),
 		known:      knownMailboxes{set: map[ids.MailboxID]struct{}{}},
 		sessions:   sessions{set: map[deviceRef]map[*Session]struct{}{}},
 		rendezvous: rendezvous{set: map[place]*meeting{}},

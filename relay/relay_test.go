@@ -20,6 +20,7 @@ import (
 	"waxwing/core/wire"
 	"waxwing/franking"
 	"waxwing/ratelimit/gcra"
+	"waxwing/ratelimit/limits"
 	"waxwing/ratelimit/ticket"
 )
 
@@ -63,7 +64,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func newProvider(t testing.TB, limits LimitConfig) *provider {
+func newProvider(t testing.TB, settings limits.Settings) *provider {
 	p := &provider{t: t, now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC), peer: PeerOf(alpha), mailbox: ids.NewMailboxID(), next: 1}
 	p.store = store.NewMemory(store.MemoryConfig{Now: func() time.Time { return p.now }})
 	t.Cleanup(func() { p.store.Close() })
@@ -74,9 +75,11 @@ func newProvider(t testing.TB, limits LimitConfig) *provider {
 	must(t, err)
 	dir, err := directory.New(p.store, directory.Config{Domain: beta})
 	must(t, err)
+	book, err := limits.New(settings)
+	must(t, err)
 	p.Relay, err = New(Config{
 		Domain: beta, Store: p.store, Tickets: p.ring, Stamps: p.stamps, Directory: dir,
-		Keys: ownKeys{keys.NewSigningKey(), keys.NewSealKey()}, Peers: peerTable{}, Limits: limits, Registration: RegistrationOpen,
+		Keys: ownKeys{keys.NewSigningKey(), keys.NewSealKey()}, Peers: peerTable{}, Limits: book, Registration: RegistrationOpen,
 	})
 	must(t, err)
 	p.rotate()
@@ -218,12 +221,13 @@ func TestEveryReason(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.want.String(), func(t *testing.T) {
-			var limits LimitConfig
+			var settings limits.Settings
 			if tt.want == RefusedAccount || tt.want == RefusedPeer {
-				limits.AccountEnvelopes = gcra.PerSecond(1, 1)
-				limits.PeerEnvelopes = gcra.PerSecond(1, 1)
+				settings = limits.Settings{
+					{Name: limits.AccountEnvelopes}: gcra.PerSecond(1, 1), {Name: limits.PeerEnvelopes}: gcra.PerSecond(1, 1),
+				}
 			}
-			p := newProvider(t, limits)
+			p := newProvider(t, settings)
 			if got := tt.run(p); got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
@@ -272,7 +276,7 @@ func (p *provider) strike(serial uint64) {
 // What a relay disposes of leaves nothing behind, spends nothing, and is
 // settled like a delivery.
 func TestDisposalsLeaveNothing(t *testing.T) {
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	m := p.mint()
 	good := envelope(m, wire.Class1K, p.today())
 	for i := range good {
@@ -294,7 +298,7 @@ func TestDisposalsLeaveNothing(t *testing.T) {
 
 // A replay is acked at any later time, and neither stored nor stamped again.
 func TestReplayAtAnyTime(t *testing.T) {
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	m := p.mint()
 	e := envelope(m, wire.Class1K, p.today())
 	if r := p.forward(e); r != Delivered {
@@ -320,7 +324,7 @@ func TestReplayAtAnyTime(t *testing.T) {
 // One ticket pays for one envelope, whoever is first, and the same envelope
 // with another ticket is another envelope.
 func TestOneTicketOneEnvelope(t *testing.T) {
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	m := p.mint()
 	var batch []*Admitted
 	for range 50 {
@@ -346,7 +350,7 @@ func TestOneTicketOneEnvelope(t *testing.T) {
 // What is stored is the schema's Delivery, with a stamp that checks.
 func TestStoredDelivery(t *testing.T) {
 	for class := wire.Class1K; class <= wire.Class64K; class++ {
-		p := newProvider(t, LimitConfig{})
+		p := newProvider(t, nil)
 		m := p.mint()
 		raw := envelope(m, class, p.today())
 		if r := p.forward(raw); r != Delivered {
@@ -369,7 +373,7 @@ func TestStoredDelivery(t *testing.T) {
 
 // The first hop keeps the envelope, where it goes, and nothing of who sent it.
 func TestOutboxRow(t *testing.T) {
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	raw := p.fresh()
 	if r := p.submit(alpha, raw); r != Queued {
 		t.Fatal(r)
@@ -403,8 +407,17 @@ func TestRefusalsTellNothingOfTheRecipient(t *testing.T) {
 	}
 }
 
+// unlimitedPeer has the full work of limits, with values of the peer's own and
+// dry runs, and refuses nothing.
+var unlimitedPeer = limits.Settings{
+	{Name: limits.PeerEnvelopes}:                        gcra.PerSecond(1<<40, 1<<40),
+	{Name: limits.PeerBytes, Peer: alpha}:               gcra.PerSecond(1<<40, 1<<40),
+	{Name: limits.PeerEnvelopes, DryRun: true}:          gcra.PerSecond(1, 1),
+	{Name: limits.PeerBytes, Peer: alpha, DryRun: true}: gcra.PerSecond(1, wire.MaxEnvelope),
+}
+
 func TestAdmissionDoesNotAllocate(t *testing.T) {
-	p := newProvider(t, LimitConfig{PeerEnvelopes: gcra.PerSecond(1<<40, 1<<40), PeerBytes: gcra.PerSecond(1<<40, 1<<40)})
+	p := newProvider(t, unlimitedPeer)
 	good := p.fresh()
 	forged, unbound := bytes.Clone(good), bytes.Clone(good)
 	forged[20] ^= 1
@@ -422,18 +435,10 @@ func TestConfigIsChecked(t *testing.T) {
 	if _, err := New(Config{}); !errors.Is(err, ErrConfig) {
 		t.Errorf("empty: %v", err)
 	}
-	p := newProvider(t, LimitConfig{})
-	_, err := New(Config{
-		Domain: beta, Store: p.store, Tickets: p.ring, Stamps: p.stamps, Directory: p.directory, Keys: p.keys,
-		Peers: peerTable{}, Limits: LimitConfig{PeerBytes: gcra.Limit{Burst: -1}},
-	})
-	if !errors.Is(err, ErrConfig) || !errors.Is(err, gcra.ErrLimit) {
-		t.Errorf("negative limit: %v", err)
-	}
 }
 
 func BenchmarkAdmission(b *testing.B) {
-	p := newProvider(b, LimitConfig{PeerEnvelopes: gcra.PerSecond(1<<40, 1<<40), PeerBytes: gcra.PerSecond(1<<40, 1<<40)})
+	p := newProvider(b, unlimitedPeer)
 	for _, class := range []wire.Class{wire.Class1K, wire.Class64K} {
 		raw := envelope(p.mint(), class, p.today())
 		b.Run(fmt.Sprintf("ticket and stamp/%d", class.Size()), func(b *testing.B) {

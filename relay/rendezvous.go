@@ -157,7 +157,7 @@ func (t *rendezvous) put(now time.Time, m *wire.RendezvousPut) wire.Message {
 	n := len(m.Document)
 	switch {
 	case k.bytes[m.Side]+n > limit:
-		return refuse(wire.CodeLimit)
+		return &wire.Refusal{Code: wire.CodeLimit, RetryAfter: milliseconds(rendezvousLife)}
 	case t.bytes+n > maxRendezvousBytes:
 		return &wire.Refusal{Code: wire.CodeBusy, RetryAfter: milliseconds(rendezvousLife)}
 	}

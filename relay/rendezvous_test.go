@@ -20,7 +20,7 @@ func get(id place, side wire.Side, index uint8) *wire.RendezvousGet {
 }
 
 func TestRendezvous(t *testing.T) {
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	l := p.linked()
 	stranger := l.connect()
 	unknown := func(m wire.Message) wire.Message { return p.Handle(context.Background(), p.now, stranger, m) }
@@ -58,7 +58,7 @@ func TestRendezvous(t *testing.T) {
 }
 
 func TestRendezvousIsBounded(t *testing.T) {
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	l := p.linked()
 	big := make([]byte, wire.MaxRendezvousDocument)
 	l.is(l.ask(&wire.RendezvousOpen{Rendezvous: place{1}}), 0)
@@ -97,7 +97,7 @@ func TestRendezvousIsBounded(t *testing.T) {
 
 // A connection that is nobody's tries a bounded number of places.
 func TestRendezvousGuesses(t *testing.T) {
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	l := p.linked()
 	stranger := l.connect()
 	for i := range maxMet {

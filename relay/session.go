@@ -7,7 +7,7 @@ import (
 
 	"waxwing/core/directory"
 	"waxwing/core/wire"
-	"waxwing/ratelimit/gcra"
+	"waxwing/ratelimit/limits"
 )
 
 // Session is one connection of a client: first nobody's, then a device's, or of
@@ -80,14 +80,14 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 	if who == nil {
 		return r.stranger(now, s, m)
 	}
-	key := limitKey(who.Address().String())
+	key := limits.KeyOf(who.Address().String())
 	if m, ok := m.(*wire.Mint); ok {
 		return r.mint(ctx, now, who, key, m)
 	}
 	if m, ok := m.(*wire.SyncPut); ok {
 		return r.sync(ctx, now, who, key, m)
 	}
-	if ref := spend(r.limits.accountRequests, now, key, 1); ref != nil {
+	if ref := r.spend(now, limits.AccountRequests, key, 1); ref != nil {
 		return ref
 	}
 	switch m := m.(type) {
@@ -130,7 +130,7 @@ func (r *Relay) stranger(now time.Time, s *Session, m wire.Message) wire.Message
 		}
 	case *wire.RendezvousPut, *wire.RendezvousGet:
 		if s.met.Add(1) > maxMet {
-			return refuse(wire.CodeLimit)
+			return &wire.Refusal{Code: wire.CodeLimit, RetryAfter: milliseconds(rendezvousLife)}
 		}
 		return r.meet(now, nil, m)
 	}
@@ -139,7 +139,7 @@ func (r *Relay) stranger(now time.Time, s *Session, m wire.Message) wire.Message
 
 // HandlePeer answers a control request of a peer provider.
 func (r *Relay) HandlePeer(ctx context.Context, now time.Time, p *Peer, m wire.Message) wire.Message {
-	if ref := spend(r.limits.peerRequests, now, p.key, 1); ref != nil {
+	if ref := r.spend(now, limits.PeerRequests, p.key, 1); ref != nil {
 		return ref
 	}
 	switch m := m.(type) {
@@ -153,9 +153,6 @@ func (r *Relay) HandlePeer(ctx context.Context, now time.Time, p *Peer, m wire.M
 	}
 	return refuse(wire.CodeMalformed)
 }
-
-// registrationKey is the one bucket of all registrations.
-var registrationKey gcra.Key
 
 func (r *Relay) register(ctx context.Context, now time.Time, s *Session, m *wire.Register) wire.Message {
 	if r.registration == RegistrationClosed {
@@ -173,7 +170,7 @@ func (r *Relay) register(ctx context.Context, now time.Time, s *Session, m *wire
 			return answer(err)
 		}
 	}
-	if ref := spend(r.limits.registrations, now, registrationKey, 1); ref != nil {
+	if ref := r.spend(now, limits.Registrations, limits.One, 1); ref != nil {
 		return ref
 	}
 	reg, err := directory.VerifyRegistration(m, r.domain, s.challenge)

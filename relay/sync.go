@@ -11,6 +11,7 @@ import (
 	"waxwing/core/store"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/gcra"
+	"waxwing/ratelimit/limits"
 )
 
 const (
@@ -30,7 +31,7 @@ const (
 // serves both. The provider knows the account, but not what is in the batch, and
 // not which device reads what: every one reads all.
 func (r *Relay) sync(ctx context.Context, now time.Time, who *directory.Authenticated, key gcra.Key, m *wire.SyncPut) wire.Message {
-	if ref := spend(r.limits.accountSync, now, key, 1); ref != nil {
+	if ref := r.spend(now, limits.AccountSync, key, 1); ref != nil {
 		return ref
 	}
 	if !ids.InTime(m.Day, ids.DayOf(now)) {

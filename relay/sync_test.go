@@ -12,6 +12,7 @@ import (
 	"waxwing/core/store"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/gcra"
+	"waxwing/ratelimit/limits"
 )
 
 func (p *provider) batch() *wire.SyncPut {
@@ -36,7 +37,7 @@ func (l *linked) fetch() [][]byte {
 // A batch is in the mailbox once, however often it is sent, and is a delivery
 // that says who may have made it.
 func TestSyncPut(t *testing.T) {
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	l := p.linked()
 	m := p.batch()
 	for range 3 {
@@ -69,7 +70,7 @@ func TestSyncPut(t *testing.T) {
 }
 
 func TestSyncPutRefusals(t *testing.T) {
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	l := p.linked()
 	stranger := NewSession([32]byte{}, [wire.NonceSize]byte{3}, func() {})
 	l.is(p.Handle(context.Background(), p.now, stranger, p.batch()), wire.CodeUnauthenticated)
@@ -88,7 +89,7 @@ func TestSyncPutRefusals(t *testing.T) {
 }
 
 func TestSyncPutLimit(t *testing.T) {
-	p := newProvider(t, LimitConfig{AccountSync: gcra.PerSecond(1, 5)})
+	p := newProvider(t, limits.Settings{{Name: limits.AccountSync}: gcra.PerSecond(1, 5)})
 	l := p.linked()
 	for range 5 {
 		l.is(l.ask(p.batch()), 0)
@@ -108,7 +109,7 @@ func TestSyncPutQuota(t *testing.T) {
 	if old.Messages*4 > mailbox.Quota.Messages || old.Bytes*4 > mailbox.Quota.Bytes {
 		t.Error("batches may take more than a quarter of a mailbox")
 	}
-	p := newProvider(t, LimitConfig{})
+	p := newProvider(t, nil)
 	l := p.linked()
 	first := p.batch()
 	l.is(l.ask(first), 0)

@@ -133,11 +133,11 @@ func nothing([]string) any { return nil }
 func same(p any) func([]string) any { return func([]string) any { return p } }
 
 func (a *app) adminCommand() *cobra.Command {
-	c := group("admin", "Ask a running server as its operator: invites, figures, keys, shutdown")
+	c := group("admin", "Ask a running server as its operator: invites, figures, limits, keys, shutdown")
 	r := remoteFlags(c)
 	c.AddCommand(
 		a.inviteCommand(r), a.invitesCommand(r), a.revokeCommand(r),
-		a.statsCommand(r), a.healthCommand(r), a.rotateCommand(r), a.drainCommand(r),
+		a.statsCommand(r), a.healthCommand(r), a.limitsCommand(r), a.rotateCommand(r), a.drainCommand(r),
 	)
 	return c
 }

@@ -11,6 +11,7 @@ import (
 	"waxwing/core/keys"
 	"waxwing/core/store"
 	"waxwing/core/wire"
+	"waxwing/ratelimit/limits"
 )
 
 // Store is the part of the store that a Directory uses.
@@ -23,9 +24,9 @@ type Store interface {
 type Directory struct {
 	st     Store
 	domain ids.Domain
-	cache  cache  // has its own lock
-	limits limits // have their own locks
-	memo   memo   // has its own lock
+	limits *limits.Book
+	cache  cache // has its own lock
+	memo   memo  // has its own lock
 
 	// stripes order the lookups of one account: deciding whether a one-time
 	// prekey may be given and taking it are two operations of the store, and
@@ -38,7 +39,9 @@ type Directory struct {
 // Config configures a Directory.
 type Config struct {
 	Domain ids.Domain // the provider; required
-	Limits Limits
+	// Limits holds the limits on giving out one-time prekeys, above which the
+	// last-resort pair is given out. Default: one of its own, with defaults.
+	Limits *limits.Book
 }
 
 // New returns a Directory over a store. The error says what is wrong with the
@@ -47,11 +50,13 @@ func New(st Store, c Config) (*Directory, error) {
 	if c.Domain.IsZero() {
 		return nil, errors.New("directory: no domain configured")
 	}
-	l, err := newLimits(c.Limits)
-	if err != nil {
-		return nil, err
+	if c.Limits == nil {
+		var err error
+		if c.Limits, err = limits.New(nil); err != nil {
+			return nil, err
+		}
 	}
-	return &Directory{st: st, domain: c.Domain, limits: l}, nil
+	return &Directory{st: st, domain: c.Domain, limits: c.Limits}, nil
 }
 
 // Account is an account of the provider.

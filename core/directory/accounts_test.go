@@ -495,9 +495,4 @@ func TestConfig(t *testing.T) {
 	if _, err := New(store.NewMemory(store.MemoryConfig{}), Config{}); err == nil {
 		t.Error("no domain")
 	}
-	bad := DefaultPerPeer
-	bad.Count = -1
-	if _, err := New(store.NewMemory(store.MemoryConfig{}), Config{Domain: beta, Limits: Limits{PerPeer: bad}}); err == nil {
-		t.Error("negative limit")
-	}
 }

@@ -1,12 +1,10 @@
 package directory
 
 import (
-	"crypto/sha256"
-	"fmt"
 	"time"
 
 	"waxwing/core/store"
-	"waxwing/ratelimit/gcra"
+	"waxwing/ratelimit/limits"
 )
 
 const (
@@ -73,61 +71,13 @@ const (
 	// casTries is how often a change to a document is tried again because
 	// another one came between. Only one account's own devices compete.
 	casTries = 8
-	// maxTargets and maxPeers are how many accounts and providers the limits
-	// know at once, at some 80 bytes each. A bucket that is full again is
-	// forgotten, so only those asked for within minutes count.
-	maxTargets = 100_000
-	maxPeers   = 10_000
 )
-
-// The limits that a zero Limits stands for.
-var (
-	// DefaultPerTarget limits how fast one account's one-time prekeys go to
-	// strangers: a burst of new contacts, then two a minute.
-	DefaultPerTarget = gcra.Limit{Burst: 20, Count: 2, Period: time.Minute}
-	// DefaultPerPeer limits how fast one-time prekeys go to one asking provider
-	// in all: ten first contacts a second are many for a large one.
-	DefaultPerPeer = gcra.PerSecond(10, 600)
-)
-
-// Limits are the limits on giving out one-time prekeys. Above them the
-// last-resort pair is given out. The zero value of each stands for its default.
-type Limits struct {
-	PerTarget gcra.Limit // per account, for askers without consent
-	PerPeer   gcra.Limit // per asking provider
-}
-
-// limits holds the buckets.
-type limits struct {
-	targets, peers *gcra.Table
-}
-
-func newLimits(c Limits) (l limits, err error) {
-	if c.PerTarget.IsZero() {
-		c.PerTarget = DefaultPerTarget
-	}
-	if c.PerPeer.IsZero() {
-		c.PerPeer = DefaultPerPeer
-	}
-	if l.targets, err = gcra.NewTable(c.PerTarget, maxTargets); err != nil {
-		return limits{}, fmt.Errorf("directory: limit per target: %w", err)
-	}
-	if l.peers, err = gcra.NewTable(c.PerPeer, maxPeers); err != nil {
-		return limits{}, fmt.Errorf("directory: limit per peer: %w", err)
-	}
-	return l, nil
-}
 
 // allow spends one lookup. A peer over its own limit does not use up the
 // target's: else one provider could keep all others from it.
-func (l limits) allow(q Lookup, now time.Time) bool {
-	if !l.peers.Spend(now, bucket(q.Peer.String()), 1).Allowed {
+func (d *Directory) allow(q *Lookup, now time.Time) bool {
+	if !d.limits.Spend(now, limits.PeerPrekeys, limits.PeerKey(q.Peer), 1).Allowed {
 		return false
 	}
-	return q.Consented || l.targets.Spend(now, bucket(q.Address.String()), 1).Allowed
-}
-
-func bucket(name string) gcra.Key {
-	h := sha256.Sum256([]byte(name))
-	return gcra.Key(h[:])
+	return q.Consented || d.limits.Spend(now, limits.TargetPrekeys, limits.KeyOf(q.Address.String()), 1).Allowed
 }

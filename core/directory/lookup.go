@@ -137,7 +137,7 @@ func (l *lookup) decide(ctx context.Context, bundles []ratchet.Bundle) (*decisio
 	if l.q.Consented {
 		reserve = 0
 	}
-	allowed := l.d.limits.allow(l.q, l.now)
+	allowed := l.d.allow(&l.q, l.now)
 	for _, b := range bundles {
 		size, err := l.d.st.PoolSize(ctx, poolKey(l.q.Address, b.Device))
 		if err != nil {

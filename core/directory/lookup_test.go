@@ -17,10 +17,23 @@ import (
 	"waxwing/core/store"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/gcra"
+	"waxwing/ratelimit/limits"
 )
 
 // wide allows all that a test does.
-var wide = Limits{PerTarget: gcra.PerSecond(1000, 10000), PerPeer: gcra.PerSecond(1000, 10000)}
+func wide() *limits.Book {
+	return limited(limits.Settings{
+		{Name: limits.TargetPrekeys}: gcra.PerSecond(1000, 10000), {Name: limits.PeerPrekeys}: gcra.PerSecond(1000, 10000),
+	})
+}
+
+func limited(s limits.Settings) *limits.Book {
+	b, err := limits.New(s)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
 
 func claimant(i int) (c store.Claimant) {
 	binary.BigEndian.PutUint32(c[:], uint32(i+1))
@@ -37,7 +50,7 @@ func (p *provider) ask(t testing.TB, q Lookup) *LookupAnswer {
 func strangerAsks(i int) Lookup { return Lookup{Address: bob, Claimant: claimant(i), Peer: alpha} }
 
 func TestLookup(t *testing.T) {
-	p := newProvider(t, Config{Limits: wide})
+	p := newProvider(t, Config{Limits: wide()})
 	a, auth := reachable(t, p, 2, 40)
 	b := wire.MustMarshal(p.ask(t, strangerAsks(1)))
 	c, err := VerifyAnswer(b, bob, today)
@@ -63,7 +76,7 @@ func TestLookup(t *testing.T) {
 
 // An account is unknown until it can be written to.
 func TestLookupUnknown(t *testing.T) {
-	p := newProvider(t, Config{Limits: wide})
+	p := newProvider(t, Config{Limits: wide()})
 	n := 0
 	unknown := func(when string) {
 		t.Helper()
@@ -98,7 +111,7 @@ func TestLookupUnknown(t *testing.T) {
 // Every one-time prekey goes to one question only, however many ask at once,
 // and questions are repeated.
 func TestLookupExactlyOnce(t *testing.T) {
-	p := newProvider(t, Config{Limits: wide})
+	p := newProvider(t, Config{Limits: wide()})
 	reachable(t, p, 2, PoolCapacity)
 	const askers = 120
 	var answers, repeated [askers]*LookupAnswer
@@ -141,7 +154,7 @@ func TestLookupExactlyOnce(t *testing.T) {
 // A lookup whose reply from the store was lost gives the same prekey when it is
 // asked again.
 func TestLookupLostReply(t *testing.T) {
-	p := newProvider(t, Config{Limits: wide})
+	p := newProvider(t, Config{Limits: wide()})
 	reachable(t, p, 1, 30)
 	p.st.loseReply = true
 	if _, err := p.Lookup(t.Context(), strangerAsks(1), now); !errors.Is(err, store.ErrUnknownOutcome) {
@@ -150,7 +163,7 @@ func TestLookupLostReply(t *testing.T) {
 	if got := p.ask(t, strangerAsks(1)); got.Bundles[0].OneTime.ID != 1 || got.Bundles[0].OneTime.LastResort {
 		t.Errorf("pair %d", got.Bundles[0].OneTime.ID)
 	}
-	elsewhere, err := New(p.st, Config{Domain: beta, Limits: wide}) // restarted
+	elsewhere, err := New(p.st, Config{Domain: beta, Limits: wide()}) // restarted
 	must(t, err)
 	got, err := elsewhere.Lookup(t.Context(), strangerAsks(1), now)
 	if err != nil || got.Bundles[0].OneTime.ID != 1 {
@@ -193,7 +206,7 @@ func TestDepletion(t *testing.T) {
 		}
 	}
 	attack(300)
-	if want := int(DefaultPerTarget.Burst); oneTime != want {
+	if want := int(limits.All[limits.TargetPrekeys].Default.Burst); oneTime != want {
 		t.Errorf("a burst took %d, want %d", oneTime, want)
 	}
 	for range 12 { // hours
@@ -227,7 +240,7 @@ func TestDepletion(t *testing.T) {
 
 // A provider over its limit uses up nobody else's.
 func TestPeersAreLimitedApart(t *testing.T) {
-	p := newProvider(t, Config{Limits: Limits{PerPeer: gcra.PerSecond(1, 5)}})
+	p := newProvider(t, Config{Limits: limited(limits.Settings{{Name: limits.PeerPrekeys}: gcra.PerSecond(1, 5)})})
 	reachable(t, p, 1, PoolCapacity)
 	taken := 0
 	for i := range 50 {
@@ -275,7 +288,7 @@ func TestLargestAnswerFits(t *testing.T) {
 	if n := len(wire.MustMarshal(&a)); n > MaxAnswer {
 		t.Errorf("%d bytes", n)
 	}
-	p := newProvider(t, Config{Limits: wide})
+	p := newProvider(t, Config{Limits: wide()})
 	reachable(t, p, MaxDevices, 1)
 	if got := p.ask(t, strangerAsks(1)); len(got.Bundles) != AnswerDevices {
 		t.Errorf("%d bundles", len(got.Bundles))
@@ -287,7 +300,7 @@ func TestLargestAnswerFits(t *testing.T) {
 }
 
 func sampleAnswer(t testing.TB) (*LookupAnswer, *account) {
-	p := newProvider(t, Config{Limits: wide})
+	p := newProvider(t, Config{Limits: wide()})
 	a, _ := reachable(t, p, 2, 30)
 	return p.ask(t, strangerAsks(1)), a
 }

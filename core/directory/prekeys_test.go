@@ -73,7 +73,7 @@ func TestPublishPrekeys(t *testing.T) {
 }
 
 func TestPublishPrekeysLostReply(t *testing.T) {
-	p := newProvider(t, Config{Limits: wide})
+	p := newProvider(t, Config{Limits: wide()})
 	a := newAccount(t, bob, 1)
 	auth := a.register(t, p)
 	must(t, p.PublishMailboxKey(t.Context(), auth, a.mailboxKey(t, auth.Mailbox(), WeekOf(today)).Bytes(), now))

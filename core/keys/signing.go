@@ -34,6 +34,7 @@ const (
 	ContextVerdict             // reviewers' key over a verdict
 	ContextAnswer              // provider's answering key over what it did on a verdict
 	ContextExport              // reviewers' key over the manifest of exported evidence
+	ContextLogHead             // provider's answering key over the head of its log of openings or trail
 	contextEnd
 )
 
@@ -56,6 +57,7 @@ var contextLabels = [contextEnd]string{
 	ContextVerdict:     "waxwing verdict v1",
 	ContextAnswer:      "waxwing verdict answer v1",
 	ContextExport:      "waxwing evidence export v1",
+	ContextLogHead:     "waxwing log head v1",
 }
 
 // SignatureSize is the size of a signature, in bytes.

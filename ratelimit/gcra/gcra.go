@@ -58,6 +58,7 @@ type Decision struct {
 	Remaining  int64         // how much more could be spent at this moment
 	RetryAfter time.Duration // if not allowed: when the same cost will be; Never if it never will
 	ResetIn    time.Duration // when the bucket will be full
+	Crowded    bool          // refused for want of room for another key, not for what this one did
 }
 
 // Never is the RetryAfter of a cost above the limit's burst.

@@ -52,34 +52,74 @@ func NewTable(l Limit, entries int) (*Table, error) {
 // hold, a new key is refused for a second: to forget an active one would give
 // it a full bucket.
 func (t *Table) Spend(now time.Time, key Key, cost int64) Decision {
-	if t.limit.IsZero() {
-		d, _ := Decide(now, t.limit, time.Time{}, cost)
+	return t.SpendUnder(now, t.limit, key, cost)
+}
+
+// SpendUnder is Spend under another limit than the table's, which must be valid.
+// What a key has spent stays spent when its limit changes: Decide never makes it
+// wait for longer than a full bucket of the new one takes.
+func (t *Table) SpendUnder(now time.Time, limit Limit, key Key, cost int64) Decision {
+	if limit.IsZero() {
+		d, _ := Decide(now, limit, time.Time{}, cost)
 		return d
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if i, ok := t.index[key]; ok {
-		d, next := Decide(now, t.limit, t.slots[i].tat, cost)
+		d, next := Decide(now, limit, t.slots[i].tat, cost)
 		t.slots[i].tat = next
 		return d
 	}
 	t.evict(now)
 	if len(t.slots) >= t.entries {
-		return Decision{RetryAfter: time.Second}
+		return Decision{RetryAfter: time.Second, Crowded: true}
 	}
-	d, next := Decide(now, t.limit, time.Time{}, cost)
+	d, next := Decide(now, limit, time.Time{}, cost)
 	t.index[key] = len(t.slots)
 	t.slots = append(t.slots, slot{key, next})
 	return d
 }
 
 // Refund gives back what Spend spent.
-func (t *Table) Refund(now time.Time, key Key, cost int64) {
+func (t *Table) Refund(now time.Time, key Key, cost int64) { t.RefundUnder(now, t.limit, key, cost) }
+
+// RefundUnder gives back what SpendUnder spent under the same limit.
+func (t *Table) RefundUnder(now time.Time, limit Limit, key Key, cost int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if i, ok := t.index[key]; ok {
-		t.slots[i].tat = Refund(now, t.limit, t.slots[i].tat, cost)
+		t.slots[i].tat = Refund(now, limit, t.slots[i].tat, cost)
 	}
+}
+
+// Used returns how much of its burst a key has spent and not got back.
+func (t *Table) Used(now time.Time, limit Limit, key Key) int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i, ok := t.index[key]
+	if !ok {
+		return 0
+	}
+	return used(now, limit, t.slots[i].tat)
+}
+
+// Busiest returns how many keys have not got everything back, and how much the
+// busiest of them has spent, each under the limit that of gives. It looks at
+// every key.
+func (t *Table) Busiest(now time.Time, of func(Key) Limit) (active int, most int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range t.slots {
+		if n := used(now, of(t.slots[i].key), t.slots[i].tat); n > 0 {
+			active, most = active+1, max(most, n)
+		}
+	}
+	return active, most
+}
+
+func used(now time.Time, limit Limit, tat time.Time) int64 {
+	d, _ := Decide(now, limit, tat, 0)
+	return limit.Burst - min(d.Remaining, limit.Burst)
 }
 
 // Len returns how many keys the table holds.

@@ -83,7 +83,7 @@ func TestLife(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := ratelimit.ProviderBase(beta).Mul(w.k).Bytes(); !bytes.Equal(s.NB[:], want) {
+	if want := ratelimit.PlatformBase(beta).Mul(w.k).Bytes(); !bytes.Equal(s.NB[:], want) {
 		t.Error("N_B is not k*P_B")
 	}
 	if want := ratelimit.ListBase(list).Mul(w.k).Bytes(); len(s.NL) != 1 || !bytes.Equal(s.NL[0][:], want) {
@@ -270,7 +270,7 @@ func TestAttack(t *testing.T) {
 		// P_B is hashed from the name by everybody: there is no field for one.
 		r := w.r
 		r.Provider = gamma
-		if ratelimit.ProviderBase(gamma).Equal(ratelimit.ProviderBase(beta)) {
+		if ratelimit.PlatformBase(gamma).Equal(ratelimit.PlatformBase(beta)) {
 			t.Error("two providers, one base")
 		}
 		if _, err := r.Verify(w.home, good.Bytes()); err != ErrProof {
@@ -284,7 +284,7 @@ func TestAttack(t *testing.T) {
 		}
 		other := g.RandomScalar()
 		for name, change := range map[string]func(f *refillFields){
-			"N_B": func(f *refillFields) { f.NB = enc(ratelimit.ProviderBase(beta).Mul(other)) },
+			"N_B": func(f *refillFields) { f.NB = enc(ratelimit.PlatformBase(beta).Mul(other)) },
 			"N_L": func(f *refillFields) { f.Lists = [][32]byte{enc(ratelimit.ListBase(list).Mul(other))} },
 			"m1E": func(f *refillFields) { f.M1E = enc(g.MulGenerator(other)) },
 			"m1":  func(f *refillFields) { f.M1Commit = enc(g.MulGenerator(other)) },

@@ -67,7 +67,7 @@ func (r *Refill) statement(s *shown, v group.Element) (*group.Statement, error) 
 	x := rel.AllocScalars(4)
 	k, z, negR, r1 := x[0], x[1], x[2], x[3]
 	e := rel.AllocElements(g.Generator(), suite().H(), s.U, s.UPrimeCommit, s.M1Commit, v, r.Membership.X1(),
-		ratelimit.ProviderBase(r.Provider), s.nb, s.m1E)
+		ratelimit.PlatformBase(r.Provider), s.nb, s.m1E)
 	eG, eH, u, mc, vv, x1, base, nb, m1E := e[0], e[1], e[2], e[4], e[5], e[6], e[7], e[8], e[9]
 	rel.Constrain(mc, k.Times(u), z.Times(eH))
 	rel.Constrain(vv, z.Times(x1), negR.Times(eG))
@@ -100,7 +100,7 @@ func (r *Refill) Request(c *arc.Credential) (*Pending, error) {
 
 	sh, o := c.Show(src)
 	bl := blinding(k, src, r.attribute())
-	s := &shown{Shown: sh, nb: ratelimit.ProviderBase(r.Provider).Mul(k), m1E: suite().Commit(k, bl.R1)}
+	s := &shown{Shown: sh, nb: ratelimit.PlatformBase(r.Provider).Mul(k), m1E: suite().Commit(k, bl.R1)}
 	f := refillFields{
 		U: enc(s.U), UPrimeCommit: enc(s.UPrimeCommit), M1Commit: enc(s.M1Commit), NB: enc(s.nb), M1E: enc(s.m1E),
 	}

@@ -38,6 +38,9 @@ const (
 	PeerList     Method = "peer.list"     // PeerListParams -> PeersResult
 	PeerRemove   Method = "peer.remove"   // PeerRemoveParams -> Done
 	KeysRotate   Method = "keys.rotate"   // nothing -> RotateResult
+	LimitList    Method = "limits.list"   // LimitListParams -> LimitsResult
+	LimitSet     Method = "limits.set"    // LimitSetParams -> Limit
+	LimitReset   Method = "limits.reset"  // LimitParams -> Limit
 )
 
 type request struct {

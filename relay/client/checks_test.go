@@ -296,9 +296,10 @@ func TestLookupMismatch(t *testing.T) {
 	bob.box.sealKey = mallory.box.sealKey
 	is(t, answer(), ErrServer)
 	*bob.box = good
+	published := *bob.box.prekeys[1]
 	bob.box.prekeys[1].signed = mallory.box.prekeys[1].signed
 	is(t, answer(), ErrServer)
-	*bob.box = good
+	*bob.box.prekeys[1] = published
 	delete(bob.p.byName, bob.address)
 	is(t, answer(), ErrNoAccount)
 	alice.do(func(k *work) error {

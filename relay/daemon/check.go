@@ -119,6 +119,7 @@ func (l *loaded) settings() map[string]string {
 		}
 		out[key] = fmt.Sprintf("%s (%s)", value, source)
 	}
+	l.Limits.told(out)
 	return out
 }
 

@@ -36,7 +36,7 @@ type Config struct {
 	KeyEncryptionKeyFile string `toml:"key_encryption_key_file"`
 
 	Log    LogConfig    `toml:"log"`
-	Limits LimitsConfig `toml:"limits"`
+	Limits LimitsConfig `toml:"-"` // the table limits; see LimitsConfig.take
 	// Peers are the providers to federate with, besides those that "waxwing
 	// peer add" added. An entry that was added or removed by command wins over
 	// one in the configuration.
@@ -50,20 +50,6 @@ type LogConfig struct {
 	// Level is the least level that is logged: "debug", "info", "warn" or
 	// "error". Default: "info".
 	Level string `toml:"level"`
-}
-
-// LimitsConfig is how much accounts and peers may do. Each is written
-// COUNT/UNIT,BURST, with s, m, h or d for the unit; without a burst it is the
-// count. Defaults are those of relay.LimitConfig.
-type LimitsConfig struct {
-	AccountEnvelopes string `toml:"account_envelopes"` // envelopes that one account hands in
-	AccountTickets   string `toml:"account_tickets"`   // tickets that one account mints
-	AccountRequests  string `toml:"account_requests"`  // other requests of one account
-	AccountSync      string `toml:"account_sync"`      // batches between the devices of one account
-	PeerEnvelopes    string `toml:"peer_envelopes"`    // envelopes that one peer forwards
-	PeerBytes        string `toml:"peer_bytes"`        // bytes of those
-	PeerRequests     string `toml:"peer_requests"`     // queries that one peer passes on
-	Registrations    string `toml:"registrations"`     // new accounts of the whole provider
 }
 
 // PeerConfig is one provider to federate with.
@@ -81,7 +67,7 @@ type setting struct {
 
 // settings lists them all. The environment variable of log.format is
 // WAXWING_LOG_FORMAT, and so on.
-var settings = []setting{
+var settings = append([]setting{
 	{"data", func(c *Config) *string { return &c.Data }},
 	{"listen", func(c *Config) *string { return &c.Listen }},
 	{"registration", func(c *Config) *string { return &c.Registration }},
@@ -90,30 +76,12 @@ var settings = []setting{
 	{"key_encryption_key_file", func(c *Config) *string { return &c.KeyEncryptionKeyFile }},
 	{"log.format", func(c *Config) *string { return &c.Log.Format }},
 	{"log.level", func(c *Config) *string { return &c.Log.Level }},
-	{"limits.account_envelopes", func(c *Config) *string { return &c.Limits.AccountEnvelopes }},
-	{"limits.account_tickets", func(c *Config) *string { return &c.Limits.AccountTickets }},
-	{"limits.account_requests", func(c *Config) *string { return &c.Limits.AccountRequests }},
-	{"limits.account_sync", func(c *Config) *string { return &c.Limits.AccountSync }},
-	{"limits.peer_envelopes", func(c *Config) *string { return &c.Limits.PeerEnvelopes }},
-	{"limits.peer_bytes", func(c *Config) *string { return &c.Limits.PeerBytes }},
-	{"limits.peer_requests", func(c *Config) *string { return &c.Limits.PeerRequests }},
-	{"limits.registrations", func(c *Config) *string { return &c.Limits.Registrations }},
-}
+}, limitSettings()...)
 
 // variable returns the setting's environment variable.
 func (s *setting) variable() string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
 }
-
-// limitNames lists the limits as the command line calls them.
-var limitNames = func() (names []string) {
-	for _, s := range settings {
-		if name, ok := strings.CutPrefix(s.key, "limits."); ok {
-			names = append(names, strings.ReplaceAll(name, "_", "-"))
-		}
-	}
-	return names
-}()
 
 // lookup returns a setting by its key, or nil.
 func lookup(key string) *setting {

@@ -123,7 +123,14 @@ func (l *loaded) read(path string) error {
 		return err
 	}
 	l.file = path
-	err = toml.NewDecoder(strings.NewReader(string(b))).DisallowUnknownFields().Decode(&l.Config)
+	// The limits are a table of strings here, because which there are is not
+	// this package's to say.
+	file := struct {
+		Config
+		Limits map[string]any `toml:"limits"`
+	}{Config: l.Config}
+	err = toml.NewDecoder(strings.NewReader(string(b))).DisallowUnknownFields().Decode(&file)
+	l.Config = file.Config
 	var unknown *toml.StrictMissingError
 	var bad *toml.DecodeError
 	switch {
@@ -138,6 +145,9 @@ func (l *loaded) read(path string) error {
 		return problems{at(path, bad, strings.TrimPrefix(bad.Error(), "toml: "))}
 	case err != nil:
 		return problems{fmt.Errorf("%s: %w", path, err)}
+	}
+	if all := l.Limits.take(path, b, file.Limits); len(all) > 0 {
+		return all
 	}
 	return nil
 }

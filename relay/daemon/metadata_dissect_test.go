@@ -20,6 +20,7 @@ import (
 	"waxwing/core/ratchet"
 	"waxwing/core/store/badgerstore/badgerstoretest"
 	"waxwing/core/wire"
+	"waxwing/ratelimit/limits"
 	"waxwing/relay/quicnet/quicnettest"
 	"waxwing/sealedsender"
 )
@@ -175,6 +176,7 @@ var documents = map[string]documentLayout{
 	"mailbox/blocks/":  {sizedKey("mailbox", 16), func() wire.Schema { return new(blocklist.List) }},
 	"peer/descriptor/": {wholeKey("domain"), structures["descriptor"]},
 	"peer/entry/":      {wholeKey("domain"), func() wire.Schema { return new(peerRecord) }},
+	"limit/change/":    {limitKey, func() wire.Schema { return new(limits.Change) }},
 }
 
 // pools are the stocks, alike: an item is a structure.
@@ -195,6 +197,15 @@ func deviceKey(b []byte) ([]field, bool) {
 		return nil, false
 	}
 	return []field{{"key.address", b[:n]}, {"key.device", b[n+1:]}}, true
+}
+
+// limitKey is name "/" mode "/" domain.
+func limitKey(b []byte) ([]field, bool) {
+	parts := bytes.Split(b, []byte("/"))
+	if len(parts) != 3 {
+		return nil, false
+	}
+	return []field{{"key.limit", parts[0]}, {"key.mode", parts[1]}, {"key.domain", parts[2]}}, true
 }
 
 type accountRecord struct {

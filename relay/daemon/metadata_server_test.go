@@ -156,13 +156,25 @@ func (p *provider) start() *provider {
 	return p
 }
 
-// operate looks at the server and has it renew its keys.
+// operate looks at the server, changes limits of its peers and has it renew its
+// keys.
 func (p *provider) operate() {
 	p.t.Helper()
 	socket := filepath.Join(p.dir, "admin.sock")
-	_, err := admin.Call[admin.StatsResult](p.t.Context(), socket, admin.Stats, nil)
+	peers, err := admin.Call[admin.PeersResult](p.t.Context(), socket, admin.PeerList, nil)
 	must(p.t, err)
-	_, err = admin.Call[admin.PeersResult](p.t.Context(), socket, admin.PeerList, nil)
+	for _, peer := range peers.Peers {
+		for _, dry := range []bool{false, true} {
+			of := admin.LimitParams{Name: "peer_requests", Peer: peer.Domain, DryRun: dry}
+			_, err := admin.Call[admin.Limit](p.t.Context(), socket, admin.LimitSet, &admin.LimitSetParams{LimitParams: of, Rate: "1000/s"})
+			must(p.t, err)
+		}
+		_, err := admin.Call[admin.Limit](p.t.Context(), socket, admin.LimitReset, &admin.LimitParams{Name: "peer_requests", Peer: peer.Domain, DryRun: true})
+		must(p.t, err)
+		_, err = admin.Call[admin.LimitsResult](p.t.Context(), socket, admin.LimitList, &admin.LimitListParams{Peer: peer.Domain})
+		must(p.t, err)
+	}
+	_, err = admin.Call[admin.StatsResult](p.t.Context(), socket, admin.Stats, nil)
 	must(p.t, err)
 	_, err = admin.Call[admin.RotateResult](p.t.Context(), socket, admin.KeysRotate, nil)
 	must(p.t, err)

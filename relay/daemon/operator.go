@@ -41,6 +41,9 @@ func listenAdmin(path string, n *node.Node, stop context.CancelFunc, log *slog.L
 		admin.PeerList:     admin.Handle(o.peers),
 		admin.PeerRemove:   admin.Handle(o.removePeer),
 		admin.KeysRotate:   admin.Handle(o.rotate),
+		admin.LimitList:    admin.Handle(o.limits),
+		admin.LimitSet:     admin.Handle(o.setLimit),
+		admin.LimitReset:   admin.Handle(o.resetLimit),
 	}, log)
 }
 

@@ -10,11 +10,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"waxwing/core/directory"
 	"waxwing/core/ids"
-	"waxwing/ratelimit/gcra"
 	"waxwing/relay"
 	"waxwing/relay/node"
 	"waxwing/relay/quicnet"
@@ -106,30 +104,6 @@ var registrations = map[string]relay.Registration{
 	"open": relay.RegistrationOpen, "closed": relay.RegistrationClosed,
 }
 
-func (l *LimitsConfig) resolve(k *checker) (out relay.LimitConfig) {
-	for _, f := range []struct {
-		name, value string
-		to          *gcra.Limit
-	}{
-		{"account_envelopes", l.AccountEnvelopes, &out.AccountEnvelopes},
-		{"account_tickets", l.AccountTickets, &out.AccountTickets},
-		{"account_requests", l.AccountRequests, &out.AccountRequests},
-		{"account_sync", l.AccountSync, &out.AccountSync},
-		{"peer_envelopes", l.PeerEnvelopes, &out.PeerEnvelopes},
-		{"peer_bytes", l.PeerBytes, &out.PeerBytes},
-		{"peer_requests", l.PeerRequests, &out.PeerRequests},
-		{"registrations", l.Registrations, &out.Registrations},
-	} {
-		if f.value == "" {
-			continue
-		}
-		var err error
-		*f.to, err = parseLimit(f.value)
-		k.fail("limits."+f.name, err)
-	}
-	return out
-}
-
 func (c *Config) resolvePeers(k *checker, own ids.Domain) []node.Peer {
 	if len(c.Peers) > maxPeers {
 		k.fail("peers", fmt.Errorf("more than %d", maxPeers))
@@ -197,33 +171,4 @@ func endpoint(s string) error {
 		return fmt.Errorf("address %q: want a lower-case name or an IP address, and a port above 0", s)
 	}
 	return nil
-}
-
-// parseLimit parses COUNT/UNIT[,BURST]. Without a burst, it is the count.
-func parseLimit(s string) (gcra.Limit, error) {
-	rate, burst, hasBurst := strings.Cut(s, ",")
-	count, unit, ok := strings.Cut(rate, "/")
-	period, known := periods[unit]
-	if !ok || !known {
-		return gcra.Limit{}, fmt.Errorf("limit %q: want COUNT/s, COUNT/m, COUNT/h or COUNT/d, and perhaps a burst behind a comma", s)
-	}
-	limit := gcra.Limit{Period: period}
-	var err error
-	if limit.Count, err = strconv.ParseInt(count, 10, 64); err != nil {
-		return gcra.Limit{}, fmt.Errorf("limit %q: count is not a number", s)
-	}
-	limit.Burst = limit.Count
-	if hasBurst {
-		if limit.Burst, err = strconv.ParseInt(burst, 10, 64); err != nil {
-			return gcra.Limit{}, fmt.Errorf("limit %q: burst is not a number", s)
-		}
-	}
-	if limit.IsZero() || limit.Validate() != nil {
-		return gcra.Limit{}, fmt.Errorf("limit %q: count and burst must be positive, and a full burst come back within a year", s)
-	}
-	return limit, nil
-}
-
-var periods = map[string]time.Duration{
-	"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour,
 }

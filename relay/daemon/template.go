@@ -10,7 +10,7 @@ import (
 )
 
 // template is the configuration that init writes: every setting, commented
-// out, with its default.
+// out, with its default. The limits are filled in by their table.
 //
 //go:embed waxwing.toml
 var template string
@@ -26,6 +26,7 @@ func writeTemplate(dir, domain string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = f.WriteString(strings.ReplaceAll(template, "DOMAIN", domain))
+	text := strings.NewReplacer("DOMAIN", domain, "#LIMITS\n", limitTemplate(), "#DRY-RUN\n", dryRunTemplate()).Replace(template)
+	_, err = f.WriteString(text)
 	return path, errors.Join(err, f.Sync(), f.Close())
 }

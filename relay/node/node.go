@@ -16,6 +16,7 @@ import (
 	"waxwing/core/ids"
 	"waxwing/core/store"
 	"waxwing/core/store/badgerstore"
+	"waxwing/ratelimit/limits"
 	"waxwing/relay"
 	"waxwing/relay/quicnet"
 )
@@ -44,7 +45,7 @@ type Config struct {
 	Endpoints    []string
 	Peers        []Peer
 	Registration relay.Registration
-	Limits       relay.LimitConfig
+	Limits       limits.Settings  // instead of the defaults
 	Network      quicnet.Config   // limits and timeouts of connections; identity and address are set here
 	Logger       *slog.Logger     // default: none
 	Now          func() time.Time // default: time.Now
@@ -73,6 +74,7 @@ type Node struct {
 	peers     *peers
 	directory *directory.Directory
 	relay     *relay.Relay
+	rules     rules
 	metrics   *metrics
 	notify    *notifier
 
@@ -149,13 +151,18 @@ func (n *Node) listen(conf Config, today ids.Day) error {
 
 func (n *Node) decide(conf Config) error {
 	var err error
-	if n.directory, err = directory.New(n.store, directory.Config{Domain: n.domain}); err != nil {
+	if err := n.openLimits(context.Background(), conf.Limits); err != nil {
+		return err
+	}
+	book := n.rules.book
+	if n.directory, err = directory.New(n.store, directory.Config{Domain: n.domain, Limits: book}); err != nil {
 		return err
 	}
 	n.metrics = newMetrics()
+	n.metrics.countLimits(book)
 	n.relay, err = relay.New(relay.Config{
 		Domain: n.domain, Store: n.store, Tickets: n.keyring.tickets, Stamps: n.keyring.stamps,
-		Directory: n.directory, Keys: n.keyring, Peers: n.peers, Registration: conf.Registration, Limits: conf.Limits,
+		Directory: n.directory, Keys: n.keyring, Peers: n.peers, Registration: conf.Registration, Limits: book,
 	})
 	return err
 }

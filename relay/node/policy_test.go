@@ -15,6 +15,7 @@ import (
 	"waxwing/core/keys"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/gcra"
+	"waxwing/ratelimit/limits"
 	"waxwing/relay"
 	"waxwing/relay/quicnet"
 )
@@ -180,7 +181,7 @@ func register(t testing.TB, s *server, d *device, invite string) error {
 func TestRegistrationByInvite(t *testing.T) {
 	beta := newServer(t, "beta.example")
 	beta.conf.Registration = relay.RegistrationInvite
-	beta.conf.Limits = relay.LimitConfig{Registrations: gcra.Limit{Burst: 3, Count: 1, Period: time.Hour}}
+	beta.conf.Limits = limits.Settings{{Name: limits.Registrations}: gcra.Limit{Burst: 3, Count: 1, Period: time.Hour}}
 	beta.start()
 	code, _, err := beta.node.directory.NewInvite(t.Context(), 1, time.Now().Add(time.Hour), time.Now())
 	must(t, err)
@@ -205,7 +206,7 @@ func TestRegistrationByInvite(t *testing.T) {
 
 func TestRegistration(t *testing.T) {
 	beta := newServer(t, "beta.example")
-	beta.conf.Limits = relay.LimitConfig{Registrations: gcra.PerSecond(1, 3)}
+	beta.conf.Limits = limits.Settings{{Name: limits.Registrations}: gcra.PerSecond(1, 3)}
 	beta.start()
 	bob := newDevice(t, beta, "bob@beta.example")
 	register := func(address string) error { return register(t, beta, newApplicant(t, address), "") }
@@ -230,7 +231,7 @@ func TestRegistration(t *testing.T) {
 // is not lost.
 func TestAccountLimit(t *testing.T) {
 	beta := newServer(t, "beta.example")
-	beta.conf.Limits = relay.LimitConfig{AccountEnvelopes: gcra.Limit{Burst: 2, Count: 1, Period: 1e12}}
+	beta.conf.Limits = limits.Settings{{Name: limits.AccountEnvelopes}: gcra.Limit{Burst: 2, Count: 1, Period: 1e12}}
 	beta.start()
 	alice, bob := newDevice(t, beta, "alice@beta.example"), newDevice(t, beta, "bob@beta.example")
 	minted := bob.mint(4)

@@ -7,6 +7,7 @@ import (
 	"waxwing/core/keys"
 	"waxwing/core/store"
 	"waxwing/core/wire"
+	"waxwing/ratelimit/limits"
 )
 
 // The keys of what is stored of a peer, by its domain.
@@ -14,6 +15,12 @@ const (
 	prefixDescriptor store.Key = "peer/descriptor/" // the newest descriptor, as it was received
 	prefixEntry      store.Key = "peer/entry/"      // peerEntry
 )
+
+// prefixLimit begins the keys of what was set by command about limits:
+// limits.Change by limits.Target.
+const prefixLimit store.Key = "limit/change/"
+
+func limitKey(t limits.Target) store.Key { return prefixLimit + store.Key(t.Key()) }
 
 func descriptorKey(d ids.Domain) store.Key { return prefixDescriptor + store.Key(d.String()) }
 func entryKey(d ids.Domain) store.Key      { return prefixEntry + store.Key(d.String()) }

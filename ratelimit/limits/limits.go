@@ -1,0 +1,147 @@
+package limits
+
+import (
+	"time"
+
+	"waxwing/core/wire"
+	"waxwing/ratelimit/gcra"
+)
+
+// Name is one limit.
+type Name uint8
+
+// The limits. Their order is that of lists.
+const (
+	AccountEnvelopes Name = iota
+	AccountTickets
+	AccountRequests
+	AccountSync
+	PeerEnvelopes
+	PeerBytes
+	PeerRequests
+	PeerPrekeys
+	TargetPrekeys
+	Registrations
+	End // how many there are
+)
+
+// Scope says what has a bucket of its own under a limit.
+type Scope uint8
+
+// The scopes.
+const (
+	Account  Scope = iota // each account of this provider
+	Peer                  // each provider that forwards or asks; may have values of its own
+	Mailbox               // each mailbox, or account as others know it
+	Provider              // this provider as a whole
+)
+
+var scopeNames = [...]string{Account: "account", Peer: "peer", Mailbox: "mailbox", Provider: "provider"}
+
+// String returns the scope as lists and the documentation have it.
+func (s Scope) String() string {
+	if int(s) < len(scopeNames) {
+		return scopeNames[s]
+	}
+	return "invalid"
+}
+
+// Info is what is fixed of a limit.
+type Info struct {
+	Key     string     // its name in configuration, metrics and commands
+	Scope   Scope      // whom it is about
+	Unit    string     // what is counted
+	Default gcra.Limit // if nothing else is said
+	// Least is the smallest burst that a value may have: the largest cost of one
+	// request. Under a smaller one such a request could never be let through, and
+	// there would be no time to tell.
+	Least int64
+	What  string // what it limits
+	Why   string // the reason of the default
+	// Instead is what happens over the limit where that is no refusal.
+	Instead string
+}
+
+// keys bounds the buckets of a scope that are active at once, at some 80 bytes
+// each. A bucket that is full again is forgotten, so only those of the last
+// minutes count.
+var keys = [...]int{
+	Account:  gcra.DefaultEntries,
+	Peer:     10_000, // several times as many as there may be peers
+	Mailbox:  gcra.DefaultEntries,
+	Provider: 1,
+}
+
+// All is the table.
+var All = [End]Info{
+	AccountEnvelopes: {
+		"account_envelopes", Account, "envelopes", gcra.PerSecond(100, 5000), 1,
+		"envelopes that one account hands in",
+		"a message to a group of a hundred every second, and what a device kept while it was offline", "",
+	},
+	AccountTickets: {
+		"account_tickets", Account, "tickets", gcra.PerSecond(200, 50_000), wire.MaxMint,
+		"tickets that one account mints",
+		"thirty contacts at the highest mark at once", "",
+	},
+	AccountRequests: {
+		"account_requests", Account, "requests", gcra.PerSecond(5, 200), 1,
+		"other control requests of one account",
+		"lookups of a first session with many contacts; each may cost a commit", "",
+	},
+	AccountSync: {
+		"account_sync", Account, "batches", gcra.PerSecond(10, 100), 1,
+		"batches between the devices of one account",
+		"eight devices at the shortest interval", "",
+	},
+	PeerEnvelopes: {
+		"peer_envelopes", Peer, "envelopes", gcra.PerSecond(20_000, 200_000), 1,
+		"envelopes that one peer forwards",
+		"a share of what a relay settles; ten seconds of it after an outage", "",
+	},
+	PeerBytes: {
+		"peer_bytes", Peer, "bytes", gcra.PerSecond(64<<20, 640<<20), wire.MaxEnvelope,
+		"bytes of the envelopes that one peer forwards",
+		"half of a gigabit link and of a disk; ten seconds of it after an outage", "",
+	},
+	PeerRequests: {
+		"peer_requests", Peer, "requests", gcra.PerSecond(100, 1000), 1,
+		"questions that one peer passes on or asks",
+		"each costs a decapsulation and a read", "",
+	},
+	PeerPrekeys: {
+		"peer_prekeys", Peer, "prekeys", gcra.PerSecond(10, 600), 1,
+		"one-time prekeys given to askers at one provider",
+		"ten first contacts a second are many for a large provider", "the last-resort prekey is given",
+	},
+	TargetPrekeys: {
+		"target_prekeys", Mailbox, "prekeys",
+		gcra.Limit{Burst: 20, Count: 2, Period: time.Minute},
+		1,
+		"one-time prekeys of one account given to strangers",
+		"a burst of new contacts, then two a minute", "the last-resort prekey is given",
+	},
+	Registrations: {
+		"registrations", Provider, "accounts", gcra.PerSecond(5, 100), 1,
+		"new accounts",
+		"each costs signatures and a commit, and lasts", "",
+	},
+}
+
+// String returns the limit's key.
+func (n Name) String() string {
+	if n < End {
+		return All[n].Key
+	}
+	return "invalid"
+}
+
+// ParseName returns the limit of a key.
+func ParseName(key string) (Name, bool) {
+	for n := range End {
+		if All[n].Key == key {
+			return n, true
+		}
+	}
+	return 0, false
+}
