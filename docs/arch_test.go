@@ -67,11 +67,14 @@ var architecture = rules{
 		{at: 3, path: "core/directory", why: "state over the store's contract: accounts, prekeys, descriptors"},
 		{at: 3, path: "core/transparency", why: "state over the store's contract: the key log"},
 		{at: 3, path: "ratelimit/ledger", why: "state over the store's contract: what was spent, of verified spends only"},
+		{at: 3, path: "ratelimit/keylist", why: "pure: what a provider signs of its admission's keys, the same for everybody"},
 		{at: 3, path: "ratelimit/membership", why: "pure protocol on credentials: from an account to a pseudonym and a day's credential"},
 		{at: 3, path: "ratelimit/introduction", why: "pure protocol on credentials: first contact under a pseudonym, and standing stamps"},
 		{at: 3, path: "blocklist/ledger", why: "state over the store's contract: what was struck"},
 
 		{at: 4, path: "relay", why: "the decisions of a relay, pure, so that every one of them can be tested without a network"},
+
+		{at: 4, path: "relay/reports", why: "what a provider does about franked messages: decisions and state over the store's contract"},
 
 		{at: 5, path: "relay/quicnet", why: "QUIC streams to frames; the first floor with sockets"},
 		{at: 5, path: "relay/client/state", why: "the client's own crash-safe store; needs batches over several keys"},

@@ -19,6 +19,7 @@ import (
 	"waxwing/core/wire"
 	"waxwing/franking"
 	"waxwing/ratelimit/introduction"
+	"waxwing/ratelimit/keylist"
 	"waxwing/ratelimit/membership"
 	"waxwing/ratelimit/privacypass"
 	"waxwing/ratelimit/ticket"
@@ -56,6 +57,7 @@ func init() {
 	certificate, head, body := sealedsender.Layouts()
 	layouts["Certificate"], layouts["Head"], layouts["Body"] = layout(certificate), layout(head), layout(body)
 	member, refill := membership.Layouts()
+	layouts["KeyList"] = layout(keylist.Layout())
 	layouts["MembershipRequest"], layouts["Refill"] = layout(member), layout(refill)
 	layouts["Introduction"], layouts["StandingRequest"] = layout(wire.Layout(new(introduction.Introduction))), layout(wire.Layout(new(introduction.Standing)))
 	question, answer := query.Layouts()

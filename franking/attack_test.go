@@ -258,6 +258,14 @@ func attackForeignCertificate(t *testing.T, w *world) {
 	foreign.k, foreign.identity = mallory.k, mallory.identity
 	_, err = w.show(s, foreign, w.bob)
 	wants(t, "an account of another provider", err, FaultIdentity)
+	// One person with one k at two providers: the token of the one, proven for
+	// the certificate of the other.
+	s.bundle, err = MakeBundle(s.own, s.target, foreign.sender(), w.bob.recipient(), w.snapshot, mallory.k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.show(s, foreign, w.bob)
+	wants(t, "an account of another provider, proven", err, FaultIdentity)
 }
 
 func attackOwnerProof(t *testing.T, w *world) {
@@ -591,6 +599,8 @@ func attackVerdicts(t *testing.T, w *world) {
 	wants(t, "another hour", check(resigned(w.b.countersign, func(v *VerdictFields) { v.Hour++ }), w.b.desk, alpha), FaultAuthor)
 	wants(t, "hour of another day", check(resigned(w.b.countersign, func(v *VerdictFields) { v.Hour += 24 }), w.b.desk, alpha), FaultTime)
 	wants(t, "from the future", check(resigned(w.b.countersign, func(v *VerdictFields) { v.Made += 3 * msPerDay }), w.b.desk, alpha), FaultTime)
+	wants(t, "before the desk's keys", check(resigned(w.b.countersign, func(v *VerdictFields) { v.Made -= 3 * msPerDay }), w.b.desk, alpha), FaultTime)
+	wants(t, "another issuer's token", check(resigned(w.b.countersign, func(v *VerdictFields) { v.Token.Issuer = beta }), w.b.desk, alpha), FaultAddressee)
 	for bit := range len(verdict) * 8 {
 		bad := bytes.Clone(verdict)
 		bad[bit/8] ^= 1 << (bit % 8)
@@ -629,6 +639,28 @@ func attackWrongWrap(t *testing.T, w *world) {
 		"the signing key": PublishedSecret(SignSecret, today, w.a.wrap.Of(today).secret),
 	} {
 		_, _, err := secret.unwrap(&s.e.Token)
+		wants(t, name, err, FaultWrap)
+	}
+	// What was wrapped, whoever did it, is an account of this provider.
+	for name, change := range map[string]func(*Token) *EpochSecret{
+		"foreign account": func(tok *Token) *EpochSecret {
+			w.a.wrap.Of(today).wrap(tok, bob, 1)
+			return w.a.wrap.Of(today)
+		},
+		"nothing wrapped": func(*Token) *EpochSecret { return nil },
+	} {
+		m := *w.substantiate(t, w.hello(t).e)
+		c := &CheckedVerdict{f: VerdictFields{Provider: beta, Issuer: alpha, Report: NewReportID(), Token: m.e.Token}}
+		secret := change(&c.f.Token)
+		p, err := w.a.openings.Prepare(c, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := w.a.openings.Commit(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = l.Open(secret)
 		wants(t, name, err, FaultWrap)
 	}
 }

@@ -61,6 +61,9 @@ func (d *Desk) Provider() ids.Domain { return d.f.Provider }
 // Number returns the number of its keys.
 func (d *Desk) Number() uint32 { return d.f.Number }
 
+// First returns the first day of its keys.
+func (d *Desk) First() ids.Day { return d.f.First }
+
 // In reports whether the desk's keys are used on a day.
 func (d *Desk) In(today ids.Day) bool { return d.f.First <= today && today <= d.f.Last }
 
@@ -81,3 +84,6 @@ func (d *Desk) reportInfo() []byte {
 func reportData(reporter ids.Address) []byte {
 	return wire.AppendPrefixed([]byte{version}, []byte(reporter.String()))
 }
+
+// Countersign returns the key that signs verdicts and exported evidence.
+func (d *Desk) Countersign() keys.VerifyKey { return d.f.Countersign }

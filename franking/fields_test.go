@@ -238,7 +238,22 @@ func TestSealedReports(t *testing.T) {
 	}
 	_, err := OpenReport(make([]byte, MaxReport+1), w.b.seal, w.b.desk, bob)
 	wants(t, "too long", err, ErrReport)
-	esc := &Report{Reason: ReasonSpam, Messages: []Evidence{*s.e}, Escrows: []EscrowOpening{{}}}
+	m := w.substantiate(t, s.e)
+	share, err := MakeShare(m.Verified, mustBundle(t, w, s).Escrow(), w.bob.recipient(), w.bob.z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	esc := &Report{Reason: ReasonSpam, Messages: []Evidence{*s.e}, Escrows: []EscrowOpening{{Escrow: *mustBundle(t, w, s).Escrow(), Share: *share}}}
+	plain, err := wire.MarshalPadded(esc, reportClasses[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, _, err := w.b.desk.seal.Seal(w.b.desk.reportInfo(), reportData(bob), plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = OpenReport(sealed, w.b.seal, w.b.desk, bob)
+	wants(t, "a share without consent, sealed all the same", err, ErrReport)
 	_, err = esc.Seal(w.b.desk, bob)
 	wants(t, "a share without consent", err, wire.ErrMalformed)
 	for name, r := range map[string]*Report{
@@ -288,6 +303,23 @@ func TestExport(t *testing.T) {
 	_, err = VerifyExport([]byte("text"), w.b.countersign.Public(), w.b.root.Public(), readFrame)
 	wants(t, "no file", err, ErrExport)
 
+	for name, change := range map[string]func(*exportFile){
+		"a content more":       func(f *exportFile) { f.contents = append(f.contents, []byte("more")) },
+		"a content less":       func(f *exportFile) { f.contents = f.contents[1:] },
+		"contents exchanged":   func(f *exportFile) { f.contents[0], f.contents[1] = f.contents[1], f.contents[0] },
+		"another key, signed":  func(f *exportFile) { f.manifest.Key = w.a.countersign.Public() },
+		"another kind, signed": func(f *exportFile) { f.manifest.Parts[0].Kind = PartVerdict },
+	} {
+		var f exportFile
+		if err := wire.Unmarshal(file, &f); err != nil {
+			t.Fatal(err)
+		}
+		change(&f)
+		copy(f.signature[:], w.b.countersign.Sign(keys.ContextExport, wire.MustMarshal(&f.manifest)))
+		_, err = VerifyExport(wire.MustMarshal(&f), w.b.countersign.Public(), w.b.root.Public(), readFrame)
+		wants(t, name, err, ErrExport)
+	}
+
 	// Refused messages stay in the file with what the desk found, and what
 	// anybody finds.
 	bad := *s.e
@@ -334,7 +366,27 @@ func TestAnswers(t *testing.T) {
 			t.Error("the answer names the account")
 		}
 	}
-	_, err := o.Answer(actionEnd, w.a.answer, noon)
+	// Signed by the right key, and saying what does not fit the verdict.
+	for name, change := range map[string]func(*AnswerFields){
+		"issuer":   func(a *AnswerFields) { a.Issuer = beta },
+		"provider": func(a *AnswerFields) { a.Provider = alpha },
+		"report":   func(a *AnswerFields) { a.Report[0]++ },
+		"verdict":  func(a *AnswerFields) { a.Verdict[0]++ },
+	} {
+		a := &AnswerFields{Issuer: alpha, Provider: beta, Report: o.c.f.Report, Verdict: o.c.hash, Action: ActionWarn}
+		change(a)
+		b, err := signTrailing(a, w.a.answer, keys.ContextAnswer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = ParseAnswer(b, verdict, w.a.desk)
+		wants(t, name, err, FaultAnswer)
+	}
+	gamma := newProvider(t, ids.MustParseDomain("gamma.example"))
+	b, _ := signTrailing(&AnswerFields{Issuer: alpha, Provider: beta, Report: o.c.f.Report, Verdict: o.c.hash, Action: ActionWarn}, gamma.answer, keys.ContextAnswer)
+	_, err := ParseAnswer(b, verdict, gamma.desk)
+	wants(t, "gamma for alpha", err, FaultAnswer)
+	_, err = o.Answer(actionEnd, w.a.answer, noon)
 	wants(t, "unknown action", err, wire.ErrMalformed)
 }
 
@@ -422,7 +474,11 @@ func TestSnapshots(t *testing.T) {
 	wants(t, "order", err, wire.ErrMalformed)
 	_, err = ParseSnapshot(first.Bytes(), alpha, w.b.root.Public())
 	wants(t, "another provider's", err, ErrForked)
-	// Epochs that no delivery can be of any more fall out.
+	// Epochs that no delivery can be of yet, or any more, fall out.
+	early, _ := NextSnapshot(nil, beta, w.list, nil, nil, (today - 2).Start())
+	if len(early.Epochs) != 1 || early.Epochs[0].Epoch != today {
+		t.Errorf("%d epochs to come", len(early.Epochs))
+	}
 	old, _ := NextSnapshot(nil, beta, w.list, nil, nil, (today + ids.MaxDelay + 3).Start())
 	if len(old.Epochs) != 0 {
 		t.Errorf("%d old epochs", len(old.Epochs))

@@ -118,21 +118,61 @@ func TestNoBundleNoDisplay(t *testing.T) {
 	second := w.hello(t)
 	_, err = v.Attribute(mustBundle(t, w, second), w.alice.sender(), nil, noon)
 	wants(t, "another message's bundle", err, FaultBundle)
-	twin := w.tokens(t, w.alice, today, 1)[0]
-	twin.assign(s.target)
-	twin.salt = s.own.salt
-	second = w.send(t, twin, w.alice, w.bob, frame(1, Digest{}, "hello"))
-	_, err = v.Attribute(mustBundle(t, w, second), w.alice.sender(), nil, noon)
-	wants(t, "another token's bundle for the same audience", err, FaultBundle)
+	for name, change := range map[string]func(*Bundle, *Sender){
+		"token":     func(b *Bundle, _ *Sender) { b.hash[0]++ },
+		"audience":  func(b *Bundle, _ *Sender) { b.aud[0]++ },
+		"mailbox":   func(b *Bundle, _ *Sender) { b.to.Mailbox[0]++ },
+		"recipient": func(b *Bundle, _ *Sender) { b.to.Address = carol },
+		"provider":  func(b *Bundle, _ *Sender) { b.to.Provider = alpha },
+		"account":   func(_ *Bundle, f *Sender) { f.Address = bob },
+		"identity":  func(_ *Bundle, f *Sender) { f.Identity[0]++ },
+		"X_S":       func(_ *Bundle, f *Sender) { f.XS = w.carol.xs() },
+	} {
+		b, f := *mustBundle(t, w, s), w.alice.sender()
+		change(&b, f)
+		_, err = v.Attribute(&b, f, nil, noon)
+		wants(t, "a bundle of another "+name, err, FaultBundle)
+	}
 	_, err = v.Attribute(mustBundle(t, w, s), w.carol.sender(), nil, noon)
 	wants(t, "another certificate", err, FaultBundle)
+
+	// The sender says another generation of bob's keys than it used: reviewers
+	// would look up the wrong ones.
+	lie := f
+	ek, _ := escrowKeysOf(w.snapshot, today, 7, w.bob.recipient())
+	aud := s.e.Audience.Hash(bob)
+	ek.to.Generation = 99
+	esc, err := makeEscrow(&s.own.token, &aud, &ek, 7, w.alice.k, s.own.r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lie.Escrow = *esc
+	_, err = CheckBundle(wire.MustMarshal(&lie), w.alice.sender(), w.bob.recipient(), &s.e.Audience, w.snapshot)
+	wants(t, "another generation, proven", err, FaultEscrow)
+
+	// A snapshot of another provider's keys, or by another.
+	foreign := w.snapshot.f
+	foreign.Issuer = beta
+	sn, err := SignSnapshot(foreign, w.b.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = CheckBundle(s.bundle, w.alice.sender(), w.bob.recipient(), &s.e.Audience, sn)
+	wants(t, "another issuer's snapshot", err, FaultBundle)
+	moved := w.bob.recipient()
+	moved.Provider = alpha
+	_, err = CheckBundle(s.bundle, w.alice.sender(), moved, &s.e.Audience, w.snapshot)
+	wants(t, "a recipient elsewhere", err, FaultBundle)
+	moved = w.bob.recipient()
+	moved.Address = ids.MustParseAddress("bob@alpha.example")
+	_, err = CheckBundle(s.bundle, w.alice.sender(), moved, &s.e.Audience, w.snapshot)
+	wants(t, "an address elsewhere", err, FaultBundle)
 
 	// A snapshot without the keys that the escrow was checked with: reviewers
 	// could not open it.
 	fields := w.snapshot.f
 	fields.Joins, fields.Number, fields.From = fields.Joins[1:], 2, fields.From+1
-	sn, err := SignSnapshot(fields, w.b.root)
-	if err != nil {
+	if sn, err = SignSnapshot(fields, w.b.root); err != nil {
 		t.Fatal(err)
 	}
 	e := *s.e
@@ -246,6 +286,9 @@ func TestRevocationIsNotBackDated(t *testing.T) {
 	if err := w.examine(s.e); err != nil {
 		t.Error("shown before, refused now:", err)
 	}
+	if next.f.Epochs[0].Revoked != next.From() || next.From() != uint64(seen.UnixMilli()) {
+		t.Error("the revocation does not count from when it was seen")
+	}
 	late := *s.e
 	late.Received = uint64(seen.UnixMilli())
 	w.deliver(t, &late)
@@ -339,9 +382,18 @@ func TestWhatReportsAndVerdictsDoNotHold(t *testing.T) {
 			t.Errorf("content with consents %d", consents)
 		}
 	}
+	// A group's content does not go along: A could check it with kf only.
+	g, _ := w.groupMessage(t, w.bob)
+	b, err := w.substantiate(t, g.e).Countersign(d, w.b.countersign, noon)
+	if err != nil || bytes.Contains(b, g.e.Frame) || bytes.Contains(b, g.e.Key.b[:]) {
+		t.Error("a group's content", err)
+	}
+	if c, err := CheckVerdict(b, w.b.desk, alpha, w.list, noon); err != nil || c.Frame() != nil {
+		t.Error("a verdict on a group's message:", err)
+	}
 	// Content that was not what alice signed.
 	var v VerdictFields
-	b, _ := m.Countersign(d, w.b.countersign, noon)
+	b, _ = m.Countersign(d, w.b.countersign, noon)
 	if err := wire.Unmarshal(b, &v); err != nil {
 		t.Fatal(err)
 	}
@@ -403,6 +455,9 @@ func TestShareNeedsItsProof(t *testing.T) {
 	wants(t, "of another message", open(*foreign, w.bob.recipient(), w.b.reviewers), FaultShare)
 	wants(t, "another desk's key", open(*share, w.bob.recipient(), w.a.reviewers), FaultEscrow)
 	wants(t, "another mailbox", open(*share, w.carol.recipient(), w.b.reviewers), FaultEscrow)
+	elsewhere := w.bob.recipient()
+	elsewhere.Address = carol
+	wants(t, "another owner", open(*share, elsewhere, w.b.reviewers), FaultEscrow)
 	// Neither side opens alone: what is left is blinded.
 	g := group.Ristretto255()
 	e1, _ := g.DecodeElement(esc.E1[:])

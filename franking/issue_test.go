@@ -51,6 +51,14 @@ func TestRequestsAreBound(t *testing.T) {
 		_, err := CheckRequest(x, r, today)
 		wants(t, name, err, ErrRequest)
 	}
+	foreign := x
+	foreign.Account = bob
+	theirs, _, err := NewRequest(foreign, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = CheckRequest(foreign, theirs, today)
+	wants(t, "another provider's account", err, ErrRequest)
 	for _, n := range []int{0, -1, MaxIssue + 1} {
 		_, _, err := NewRequest(x, n)
 		wants(t, "number", err, ErrRequest)

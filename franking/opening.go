@@ -180,3 +180,6 @@ func ParseAnswer(b, verdict []byte, from *Desk) (*AnswerFields, error) {
 	}
 	return a, nil
 }
+
+// Epoch returns the day of the token, whose wrapping key opens it.
+func (l *Logged) Epoch() ids.Day { return l.c.f.Token.Epoch }

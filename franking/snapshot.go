@@ -315,3 +315,13 @@ func (h *History) At(received uint64) *Snapshot {
 	}
 	return nil
 }
+
+// Find returns the snapshot with an id, or nil.
+func (h *History) Find(id SnapshotID) *Snapshot {
+	for _, s := range slices.Backward(h.list) {
+		if s.id == id {
+			return s
+		}
+	}
+	return nil
+}

@@ -172,3 +172,6 @@ func (c *CheckedVerdict) Frame() []byte { return bytes.Clone(c.f.Frame) }
 
 // Hash returns the verdict's hash.
 func (c *CheckedVerdict) Hash() VerdictHash { return c.hash }
+
+// Report returns which report of its provider the verdict is about.
+func (c *CheckedVerdict) Report() ReportID { return c.f.Report }

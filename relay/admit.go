@@ -39,7 +39,7 @@ func (r *Relay) AdmitForward(now time.Time, peer *Peer, raw []byte, a *Admitted)
 	if ref := r.limitPeer(now, peer, len(raw)); ref != nil {
 		return ref
 	}
-	return r.admitHere(now, a)
+	return r.admitHere(now, peer.Domain, a)
 }
 
 // AdmitSubmit admits an envelope that an account of this provider hands in:
@@ -49,11 +49,14 @@ func (r *Relay) AdmitSubmit(now time.Time, from *Sender, dest ids.Domain, raw []
 	if ref := checkForm(now, raw, &a.envelope); ref != nil {
 		return ref
 	}
+	if from.suspended.Load() {
+		return refusedSuspended
+	}
 	if ref := r.limitAccount(now, from); ref != nil {
 		return ref
 	}
 	if dest == r.domain {
-		return r.admitHere(now, a)
+		return r.admitHere(now, r.domain, a)
 	}
 	if !r.peers.Known(dest) {
 		return &Refusal{Reason: RefusedDestination}
@@ -92,13 +95,15 @@ func checkForm(now time.Time, raw []byte, e *wire.Envelope) *Refusal {
 var (
 	refusedMalformed = &Refusal{Reason: RefusedMalformed}
 	refusedStale     = &Refusal{Reason: RefusedStale}
+	refusedSuspended = &Refusal{Reason: RefusedSuspended}
 	refusedOutbox    = &Refusal{RefusedOutbox, outboxRetry}
 	refusedStore     = &Refusal{RefusedStore, storeRetry}
 )
 
 // admitHere opens the ticket, checks the binder and stamps. From here on
-// nothing is refused: what does not fit is disposed of, after the same work.
-func (r *Relay) admitHere(now time.Time, a *Admitted) *Refusal {
+// nothing is refused: what does not fit is disposed of, after the same work. from
+// is the sender's provider, whose keys the delivery's snapshot is about.
+func (r *Relay) admitHere(now time.Time, from ids.Domain, a *Admitted) *Refusal {
 	e := &a.envelope
 	payload := wire.PayloadHash(e.Head, e.Body)
 	bound := ticket.BoundOf(e, &payload)
@@ -123,7 +128,11 @@ func (r *Relay) admitHere(now time.Time, a *Admitted) *Refusal {
 	if err != nil {
 		return refusedStore // today's key is not stored yet
 	}
-	a.body = appendDelivery(a.body[:0], e, received, &stamp, &opened)
+	snapshot := noSnapshot
+	if r.snapshots != nil {
+		snapshot = r.snapshots.SnapshotID(from, received)
+	}
+	a.body = appendDelivery(a.body[:0], e, received, &stamp, &snapshot, &opened)
 	a.req = store.AppendReq{
 		Mailbox:   opened.Mailbox,
 		ID:        e.ID(&payload),
@@ -139,14 +148,14 @@ func (r *Relay) admitHere(now time.Time, a *Admitted) *Refusal {
 
 // appendDelivery builds a wire.Delivery without allocating; a test holds it to
 // the schema.
-func appendDelivery(b []byte, e *wire.Envelope, received uint64, stamp *franking.Stamp, o *ticket.Opened) []byte {
+func appendDelivery(b []byte, e *wire.Envelope, received uint64, stamp *franking.Stamp, snapshot *[32]byte, o *ticket.Opened) []byte {
 	b = append(b, wire.Version)
 	b = binary.BigEndian.AppendUint64(b, received)
 	b = append(b, e.Com[:]...)
 	b = binary.BigEndian.AppendUint32(b, uint32(e.Day))
 	b = append(b, byte(e.Class))
 	b = append(b, stamp[:]...)
-	b = append(b, noSnapshot[:]...)
+	b = append(b, snapshot[:]...)
 	b = append(b, byte(wire.ByTicket))
 	b = append(b, e.Ticket[:]...)
 	b = binary.BigEndian.AppendUint64(b, o.Serial)
@@ -155,6 +164,5 @@ func appendDelivery(b []byte, e *wire.Envelope, received uint64, stamp *franking
 	return append(b, e.Body...)
 }
 
-// noSnapshot stands where the id of the key snapshot in force will be, once
-// providers log their keys.
+// noSnapshot stands where nothing is known of the sender's provider's keys.
 var noSnapshot [32]byte

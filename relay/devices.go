@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"waxwing/core/directory"
 	"waxwing/core/ids"
@@ -51,6 +52,31 @@ func (t *sessions) end(ref deviceRef) {
 	for s := range ended {
 		s.revoke()
 	}
+}
+
+// suspend has the connections of an account's devices send nothing more.
+func (t *sessions) suspend(mailbox ids.MailboxID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for ref, set := range t.set {
+		if ref.mailbox != mailbox {
+			continue
+		}
+		for s := range set {
+			s.suspended.Store(true)
+		}
+	}
+}
+
+// Suspend stops what a suspended account sends on connections that it has. New
+// ones look at its standing.
+func (r *Relay) Suspend(ctx context.Context, account ids.Address) error {
+	a, err := r.directory.Account(ctx, account)
+	if err != nil {
+		return err
+	}
+	r.sessions.suspend(a.Mailbox)
+	return nil
 }
 
 // Leave forgets the session of a connection that has ended.
@@ -113,7 +139,7 @@ func (r *Relay) account(ctx context.Context, who *directory.Authenticated) wire.
 
 // enter makes the connection a device's. Its reader is opened here, so that a
 // message that arrives from now on waits for the device.
-func (r *Relay) enter(ctx context.Context, s *Session, who *directory.Authenticated) wire.Message {
+func (r *Relay) enter(ctx context.Context, now time.Time, s *Session, who *directory.Authenticated) wire.Message {
 	if !s.taken.CompareAndSwap(false, true) {
 		return refuse(wire.CodeConflict)
 	}
@@ -124,12 +150,25 @@ func (r *Relay) enter(ctx context.Context, s *Session, who *directory.Authentica
 	if err == nil {
 		err = r.present(ctx, who)
 	}
+	if err == nil {
+		err = r.standing(ctx, now, s, who)
+	}
 	if err != nil {
 		s.ended.Store(true)
 		r.sessions.drop(ref, s)
 		return answer(err)
 	}
 	return &wire.Session{Mailbox: who.Mailbox()}
+}
+
+// standing looks at the account's standing. The session is listed already, so
+// either a suspension finds it there or it is seen here.
+func (r *Relay) standing(ctx context.Context, now time.Time, s *Session, who *directory.Authenticated) error {
+	standing, err := r.directory.Standing(ctx, who.Address())
+	if err == nil && standing.Suspended(now) {
+		s.suspended.Store(true)
+	}
+	return err
 }
 
 // present checks that a device whose reader was just opened was not removed

@@ -157,7 +157,7 @@ func TestRemovalDuringLogin(t *testing.T) {
 	three := l.without(l.two, 2)
 	l.is(l.ask(&wire.UpdateManifest{Manifest: three.Bytes()}), 0)
 	late := l.connect()
-	l.is(p.enter(context.Background(), late, who), wire.CodeUnauthenticated)
+	l.is(p.enter(context.Background(), p.now, late, who), wire.CodeUnauthenticated)
 	if l.waits() || late.Device() != nil {
 		t.Error("the removed device came in")
 	}

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"waxwing/core/ids"
@@ -34,10 +35,19 @@ const (
 var ErrConfig = errors.New("relay: invalid configuration")
 
 // Sender is an authenticated account as the limits know it.
-type Sender struct{ key gcra.Key }
+type Sender struct {
+	key       gcra.Key
+	suspended *atomic.Bool // of the connection's session
+}
 
-// SenderOf returns the account's place in the limits.
-func SenderOf(a ids.Address) *Sender { return &Sender{limits.KeyOf(a.String())} }
+// SenderOf returns the place in the limits of an account in good standing.
+func SenderOf(a ids.Address) *Sender { return &Sender{limits.KeyOf(a.String()), new(atomic.Bool)} }
+
+// Sender returns the place in the limits of the session's account. The session
+// is a device's.
+func (s *Session) Sender() *Sender {
+	return &Sender{limits.KeyOf(s.device.Load().Address().String()), &s.suspended}
+}
 
 // Peer is a configured provider as the limits know it.
 type Peer struct {

@@ -34,6 +34,7 @@ const (
 	RefusedPeer        // over a limit of the forwarding provider
 	RefusedDestination // no such peer
 	RefusedOutbox      // the outbox to that peer is full
+	RefusedSuspended   // the account was suspended
 	RefusedStore       // the store does not take it now
 	ReasonEnd          // how many reasons there are
 )
@@ -44,7 +45,7 @@ var reasonNames = [ReasonEnd]string{
 	DisposedSpent: "disposed_spent", DisposedStruck: "disposed_struck", DisposedUnknown: "disposed_unknown",
 	DisposedFull: "disposed_full", RefusedMalformed: "refused_malformed", RefusedStale: "refused_stale",
 	RefusedAccount: "refused_account", RefusedPeer: "refused_peer", RefusedDestination: "refused_destination",
-	RefusedOutbox: "refused_outbox", RefusedStore: "refused_store",
+	RefusedOutbox: "refused_outbox", RefusedSuspended: "refused_suspended", RefusedStore: "refused_store",
 }
 
 // String returns the metric label.
@@ -73,6 +74,8 @@ func (r *Refusal) Code() wire.Code {
 		return wire.CodeStale
 	case RefusedAccount, RefusedPeer:
 		return wire.CodeLimit
+	case RefusedSuspended:
+		return wire.CodeSuspended
 	case RefusedDestination:
 		return wire.CodeUnknownProvider
 	case RefusedOutbox, RefusedStore:

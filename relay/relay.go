@@ -45,8 +45,15 @@ type Keys interface {
 	query.Keys
 }
 
-// Config is what a Relay is made of. All but Registration and Limits are
-// required; without Limits there is a Book of defaults.
+// Snapshots says which snapshot of a provider's token-signing keys is in force at
+// a time, Unix milliseconds; zero if there is none. It is on the path of every
+// delivery.
+type Snapshots interface {
+	SnapshotID(issuer ids.Domain, received uint64) [32]byte
+}
+
+// Config is what a Relay is made of. All but Snapshots, Registration and Limits
+// are required; without Limits there is a Book of defaults.
 type Config struct {
 	Domain       ids.Domain
 	Store        store.Store
@@ -55,6 +62,7 @@ type Config struct {
 	Directory    *directory.Directory
 	Keys         Keys
 	Peers        PeerTable
+	Snapshots    Snapshots // nil: deliveries name none, and nothing can be reported
 	Registration Registration
 	Limits       *limits.Book
 }
@@ -71,6 +79,7 @@ type Relay struct {
 	mailboxes    *mailbox.Mailboxes
 	keys         Keys
 	peers        PeerTable
+	snapshots    Snapshots // may be nil
 	limits       *limits.Book
 	questions    *query.ReplayCache
 	known        knownMailboxes // has its own lock
@@ -92,7 +101,7 @@ func New(c Config) (*Relay, error) {
 	}
 	return &Relay{
 		domain: c.Domain, registration: c.Registration, store: c.Store, tickets: c.Tickets, stamps: c.Stamps,
-		directory: c.Directory, mailboxes: mailbox.New(c.Store), keys: c.Keys, peers: c.Peers,
+		directory: c.Directory, mailboxes: mailbox.New(c.Store), keys: c.Keys, peers: c.Peers, snapshots: c.Snapshots,
 		limits: c.Limits, questions: query.NewReplayCache(),
 		known:      knownMailboxes{set: map[ids.MailboxID]struct{}{}},
 		sessions:   sessions{set: map[deviceRef]map[*Session]struct{}{}},

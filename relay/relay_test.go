@@ -215,6 +215,12 @@ func TestEveryReason(t *testing.T) {
 			p.Relay.store = failing{p.store, store.ErrFull}
 			return p.submit(alpha, p.fresh())
 		}},
+		{RefusedSuspended, func(p *provider) Reason {
+			var a Admitted
+			from := SenderOf(ids.MustParseAddress("mallory@beta.example"))
+			from.suspended.Store(true)
+			return p.AdmitSubmit(p.now, from, alpha, p.fresh(), &a).Reason
+		}},
 		{RefusedStore, func(p *provider) Reason {
 			p.Relay.store = failing{p.store, store.ErrUnknownOutcome}
 			return p.forward(p.fresh())

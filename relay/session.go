@@ -21,6 +21,8 @@ type Session struct {
 	device    atomic.Pointer[directory.Authenticated] // set once, by Register or Auth
 	recovered atomic.Pointer[directory.Recovered]     // set once, by Recover
 	ended     atomic.Bool                             // the device was removed
+	// suspended: the account may read what it has and send nothing.
+	suspended atomic.Bool
 	attempts  atomic.Int32
 	asked     atomic.Int32 // descriptors, before it was a device's
 	met       atomic.Int32 // requests about a rendezvous, before it was a device's
@@ -72,7 +74,7 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 	case *wire.Register:
 		return r.register(ctx, now, s, m)
 	case *wire.Auth:
-		return r.authenticate(ctx, s, m)
+		return r.authenticate(ctx, now, s, m)
 	case *wire.Recover:
 		return r.recover(ctx, now, s, m)
 	}
@@ -89,6 +91,9 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 	}
 	if ref := r.spend(now, limits.AccountRequests, key, 1); ref != nil {
 		return ref
+	}
+	if s.suspended.Load() && sends(m) {
+		return refuse(wire.CodeSuspended)
 	}
 	switch m := m.(type) {
 	case *wire.Describe:
@@ -119,6 +124,26 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 		return nil
 	}
 	return refuse(wire.CodeMalformed)
+}
+
+// sends reports whether a request is of use only to who sends messages.
+func sends(m wire.Message) bool {
+	switch m.(type) {
+	case *wire.Query, *wire.Certify:
+		return true
+	}
+	return false
+}
+
+// SpendRequest counts a request of an account that somebody else answers. It
+// returns the refusal of one that is over the limit, else nil.
+func (r *Relay) SpendRequest(now time.Time, who *directory.Authenticated) *wire.Refusal {
+	return r.spend(now, limits.AccountRequests, limits.KeyOf(who.Address().String()), 1)
+}
+
+// SpendPeerRequest is SpendRequest for a peer.
+func (r *Relay) SpendPeerRequest(now time.Time, p *Peer) *wire.Refusal {
+	return r.spend(now, limits.PeerRequests, p.key, 1)
 }
 
 // stranger answers what a connection may ask that is nobody's.
@@ -186,10 +211,10 @@ func (r *Relay) register(ctx context.Context, now time.Time, s *Session, m *wire
 	if err != nil {
 		return answer(err)
 	}
-	return r.enter(ctx, s, who)
+	return r.enter(ctx, now, s, who)
 }
 
-func (r *Relay) authenticate(ctx context.Context, s *Session, m *wire.Auth) wire.Message {
+func (r *Relay) authenticate(ctx context.Context, now time.Time, s *Session, m *wire.Auth) wire.Message {
 	if !s.attempt() {
 		return refuse(wire.CodeConflict)
 	}
@@ -197,7 +222,7 @@ func (r *Relay) authenticate(ctx context.Context, s *Session, m *wire.Auth) wire
 	if err != nil {
 		return answer(err)
 	}
-	return r.enter(ctx, s, who)
+	return r.enter(ctx, now, s, who)
 }
 
 func (r *Relay) describe(m *wire.Describe) wire.Message {

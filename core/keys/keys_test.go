@@ -209,3 +209,26 @@ func FuzzParseKeys(f *testing.F) {
 		}
 	})
 }
+
+// What SealWith seals opens like what Seal seals, and its plaintext may depend
+// on the seal.
+func TestSealWith(t *testing.T) {
+	k := NewSealKey()
+	sealed, _, err := k.Public().SealWith([]byte("info"), []byte("aad"), func(enc []byte) ([]byte, error) {
+		return append([]byte(nil), enc[:8]...), nil
+	})
+	if err != nil || len(sealed) != SealOverhead+8 {
+		t.Fatalf("%d bytes, %v", len(sealed), err)
+	}
+	plain, _, err := k.Open([]byte("info"), []byte("aad"), sealed)
+	if err != nil || string(plain) != string(sealed[:8]) {
+		t.Errorf("opened %x: %v", plain, err)
+	}
+	mine := errors.New("mine")
+	if _, _, err := k.Public().SealWith(nil, nil, func([]byte) ([]byte, error) { return nil, mine }); err != mine {
+		t.Errorf("plaintext's error: %v", err)
+	}
+	if _, _, err := (SealPublic{}).SealWith(nil, nil, nil); err != ErrKey {
+		t.Errorf("no key: %v", err)
+	}
+}

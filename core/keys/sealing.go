@@ -51,6 +51,13 @@ func (p SealPublic) Bytes() []byte {
 // Seal encrypts plaintext to p (HPKE base mode, one message). The context
 // exports further secrets (RFC 9180 5.3).
 func (p SealPublic) Seal(info, aad, plaintext []byte) (sealed []byte, c Exporter, err error) {
+	return p.SealWith(info, aad, func([]byte) ([]byte, error) { return plaintext, nil })
+}
+
+// SealWith is Seal for a plaintext that depends on the encapsulated key, such as
+// a proof that is bound to this one seal. plaintext gets its SealEncSize bytes;
+// its error is returned as it is.
+func (p SealPublic) SealWith(info, aad []byte, plaintext func(enc []byte) ([]byte, error)) (sealed []byte, c Exporter, err error) {
 	if p.pub == nil {
 		return nil, nil, ErrKey
 	}
@@ -58,33 +65,15 @@ func (p SealPublic) Seal(info, aad, plaintext []byte) (sealed []byte, c Exporter
 	if err != nil {
 		return nil, nil, err
 	}
-	ct, err := s.Seal(aad, plaintext)
+	pt, err := plaintext(enc)
+	if err != nil {
+		return nil, nil, err
+	}
+	ct, err := s.Seal(aad, pt)
 	if err != nil {
 		return nil, nil, err
 	}
 	return append(enc, ct...), s, nil
-}
-
-// SealWith is Seal for a plaintext that depends on the encapsulated key, such as
-// a proof that is bound to this one seal. plaintext gets its SealEncSize bytes;
-// its error is returned as it is.
-func (p SealPublic) SealWith(info, aad []byte, plaintext func(enc []byte) ([]byte, error)) ([]byte, error) {
-	if p.pub == nil {
-		return nil, ErrKey
-	}
-	enc, s, err := hpke.NewSender(p.pub, hpke.HKDFSHA256(), hpke.AES256GCM(), info)
-	if err != nil {
-		return nil, err
-	}
-	pt, err := plaintext(enc)
-	if err != nil {
-		return nil, err
-	}
-	ct, err := s.Seal(aad, pt)
-	if err != nil {
-		return nil, err
-	}
-	return append(enc, ct...), nil
 }
 
 // Exporter derives further secrets from a seal (RFC 9180 5.3).

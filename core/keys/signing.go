@@ -35,6 +35,7 @@ const (
 	ContextAnswer              // provider's answering key over what it did on a verdict
 	ContextExport              // reviewers' key over the manifest of exported evidence
 	ContextLogHead             // provider's answering key over the head of its log of openings or trail
+	ContextAdmission           // provider's root key over the keys of anonymous admission
 	contextEnd
 )
 
@@ -58,6 +59,7 @@ var contextLabels = [contextEnd]string{
 	ContextAnswer:      "waxwing verdict answer v1",
 	ContextExport:      "waxwing evidence export v1",
 	ContextLogHead:     "waxwing log head v1",
+	ContextAdmission:   "waxwing admission keys v1",
 }
 
 // SignatureSize is the size of a signature, in bytes.

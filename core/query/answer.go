@@ -87,6 +87,10 @@ func (q *Question) ID() [IDSize]byte { return q.id }
 // Kind returns what is asked.
 func (q *Question) Kind() Kind { return q.kind }
 
+// Enc returns the question's encapsulated key, to which its payload may be bound
+// (AskWith).
+func (q *Question) Enc() []byte { return bytes.Clone(q.enc) }
+
 // Payload returns what the asker sent.
 func (q *Question) Payload() []byte { return q.payload }
 

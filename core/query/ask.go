@@ -23,19 +23,30 @@ type Pending struct {
 // with an id. When the answer is lost the same bytes are sent again, within
 // MaxAge. Errors are ErrKind, ErrTooLong and keys.ErrKey.
 func Ask(to keys.SealPublic, keyID uint8, kind Kind, payload []byte, now time.Time) (sealed []byte, p *Pending, err error) {
+	return AskWith(to, keyID, kind, func([]byte) ([]byte, error) { return payload, nil }, now)
+}
+
+// AskWith is Ask for a payload that depends on the question's encapsulated key,
+// such as a proof that is bound to this one question (Question.Enc). An error of
+// payload is returned as it is.
+func AskWith(to keys.SealPublic, keyID uint8, kind Kind, payload func(enc []byte) ([]byte, error), now time.Time) (sealed []byte, p *Pending, err error) {
 	if !kind.Valid() {
 		return nil, nil, ErrKind
 	}
-	if len(payload) > kind.MaxPayload() {
-		return nil, nil, ErrTooLong
-	}
-	q := &question{time: uint64(now.UnixMilli()), payload: payload}
-	rand.Read(q.random[:])
-	plain, err := wire.MarshalPadded(q, kind.questionPlain())
-	if err != nil {
-		return nil, nil, err
-	}
-	ct, exporter, err := to.Seal(info(kind), aad(keyID), plain)
+	var plain []byte
+	ct, exporter, err := to.SealWith(info(kind), aad(keyID), func(enc []byte) ([]byte, error) {
+		q := &question{time: uint64(now.UnixMilli())}
+		rand.Read(q.random[:])
+		var err error
+		if q.payload, err = payload(enc); err != nil {
+			return nil, err
+		}
+		if len(q.payload) > kind.MaxPayload() {
+			return nil, ErrTooLong
+		}
+		plain, err = wire.MarshalPadded(q, kind.questionPlain())
+		return plain, err
+	})
 	clear(plain)
 	if err != nil {
 		return nil, nil, err

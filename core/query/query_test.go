@@ -2,6 +2,7 @@ package query
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -430,5 +431,39 @@ func BenchmarkQuestionAndAnswer(b *testing.B) {
 		if _, err := p.Open(a.seal()); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// A payload can be bound to its question: what depends on the encapsulated key
+// is the same on both sides, and another question has another key.
+func TestAskWith(t *testing.T) {
+	r := newRing()
+	ask := func() (*Question, []byte) {
+		var enc []byte
+		sealed, p, err := AskWith(r[7].Public(), 7, KindLookup, func(e []byte) ([]byte, error) {
+			enc = bytes.Clone(e)
+			h := sha256.Sum256(e)
+			return h[:], nil
+		}, noon)
+		if err != nil || p == nil {
+			t.Fatal(err)
+		}
+		return r.open(t, sealed, noon), enc
+	}
+	q, enc := ask()
+	h := sha256.Sum256(enc)
+	if !bytes.Equal(q.Enc(), enc) || !bytes.Equal(q.Payload(), h[:]) {
+		t.Error("the answering side sees another key")
+	}
+	if other, _ := ask(); bytes.Equal(other.Enc(), enc) {
+		t.Error("two questions, one key")
+	}
+	mine := errors.New("mine")
+	if _, _, err := AskWith(r[7].Public(), 7, KindLookup, func([]byte) ([]byte, error) { return nil, mine }, noon); err != mine {
+		t.Errorf("payload's error: %v", err)
+	}
+	long := func([]byte) ([]byte, error) { return make([]byte, MaxLookup+1), nil }
+	if _, _, err := AskWith(r[7].Public(), 7, KindLookup, long, noon); !errors.Is(err, ErrTooLong) {
+		t.Errorf("too long: %v", err)
 	}
 }

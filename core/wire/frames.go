@@ -69,6 +69,15 @@ const (
 
 	TypeSyncPut FrameType = 35
 
+	TypeIssueTokens   FrameType = 70
+	TypeIssuedTokens  FrameType = 71 // answer to IssueTokens
+	TypePublish       FrameType = 72
+	TypePublished     FrameType = 73 // answer to Publish
+	TypeReport        FrameType = 74
+	TypeReported      FrameType = 77 // answer to Report
+	TypeVerdict       FrameType = 75 // between providers
+	TypeVerdictAnswer FrameType = 76 // answer to Verdict
+
 	TypeSubmit  FrameType = 40 // on submit streams
 	TypeForward FrameType = 41 // on forward streams
 	TypeAck     FrameType = 42 // on submit, forward and deliver streams
@@ -222,13 +231,15 @@ const (
 	CodeStale           Code = 9  // outside the time in which it is valid
 	CodeUnreachable     Code = 10 // the other provider does not answer
 	CodeConflict        Code = 11 // a newer version is stored
-	codeEnd             Code = 12
+	CodeSuspended       Code = 12 // the provider suspended the account
+	codeEnd             Code = 13
 )
 
 var codeNames = [codeEnd]string{
 	CodeMalformed: "malformed", CodeUnauthenticated: "unauthenticated", CodeForbidden: "forbidden",
 	CodeUnknownProvider: "unknown provider", CodeLimit: "over a limit", CodeBusy: "busy", CodeExists: "exists",
 	CodeNotFound: "not found", CodeStale: "stale", CodeUnreachable: "unreachable", CodeConflict: "conflict",
+	CodeSuspended: "suspended",
 }
 
 // Valid reports whether the code is one of this version.

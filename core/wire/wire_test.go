@@ -71,6 +71,14 @@ func samples() []Schema {
 		&RendezvousPut{r, [RendezvousSize]byte{2}, SideNew, MaxRendezvousIndex, fill(300, 3)},
 		&RendezvousGet{r, [RendezvousSize]byte{3}, SideExisting, 1},
 		&RendezvousDocument{r, true, fill(300, 4)},
+		&IssueTokens{r, fill(300, 1)},
+		&IssuedTokens{r, fill(500, 2)},
+		&Publish{r, PublicationSnapshot, alpha, alpha, [32]byte{9}},
+		&Published{r, fill(700, 3)},
+		&Report{r, fill(5000, 1)},
+		&Reported{r, []byte{0, 3}},
+		&Verdict{r, fill(900, 2)},
+		&VerdictAnswer{r, fill(200, 3)},
 	}
 }
 

@@ -40,7 +40,7 @@ func (s *Sender) Introduce(to keys.SealPublic, keyID uint8, m *Mailbox, e *Envel
 		return nil, ErrTerms
 	}
 	ps := s.Credential.Pseudonym(m.W)
-	sealed, err := to.SealWith(info(s.Provider), e.aad(keyID), func(enc []byte) ([]byte, error) {
+	sealed, _, err := to.SealWith(info(s.Provider), e.aad(keyID), func(enc []byte) ([]byte, error) {
 		in := Introduction{Mailbox: m.ID, Generation: m.Generation, Tier: s.Tier, NR: [elementSize]byte(ps.Value.Bytes())}
 		if code != nil {
 			in.Code = CodeProof(code, s.Provider, enc, m.ID)

@@ -16,10 +16,13 @@ const (
 	AccountTickets
 	AccountRequests
 	AccountSync
+	AccountIssues
+	AccountReports
 	PeerEnvelopes
 	PeerBytes
 	PeerRequests
 	PeerPrekeys
+	PeerVerdicts
 	TargetPrekeys
 	Registrations
 	End // how many there are
@@ -94,6 +97,16 @@ var All = [End]Info{
 		"batches between the devices of one account",
 		"eight devices at the shortest interval", "",
 	},
+	AccountIssues: {
+		"account_issues", Account, "requests", gcra.Limit{Burst: 24, Count: 12, Period: time.Minute}, 1,
+		"requests of one account for franking tokens",
+		"two days' tokens at once and again after a failure; each request costs dozens of signatures and proofs", "",
+	},
+	AccountReports: {
+		"account_reports", Account, "reports", gcra.Limit{Burst: 20, Count: 50, Period: 24 * time.Hour}, 1,
+		"reports of one account",
+		"more than anybody writes notes for, and a flood of forged ones costs the desk little", "",
+	},
 	PeerEnvelopes: {
 		"peer_envelopes", Peer, "envelopes", gcra.PerSecond(20_000, 200_000), 1,
 		"envelopes that one peer forwards",
@@ -113,6 +126,11 @@ var All = [End]Info{
 		"peer_prekeys", Peer, "prekeys", gcra.PerSecond(10, 600), 1,
 		"one-time prekeys given to askers at one provider",
 		"ten first contacts a second are many for a large provider", "the last-resort prekey is given",
+	},
+	PeerVerdicts: {
+		"peer_verdicts", Peer, "verdicts", gcra.Limit{Burst: 600, Count: 60, Period: time.Minute}, 1,
+		"verdicts that one peer's desk sends",
+		"one a second is many for reviewers; each costs signatures and three commits", "",
 	},
 	TargetPrekeys: {
 		"target_prekeys", Mailbox, "prekeys",

@@ -68,6 +68,20 @@ func (c *Client) RemoveDevice(ctx context.Context, id ids.DeviceID) error {
 	})
 }
 
+// accountNews asks for the own manifest now and then: on a connection that lasts,
+// what contacts seal without an entry for a new device would go unnoticed.
+func (l *link) accountNews(ctx context.Context) error {
+	return l.attempt("account", func() error {
+		if err := l.account(ctx); err != nil {
+			return err
+		}
+		l.mu.Lock()
+		l.later["account"] = l.c.now().Add(accountEvery)
+		l.mu.Unlock()
+		return nil
+	})
+}
+
 // account takes the newest manifest of the own account.
 func (l *link) account(ctx context.Context) error {
 	a, err := quicnet.Ask[*wire.AccountState](ctx, l.caller, new(wire.Account))

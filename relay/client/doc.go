@@ -1,8 +1,8 @@
 // Package client is the client's side of Waxwing for app developers: register
 // an account, add contacts by a code, send, receive, block.
 //
-// Create or Open a profile, which is one directory and one account with one
-// device. Register once. Run keeps a connection in the background; Sync does one
+// Create or Open a profile, which is one directory and one device of an
+// account. Register once. Run keeps a connection in the background; Sync does one
 // exchange and returns, for commands. Send returns as soon as the message is
 // durable here; Status tells what became of it. Receive yields what came, from
 // a durable log with stable positions: an app that stores the position of what
@@ -40,6 +40,13 @@
 // new one, and who gets a grant of a new generation drops what it holds of
 // earlier ones. So a contact that was blocked can see so after it was unblocked,
 // and loses no messages to dead tickets.
+//
+// Devices: everything that depends on a contact's device is kept for each of them
+// apart (peers.go): session, order of messages, tickets given to it, certificate
+// confirmed by it. A message has an entry for each device that there is a session
+// with; one that was sealed before a device was known is sealed again when a
+// device of the contact says so (repair.go). The own account's other devices are
+// peers of a contact that is never listed.
 //
 // # What it does not protect
 //

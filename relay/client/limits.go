@@ -20,6 +20,9 @@ const (
 	// maxSessions is how many sessions with one device are kept and tried: one
 	// in use, one crossed, and those of a device that lost its state twice.
 	maxSessions = 4
+	// accountEvery is how soon the own manifest is asked for again on one
+	// connection: other devices come and go rarely.
+	accountEvery = 5 * time.Minute
 	// lookupRetry is how soon a contact is looked up again at the earliest when a
 	// device of it had no prekeys: it may just be publishing its first.
 	lookupRetry = 10 * time.Minute

@@ -120,9 +120,6 @@ func (c *Client) exchange(ctx context.Context, once bool) error {
 		}
 		c.mu.Unlock()
 	}()
-	if err := l.account(ctx); err != nil { // other devices may have come or gone
-		return refusedError(err)
-	}
 	if err := l.supply(ctx); err != nil {
 		return refusedError(err)
 	}

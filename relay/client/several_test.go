@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"waxwing/core/content"
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
@@ -558,6 +560,50 @@ func TestManifestNews(t *testing.T) {
 		if !errors.Is(err, errUndo) {
 			t.Fatal(err)
 		}
+	})
+}
+
+// The longest text fits beside everything that a control part may have to say.
+func TestLongestTextWithEverything(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	m := alice.next(nil, func(f *directory.ManifestFields) {
+		for len(f.Devices) < directory.MaxDevices {
+			addDevice(f)
+		}
+	})
+	w.must(alice.learn(m))
+	alice.do(func(k *work) error {
+		c := k.find(bob.address)
+		k.dirty(c)
+		for i := range byte(state.MaxMissed) {
+			c.Missed = append(c.Missed, [32]byte{1, i + 1})
+		}
+		for i := range byte(state.MaxConfirms) {
+			c.Confirm = append(c.Confirm, [32]byte{2, i + 1})
+		}
+		var err error
+		for i := range byte(2 * content.MaxReceipts) {
+			err = errors.Join(err, k.owe(c, [32]byte{3, i + 1}))
+		}
+		return err
+	})
+	text := strings.Repeat("x", content.MaxText)
+	alice.send(bob, text)
+	alice.do(func(k *work) error {
+		n, err := k.pump(1, false)
+		if c := k.find(bob.address); n != 1 || len(c.Missed) != state.MaxMissed-missedBeside {
+			t.Errorf("%d sealed, %d left to tell", n, len(c.Missed))
+		}
+		return err
+	})
+	w.settle()
+	bob.shows(alice, "hello", text)
+	alice.do(func(k *work) error {
+		if c := k.find(bob.address); len(c.Missed) != 0 || len(c.Confirm) != 0 || c.Announced != uint32(m.Version()) {
+			t.Error("something was not told")
+		}
+		return nil
 	})
 }
 

@@ -20,6 +20,7 @@ import (
 	"waxwing/core/ratchet"
 	"waxwing/core/store/badgerstore/badgerstoretest"
 	"waxwing/core/wire"
+	"waxwing/franking"
 	"waxwing/ratelimit/limits"
 	"waxwing/relay/quicnet/quicnettest"
 	"waxwing/sealedsender"
@@ -110,6 +111,10 @@ var structures = map[string]func() wire.Schema{
 	"block request": func() wire.Schema { return new(blocklist.Request) },
 	"envelope":      func() wire.Schema { return new(wire.Envelope) },
 	"delivery":      func() wire.Schema { return new(wire.Delivery) },
+	"epoch keys":    func() wire.Schema { return new(franking.EpochKeys) },
+	"snapshot":      func() wire.Schema { return new(franking.SnapshotFields) },
+	"desk":          func() wire.Schema { return new(franking.DeskFields) },
+	"verdict":       func() wire.Schema { return new(franking.VerdictFields) },
 }
 
 // otherFrames are the frames that are no control messages.

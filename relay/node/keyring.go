@@ -149,11 +149,15 @@ func (k *keyring) rotate(now time.Time) error {
 	if today != k.day {
 		k.day, k.since = today, now
 	}
-	if now.Sub(k.since) < steady {
+	if !k.settled(now) {
 		return nil
 	}
 	return k.expire(today)
 }
+
+// settled reports whether the clock has stood on its day for long enough for
+// what is for ever.
+func (k *keyring) settled(now time.Time) bool { return now.Sub(k.since) >= steady }
 
 // renew draws what is due.
 func (k *keyring) renew(today ids.Day) error {

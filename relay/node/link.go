@@ -48,11 +48,12 @@ type Peer struct {
 // it the questions of clients.
 type link struct {
 	// fixed
-	n      *Node
-	peer   Peer
-	outbox ids.MailboxID
-	stale  chan struct{} // holds one token: fetch the descriptor
-	done   chan struct{} // closed when run has ended
+	n       *Node
+	peer    Peer
+	outbox  ids.MailboxID
+	stale   chan struct{} // holds one token: fetch the descriptor
+	verdict chan struct{} // holds one token: there may be a verdict to bring
+	done    chan struct{} // closed when run has ended
 
 	stop context.CancelFunc // guarded by peers.change; nil until it runs
 
@@ -65,7 +66,7 @@ type link struct {
 
 func newLink(n *Node, p Peer) *link {
 	return &link{
-		n: n, peer: p, outbox: mailbox.Outbox(p.Domain), stale: make(chan struct{}, 1), done: make(chan struct{}),
+		n: n, peer: p, outbox: mailbox.Outbox(p.Domain), stale: make(chan struct{}, 1), verdict: make(chan struct{}, 1), done: make(chan struct{}),
 		status: linkStatus{refused: map[wire.Code]uint64{}, conns: map[*quicnet.Conn]struct{}{}},
 	}
 }
@@ -137,6 +138,11 @@ func (l *link) connect(ctx context.Context) error {
 	defer refreshing.Wait()
 	defer cancel(nil)
 	refreshing.Go(func() { cancel(l.refresh(ctx, caller)) })
+	refreshing.Go(func() {
+		if err := l.bringVerdicts(ctx, caller); err != nil {
+			cancel(err)
+		}
+	})
 	f := newForwarder(l, s)
 	return l.cause(ctx, f.run(ctx))
 }
@@ -177,7 +183,10 @@ func (l *link) fetch(ctx context.Context, caller *quicnet.Caller) error {
 	if err != nil {
 		return err
 	}
-	return l.n.peers.learn(ctx, l, d.Descriptor)
+	if err := l.n.peers.learn(ctx, l, d.Descriptor); err != nil {
+		return err
+	}
+	return l.fetchKeys(ctx, caller)
 }
 
 // refresh fetches the descriptor from time to time and when it was found to be

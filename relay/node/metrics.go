@@ -25,6 +25,8 @@ type metrics struct {
 	connections *prometheus.GaugeVec   // open connections by kind
 	links       prometheus.Gauge       // peers connected to
 	handshakes  *prometheus.CounterVec // finished handshakes by kind
+	reports     *prometheus.CounterVec // reported messages by what was found
+	verdicts    *prometheus.CounterVec // verdicts of peers by what became of them
 	protocol    prometheus.Counter     // connections closed for breaking the protocol
 }
 
@@ -48,6 +50,12 @@ func newMetrics() *metrics {
 		connections: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "waxwing_connections", Help: "Open connections, from clients and from peers.",
 		}, []string{"kind"}),
+		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "waxwing_reported_messages_total", Help: "Messages that accounts reported, by what was found.",
+		}, []string{"finding"}),
+		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "waxwing_verdicts_total", Help: "Verdicts of peers' reviewers, by what became of them.",
+		}, []string{"result"}),
 		handshakes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "waxwing_handshakes_total", Help: "Accepted connections, from clients and from peers.",
 		}, []string{"kind"}),
@@ -56,7 +64,7 @@ func newMetrics() *metrics {
 		}),
 	}
 	reg.MustRegister(m.pushed, m.relayed, m.givenUp, m.peerRefused, m.protocol, m.batches, m.requests,
-		m.connections, m.handshakes, m.links,
+		m.connections, m.handshakes, m.links, m.reports, m.verdicts,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	envelopes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "waxwing_envelopes_total", Help: "Envelopes by where they came from and what became of them.",

@@ -19,6 +19,7 @@ import (
 	"waxwing/ratelimit/limits"
 	"waxwing/relay"
 	"waxwing/relay/quicnet"
+	"waxwing/relay/reports"
 )
 
 const (
@@ -45,10 +46,15 @@ type Config struct {
 	Endpoints    []string
 	Peers        []Peer
 	Registration relay.Registration
-	Limits       limits.Settings  // instead of the defaults
-	Network      quicnet.Config   // limits and timeouts of connections; identity and address are set here
-	Logger       *slog.Logger     // default: none
-	Now          func() time.Time // default: time.Now
+	// Allowance is how many franking tokens an account may have of one day. Default:
+	// reports.DefaultAllowance.
+	Allowance uint32
+	// Policy is how far other providers' reviewers are followed.
+	Policy  reports.Policy
+	Limits  limits.Settings  // instead of the defaults
+	Network quicnet.Config   // limits and timeouts of connections; identity and address are set here
+	Logger  *slog.Logger     // default: none
+	Now     func() time.Time // default: time.Now
 	// Refresh is how often the descriptor of a connected peer is fetched again.
 	// Default: an hour.
 	Refresh time.Duration
@@ -74,15 +80,17 @@ type Node struct {
 	peers     *peers
 	directory *directory.Directory
 	relay     *relay.Relay
+	reports   *reports.Reports
 	rules     rules
 	metrics   *metrics
 	notify    *notifier
 
-	draining context.Context // ends when the server is to shut down
-	drain    context.CancelFunc
-	fatal    chan error // holds one: why the server has to stop
-	intakes  tracker
-	rotating sync.Mutex // held while keys are changed and described
+	draining     context.Context // ends when the server is to shut down
+	drain        context.CancelFunc
+	publications publications // has its own lock
+	fatal        chan error   // holds one: why the server has to stop
+	intakes      tracker
+	rotating     sync.Mutex // held while keys are changed and described
 }
 
 // Open opens a provider's data directory and starts to listen; Run serves.
@@ -160,9 +168,12 @@ func (n *Node) decide(conf Config) error {
 	}
 	n.metrics = newMetrics()
 	n.metrics.countLimits(book)
+	if err := n.openReports(conf, book, n.now()); err != nil {
+		return err
+	}
 	n.relay, err = relay.New(relay.Config{
 		Domain: n.domain, Store: n.store, Tickets: n.keyring.tickets, Stamps: n.keyring.stamps,
-		Directory: n.directory, Keys: n.keyring, Peers: n.peers, Registration: conf.Registration, Limits: book,
+		Directory: n.directory, Keys: n.keyring, Peers: n.peers, Snapshots: n.reports, Registration: conf.Registration, Limits: book,
 	})
 	return err
 }

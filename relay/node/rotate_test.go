@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -222,7 +223,8 @@ func TestRotationWhileMessagesFlow(t *testing.T) {
 	for s, names := range born {
 		now := files(t, s.node.keyring.dir, "")
 		for _, name := range names {
-			if name != keyRoot && slices.Contains(now, name) {
+			// A desk's keys last for half a year; package reports tests their end.
+			if name != keyRoot && !strings.HasPrefix(name, "desk-key-") && slices.Contains(now, name) {
 				t.Errorf("%s is still there", name)
 			}
 		}

@@ -106,7 +106,7 @@ func (c *connection) clientStream(ctx context.Context, s *quicnet.Stream) error 
 	switch s.Kind() {
 	case wire.StreamSubmit:
 		var parser wire.SubmitParser
-		from := relay.SenderOf(who.Address())
+		from := c.session.Sender()
 		in := &intake{n: c.n, stream: s, frame: wire.TypeSubmit, counts: &c.n.metrics.submitted}
 		in.admit = func(now time.Time, body []byte, a *relay.Admitted) (uint64, *relay.Refusal, error) {
 			number, dest, envelope, err := parser.Parse(body)
@@ -158,7 +158,13 @@ func (c *connection) control(ctx context.Context, s *quicnet.Stream) error {
 
 func (c *connection) answer(ctx context.Context, m wire.Message) wire.Message {
 	if c.peer != nil {
+		if a := c.peerReport(ctx, m); a != nil {
+			return a
+		}
 		return c.n.relay.HandlePeer(ctx, c.n.now(), c.peer, m)
+	}
+	if a := c.clientReport(ctx, m); a != nil {
+		return a
 	}
 	if a := c.n.relay.Handle(ctx, c.n.now(), c.session, m); a != nil {
 		c.wakeSiblings(m, a)
@@ -214,6 +220,14 @@ func requestName(m wire.Message) string {
 		return "describe"
 	case *wire.SyncPut:
 		return "sync_put"
+	case *wire.IssueTokens:
+		return "issue_tokens"
+	case *wire.Publish:
+		return "publish"
+	case *wire.Report:
+		return "report"
+	case *wire.Verdict:
+		return "verdict"
 	}
 	return "other"
 }

@@ -1,0 +1,61 @@
+package reports
+
+import (
+	"errors"
+
+	"waxwing/core/auditlog"
+	"waxwing/franking"
+)
+
+const (
+	// DefaultAllowance is how many tokens an account may have of one day: each is
+	// an audience, and few people write to more than this in a day.
+	DefaultAllowance = 128
+	// MaxOpen is how many reports wait for a decision: beyond it reporters are
+	// told to try later, as nobody would look at them.
+	MaxOpen = 100_000
+	// snapshotLead is how long before it comes into force a snapshot is there, so
+	// that every delivery after that moment names it.
+	snapshotLead = 10_000 // milliseconds
+	// maxDesks is how many of a provider's desks are known: the one in force and
+	// the one before or after it.
+	maxDesks = 3
+	// deskKept is for how many days after its last one a desk's keys are kept:
+	// reports sealed on the last day are looked at until then.
+	deskKept = franking.ReviewDays + franking.ReportDays
+	// maxReviewer is the longest name of a reviewer, in bytes.
+	maxReviewer = 64
+	// tries is how often a change of a document is tried again when another one
+	// came between.
+	tries = 16
+	// trailBatch is how many records of a log are read at once.
+	trailBatch = 512
+	// MaxTrail bounds the logs that are checked at start, 32 bytes each in memory.
+	MaxTrail = 1 << 20
+)
+
+// What callers branch on, with errors.Is.
+var (
+	// ErrState: what is stored is not what this package wrote.
+	ErrState = errors.New("reports: stored record is corrupt")
+	// ErrNotReady: keys that are needed are not there yet.
+	ErrNotReady = errors.New("reports: keys are not ready")
+	// ErrUnknown: there is no such report, snapshot or document.
+	ErrUnknown = errors.New("reports: not found")
+	// ErrDecided: the report was decided already.
+	ErrDecided = errors.New("reports: decided already")
+	// ErrUnproven: no message of the report is proven, so nobody can be asked to
+	// act on it.
+	ErrUnproven = errors.New("reports: nothing in it is proven")
+	// ErrSecond: a second reviewer has to confirm a suspension; the first one's
+	// decision is kept.
+	ErrSecond = errors.New("reports: waits for a second reviewer")
+	// ErrReviewer: the reviewer's name is empty or too long.
+	ErrReviewer = errors.New("reports: not a reviewer's name")
+	// ErrFull: too many reports wait.
+	ErrFull = errors.New("reports: too many reports wait")
+	// ErrSuspended: the account was suspended.
+	ErrSuspended = errors.New("reports: account is suspended")
+	// ErrTrail: a log is full.
+	ErrTrail = auditlog.ErrEntry
+)

@@ -1,0 +1,171 @@
+package reports
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"waxwing/core/directory"
+	"waxwing/core/ids"
+	"waxwing/core/keys"
+	"waxwing/core/wire"
+	"waxwing/franking"
+	"waxwing/ratelimit/limits"
+)
+
+// OpenVerdict verifies a verdict of another provider's desk (or the own one's),
+// finds out which account wrote the message, acts by the policy, and returns the
+// signed answer, which names nobody. root is the pinned root key of the provider
+// that it came from. A verdict that comes again gets the same answer. Errors are
+// *Limited, franking's Faults, ErrNotReady, wire.ErrMalformed and the store's.
+func (r *Reports) OpenVerdict(ctx context.Context, now time.Time, from ids.Domain, root keys.VerifyKey, verdict []byte) ([]byte, error) {
+	if err := r.spend(now, limits.PeerVerdicts, limits.PeerKey(from)); err != nil {
+		return nil, err
+	}
+	r.opening.Lock()
+	defer r.opening.Unlock()
+	if b, err := r.get(ctx, openedKey(from, verdict)); err == nil {
+		var rec answerRecord
+		if wire.Unmarshal(b, &rec) != nil {
+			return nil, ErrState
+		}
+		return rec.answer, nil
+	} else if !errors.Is(err, ErrUnknown) {
+		return nil, err
+	}
+	checked, err := r.checkVerdict(ctx, now, from, root, verdict)
+	if err != nil {
+		return nil, err
+	}
+	logged, err := r.logOpening(ctx, now, checked)
+	if err != nil {
+		return nil, err
+	}
+	// The opening is in the log. Only now can the token be opened; a crash here
+	// leaves an entry without an answer, and the desk asks again.
+	wrap := r.keyring.secret(ringWrap, logged.Epoch())
+	if wrap == nil {
+		return nil, franking.FaultWrap
+	}
+	opened, err := logged.Open(wrap)
+	if err != nil {
+		return nil, err
+	}
+	return r.act(ctx, now, from, verdict, checked, opened)
+}
+
+// checkVerdict verifies a verdict under the desks that are known of its
+// provider. The error is that of the newest.
+func (r *Reports) checkVerdict(ctx context.Context, now time.Time, from ids.Domain, root keys.VerifyKey, verdict []byte) (*franking.CheckedVerdict, error) {
+	desks, err := r.desks(ctx, from, root)
+	if err != nil {
+		return nil, err
+	}
+	own, err := r.issued(ctx, dayOf(now))
+	if err != nil {
+		return nil, err
+	}
+	err = ErrNotReady
+	for i := len(desks) - 1; i >= 0; i-- {
+		var c *franking.CheckedVerdict
+		if c, err = franking.CheckVerdict(verdict, desks[i], r.conf.Domain, own, now); err == nil {
+			return c, nil
+		}
+		if !errors.Is(err, franking.FaultVerdict) {
+			return nil, err
+		}
+	}
+	return nil, err
+}
+
+// issued returns the public keys of all epochs of which a verdict may come: of
+// those whose secrets were published already too. Publishing does not end them:
+// x1 is under a key that was not.
+func (r *Reports) issued(ctx context.Context, today ids.Day) (*franking.EpochKeys, error) {
+	out := &franking.EpochKeys{Issuer: r.conf.Domain}
+	first := today - min(today, ids.MaxDelay+franking.ReportDays+franking.ReviewDays+1)
+	for day := first; day <= today+1; day++ {
+		s := r.keyring.secret(ringSign, day)
+		if s == nil {
+			published, err := r.published(ctx, franking.SignSecret, day)
+			if errors.Is(err, ErrUnknown) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			s = published
+		}
+		out.Epochs = append(out.Epochs, franking.EpochKey{Epoch: day, Key: s.SigningKey().Public()})
+	}
+	return out, nil
+}
+
+// published returns a secret that was published, or ErrUnknown.
+func (r *Reports) published(ctx context.Context, kind franking.SecretKind, epoch ids.Day) (*franking.EpochSecret, error) {
+	b, err := r.get(ctx, secretKey(kind, epoch))
+	if err != nil {
+		return nil, err
+	}
+	var rec secretRecord
+	if wire.Unmarshal(b, &rec) != nil || rec.kind != kind || rec.epoch != epoch {
+		return nil, ErrState
+	}
+	return franking.PublishedSecret(kind, epoch, rec.secret), nil
+}
+
+// Published returns the secret of an epoch that this provider has published, so
+// that anybody can make what was made with it. The error is ErrUnknown.
+func (r *Reports) Published(ctx context.Context, kind franking.SecretKind, epoch ids.Day) (*franking.EpochSecret, error) {
+	return r.published(ctx, kind, epoch)
+}
+
+func (r *Reports) logOpening(ctx context.Context, now time.Time, c *franking.CheckedVerdict) (*franking.Logged, error) {
+	p, err := r.openings.Prepare(c, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.st.LogAppend(ctx, keyOpenings, r.openings.Log().Size(), [][]byte{p.Record}); err != nil {
+		return nil, err
+	}
+	return r.openings.Commit(p)
+}
+
+// act does what the policy says and answers.
+func (r *Reports) act(ctx context.Context, now time.Time, from ids.Domain, verdict []byte, c *franking.CheckedVerdict, o *franking.Opened) ([]byte, error) {
+	var action franking.Action
+	standing, err := r.conf.Directory.ChangeStanding(ctx, o.Account(), func(s *directory.Standing) {
+		action = r.conf.Policy.Act(s, o.Asked(), now)
+	})
+	if err != nil {
+		return nil, err
+	}
+	// The account's standing is durable.
+	if standing.Suspended(now) && r.conf.Suspended != nil {
+		r.conf.Suspended(o.Account())
+	}
+	if err := r.note(ctx, &Entry{Act: ActOpened, Report: c.Report(), Peer: from, Action: action}, now); err != nil {
+		return nil, err
+	}
+	d := r.keyring.current(dayOf(now))
+	if d == nil {
+		return nil, ErrNotReady
+	}
+	answer, err := o.Answer(action, d.answer, now)
+	if err != nil {
+		return nil, err
+	}
+	rec := answerRecord{verdict: franking.HashVerdict(verdict), answer: answer}
+	return answer, r.put(ctx, openedKey(from, verdict), wire.MustMarshal(&rec))
+}
+
+// note appends to the audit log.
+func (r *Reports) note(ctx context.Context, e *Entry, now time.Time) error {
+	e.Time = uint64(now.UnixMilli())
+	b, err := wire.Marshal(e)
+	if err != nil {
+		return err
+	}
+	_, err = r.audit.add(ctx, b)
+	return err
+}

@@ -1,0 +1,188 @@
+package reports
+
+import (
+	"waxwing/core/ids"
+	"waxwing/core/keys"
+	"waxwing/core/wire"
+	"waxwing/franking"
+)
+
+// The records of this package. Integers are big-endian; each begins with its
+// version. Key files are beside the keys in keyring.go.
+const recordVersion = 1
+
+// allowanceRecord: version 1 | epoch 4 | taken 4.
+type allowanceRecord struct{ franking.Allowance }
+
+// Fields lists the layout.
+func (r *allowanceRecord) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	wire.U32(c, "epoch", &r.Epoch)
+	wire.U32(c, "taken", &r.Taken)
+}
+
+// State is how far a report has come. Numbers are never used again.
+type State uint8
+
+// The states.
+const (
+	StateOpen     State = iota + 1 // waits for a reviewer
+	StateSecond                    // waits for a second one
+	StateClosed                    // decided: nothing goes to the sender's provider
+	StateSent                      // the sender's provider has not answered
+	StateAnswered                  // it has
+	stateEnd
+)
+
+var stateNames = [stateEnd]string{"", "open", "second", "closed", "sent", "answered"}
+
+// String returns the state's name.
+func (s State) String() string {
+	if s == 0 || s >= stateEnd {
+		return "invalid"
+	}
+	return stateNames[s]
+}
+
+// reportRecord is a report in the queue:
+//
+//	version 1 | state 1 | reporter | received 8 | desk 4 | findings: {fault 1 | linked 1 | gap 1} |
+//	issuer present 1 (| issuer) | asked 1 | message 1 | first reviewer | second reviewer | decided 8 |
+//	action 1 | sealed
+type reportRecord struct {
+	state     State
+	reporter  ids.Address
+	received  uint64 // Unix milliseconds
+	desk      uint32
+	findings  []findingRecord
+	proven    bool
+	issuer    ids.Domain // of the tokens, if something is proven
+	asked     franking.Action
+	reviewers [2]string
+	decided   uint64
+	action    franking.Action // what the sender's provider did
+	sealed    []byte
+	keys.Redacted
+}
+
+type findingRecord struct {
+	fault       franking.Fault
+	linked, gap bool
+}
+
+// Fields lists the layout.
+func (r *reportRecord) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	wire.U8(c, "state", &r.state)
+	c.Check(r.state >= StateOpen && r.state < stateEnd, "state", "unknown value")
+	c.Address("reporter", &r.reporter)
+	wire.U64(c, "received", &r.received)
+	wire.U32(c, "desk", &r.desk)
+	wire.List(c, "findings", &r.findings, franking.MaxMessages, func(c *wire.Codec, f *findingRecord) {
+		wire.U8(c, "fault", &f.fault)
+		c.Bool("linked", &f.linked)
+		c.Bool("gap", &f.gap)
+	})
+	c.Bool("proven", &r.proven)
+	if r.proven || c.Describing() {
+		c.Domain("issuer", &r.issuer)
+	}
+	wire.U8(c, "asked", &r.asked)
+	c.String("first reviewer", &r.reviewers[0], maxReviewer)
+	c.String("second reviewer", &r.reviewers[1], maxReviewer)
+	wire.U64(c, "decided", &r.decided)
+	wire.U8(c, "action", &r.action)
+	c.Bytes("sealed", &r.sealed, wire.MaxSealedReport)
+}
+
+// answerRecord is what was answered to a verdict: version 1 | hash of the
+// verdict 32 | answer.
+type answerRecord struct {
+	verdict franking.VerdictHash
+	answer  []byte
+}
+
+// Fields lists the layout.
+func (r *answerRecord) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	c.Fixed("verdict", r.verdict[:])
+	c.Bytes("answer", &r.answer, wire.MaxVerdictAnswer)
+}
+
+// secretRecord is a published secret: version 1 | kind 1 | epoch 4 | secret 32.
+type secretRecord struct {
+	kind   franking.SecretKind
+	epoch  ids.Day
+	secret [keys.SecretSize]byte
+}
+
+// Fields lists the layout.
+func (r *secretRecord) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	wire.U8(c, "kind", &r.kind)
+	c.Check(r.kind.Published(), "kind", "never published")
+	wire.U32(c, "epoch", &r.epoch)
+	c.Fixed("secret", r.secret[:])
+}
+
+// Act is what an entry of the audit log says. Numbers are never used again.
+type Act uint8
+
+// The acts.
+const (
+	ActTaken    Act = iota + 1 // a report came; fault is of its first message, 0 if all are proven
+	ActDecided                 // a reviewer decided
+	ActSent                    // the verdict was made
+	ActAnswered                // the sender's provider answered
+	ActExported                // the evidence was exported
+	ActOpened                  // a token was opened on another's verdict, and this was done
+	actEnd
+)
+
+var actNames = [actEnd]string{"", "taken", "decided", "sent", "answered", "exported", "opened"}
+
+// String returns the act's name.
+func (a Act) String() string {
+	if a == 0 || a >= actEnd {
+		return "invalid"
+	}
+	return actNames[a]
+}
+
+// Entry is an entry of the audit log. It names reviewers and peers, never an
+// account.
+type Entry struct {
+	Act      Act
+	Time     uint64 // Unix milliseconds
+	Report   franking.ReportID
+	Peer     ids.Domain // the other provider; zero where there is none
+	Reviewer string
+	Action   franking.Action // asked or done; 0 for none
+	Fault    franking.Fault
+}
+
+// Fields lists the layout.
+func (e *Entry) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	wire.U8(c, "act", &e.Act)
+	c.Check(e.Act >= ActTaken && e.Act < actEnd, "act", "unknown value")
+	wire.U64(c, "time", &e.Time)
+	c.Fixed("report", e.Report[:])
+	named := !e.Peer.IsZero()
+	c.Bool("peer present", &named)
+	if named || c.Describing() {
+		c.Domain("peer", &e.Peer)
+	}
+	c.String("reviewer", &e.Reviewer, maxReviewer)
+	wire.U8(c, "action", &e.Action)
+	wire.U8(c, "fault", &e.Fault)
+}
+
+// Layouts returns the layouts of the stored records for the documentation.
+func Layouts() map[string][]wire.Row {
+	return map[string][]wire.Row{
+		"desk key": wire.Layout(new(deskRecord)), "allowance": wire.Layout(new(allowanceRecord)),
+		"report": wire.Layout(new(reportRecord)), "answer": wire.Layout(new(answerRecord)),
+		"published secret": wire.Layout(new(secretRecord)), "audit entry": wire.Layout(new(Entry)),
+	}
+}
