@@ -206,3 +206,67 @@ func TestEveryStep(t *testing.T) {
 		bob.e.store.Close()
 	}
 }
+
+// TestChaosTwoDevices is TestChaos with two devices on one side.
+func TestChaosTwoDevices(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	bob2 := bob.link()
+	bob.send(alice, "two")
+	w.settle()
+	alice.send(bob, "so be it")
+	w.settle()
+	c := &chaos{w: w}
+	sent := map[*user][]string{}
+	rounds := 40
+	if testing.Short() {
+		rounds = 20
+	}
+	for i := range rounds {
+		from := w.users[w.r.IntN(3)]
+		to := alice
+		if from == alice {
+			to = bob
+		}
+		for range w.r.IntN(3) {
+			text := fmt.Sprintf("%s %d: %d %d", from.address.Local(), from.device, i, len(sent[from]))
+			sent[from] = append(sent[from], text)
+			from.send(to, text)
+			c.disturb(from)
+		}
+		c.seal(from)
+		c.carry()
+		w.share()
+		for _, u := range w.users {
+			if u != from {
+				c.pull(u)
+			}
+		}
+		if w.r.IntN(3) == 0 {
+			from.supply()
+			w.advance(time.Duration(w.r.IntN(1500)) * time.Millisecond)
+		}
+	}
+	c.calm = true
+	for range 20 { // what was kept back arrives
+		for _, u := range w.users {
+			c.seal(u)
+			c.carry()
+			w.share()
+			c.pull(u)
+		}
+		w.advance(time.Second)
+	}
+	w.settle()
+	want := slices.Sorted(slices.Values(slices.Concat([]string{"hello back", "two"}, sent[bob], sent[bob2])))
+	if got := slices.Sorted(slices.Values(alice.inbox(bob))); !slices.Equal(got, want) {
+		t.Errorf("alice: %d of %d shown, or not once each", len(got), len(want))
+	}
+	for u, first := range map[*user][]string{bob: {"hello", "so be it"}, bob2: {"so be it"}} {
+		want := slices.Sorted(slices.Values(slices.Concat(first, sent[alice])))
+		if got := slices.Sorted(slices.Values(u.inbox(alice))); !slices.Equal(got, want) {
+			t.Errorf("bob %d: %d of %d shown, or not once each", u.device, len(got), len(want))
+		}
+	}
+	w.nothingDropped()
+}

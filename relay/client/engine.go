@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"waxwing/core/ids"
-	"waxwing/core/keys"
 	"waxwing/core/ratchet"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/ticket"
@@ -376,11 +375,3 @@ func (w *work) outstandingOf(c *contact, p *peer) int {
 
 // wireTicket converts between the equal types of two packages.
 func wireTicket(t ticket.Ticket) [wire.TicketSize]byte { return t }
-
-func secretFrom(b [32]byte) *keys.Secret {
-	s, err := keys.SecretFrom(b[:])
-	if err != nil {
-		panic(err) // it has the right size
-	}
-	return s
-}

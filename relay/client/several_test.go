@@ -2,8 +2,6 @@ package client
 
 import (
 	"errors"
-	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,139 +13,9 @@ import (
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
-	"waxwing/core/wire"
 	"waxwing/ratelimit/ticket"
 	"waxwing/relay/client/state"
 )
-
-// link makes another device of a user's account: with the secrets, contacts and
-// given serials that all devices share, and keys of its own.
-func (u *user) link() *user {
-	w := u.w
-	w.t.Helper()
-	v := &user{
-		w: w, address: u.address, p: u.p, box: u.box, path: filepath.Join(w.t.TempDir(), "state"),
-		classes: make(map[wire.Class]int), sealed: make(map[string]bool),
-	}
-	sign, dh := keys.NewSigningKey(), keys.NewDHKey()
-	m := u.next(nil, func(f *directory.ManifestFields) { v.device = f.AddDevice(sign.Public(), dh.Public()) })
-	w.must(u.learn(m))
-	u.box.manifest = m
-	v.open()
-	u.do(func(k *work) error {
-		return v.e.store.Update(func(tx *state.Tx) error { return hand(k, tx, v.device, sign, dh) })
-	})
-	for _, sibling := range u.box.readers {
-		if sibling != u {
-			w.must(sibling.learn(m))
-		}
-	}
-	u.box.readers = append(u.box.readers, v)
-	w.users = append(w.users, v)
-	w.t.Cleanup(func() { v.e.store.Close() })
-	v.supply()
-	return v
-}
-
-// hand writes what a new device gets.
-func hand(k *work, tx *state.Tx, id ids.DeviceID, sign *keys.SigningKey, dh *keys.DHKey) error {
-	p := k.self.Profile
-	p.Device, p.Sign, p.DeviceDH = id, [32]byte(sign.Seed()), [32]byte(dh.Bytes())
-	p.Cert, p.CertExpiry, p.Published = nil, 0, false
-	err := errors.Join(
-		state.Profiles.Put(tx, state.Single, &p),
-		state.Counter.Put(tx, state.Single, &state.Counters{Contact: k.n.Contact, Cursor: k.n.Cursor}),
-		copyRows(k, tx, state.Roots), copyRows(k, tx, state.SealKeys), copyRows(k, tx, state.Addresses),
-		copyRows(k, tx, state.Manifests), copyRows(k, tx, state.Descriptors), copyRows(k, tx, state.Given), copyRows(k, tx, state.Codes),
-	)
-	for id, c := range k.contacts {
-		rec := *c.Contact
-		rec.Conversation, rec.Sequence, rec.Previous, rec.HasFirst, rec.Announced = [16]byte{}, 0, [32]byte{}, false, 0
-		rec.Confirm, rec.Missed, rec.OwedSince = nil, nil, 0
-		err = errors.Join(err, state.Contacts.Put(tx, state.U32(id), &rec))
-		for _, p := range c.peers {
-			err = errors.Join(err, state.Peers.Put(tx, state.OfContact(id, state.U32(p.device)), &state.Peer{DH: p.DH}))
-		}
-	}
-	return err
-}
-
-func copyRows[T any, P state.Record[T]](k *work, tx *state.Tx, t *state.Table[T, P]) (err error) {
-	rows, err := t.Rows(k.tx, nil, nil, 0)
-	for _, row := range rows {
-		err = errors.Join(err, t.Put(tx, row.Key, row.Record))
-	}
-	return err
-}
-
-// share tells the devices of each account whom tickets were given to; in a world
-// that is synced they tell each other.
-func (w *world) share() {
-	w.t.Helper()
-	if w.synced {
-		for _, u := range w.users {
-			u.talk()
-		}
-		return
-	}
-	for _, u := range w.users {
-		for _, v := range u.box.readers {
-			if v == u {
-				continue
-			}
-			var given []ticket.Given
-			u.do(func(k *work) error {
-				for row, err := range state.Given.Scan(k.tx, nil, nil) {
-					if err != nil {
-						return err
-					}
-					given = append(given, *row.Record)
-				}
-				return nil
-			})
-			v.do(func(k *work) error {
-				before := state.Given.Count(k.tx)
-				if err := k.learnGiven(given); err != nil || state.Given.Count(k.tx) == before {
-					return err
-				}
-				return k.release(false)
-			})
-		}
-	}
-}
-
-// remove removes another device of the account, as the provider does.
-func (u *user) remove(v *user) {
-	u.w.t.Helper()
-	m, err := u.without(v.device)
-	u.w.must(err)
-	u.do(func(k *work) error { k.ownProfile().Removing = v.device; return nil })
-	u.box.manifest = m
-	delete(u.box.prekeys, v.device)
-	u.box.readers = slices.DeleteFunc(u.box.readers, func(r *user) bool { return r == v })
-	u.w.users = slices.DeleteFunc(u.w.users, func(r *user) bool { return r == v })
-	for _, r := range u.box.readers {
-		u.w.must(r.learn(m))
-	}
-}
-
-func (u *user) shows(from *user, want ...string) {
-	u.w.t.Helper()
-	if got := u.inbox(from); !slices.Equal(got, want) {
-		u.w.t.Errorf("%s %d was shown %q, not %q", u.address.Local(), u.device, got, want)
-	}
-}
-
-func (w *world) nothingDropped(but ...dropReason) {
-	w.t.Helper()
-	for _, u := range w.users {
-		for r := range dropEnd {
-			if n := u.dropped(r); n > 0 && !slices.Contains(but, r) {
-				w.t.Errorf("%s %d dropped %d: %v", u.address.Local(), u.device, n, r)
-			}
-		}
-	}
-}
 
 // Each message is shown once on each device, whoever of the other side wrote it.
 func TestTwoDevicesEach(t *testing.T) {
@@ -605,68 +473,4 @@ func TestLongestTextWithEverything(t *testing.T) {
 		}
 		return nil
 	})
-}
-
-// TestChaosTwoDevices is TestChaos with two devices on one side.
-func TestChaosTwoDevices(t *testing.T) {
-	w := newWorld(t)
-	alice, bob := w.friends()
-	bob2 := bob.link()
-	bob.send(alice, "two")
-	w.settle()
-	alice.send(bob, "so be it")
-	w.settle()
-	c := &chaos{w: w}
-	sent := map[*user][]string{}
-	rounds := 40
-	if testing.Short() {
-		rounds = 20
-	}
-	for i := range rounds {
-		from := w.users[w.r.IntN(3)]
-		to := alice
-		if from == alice {
-			to = bob
-		}
-		for range w.r.IntN(3) {
-			text := fmt.Sprintf("%s %d: %d %d", from.address.Local(), from.device, i, len(sent[from]))
-			sent[from] = append(sent[from], text)
-			from.send(to, text)
-			c.disturb(from)
-		}
-		c.seal(from)
-		c.carry()
-		w.share()
-		for _, u := range w.users {
-			if u != from {
-				c.pull(u)
-			}
-		}
-		if w.r.IntN(3) == 0 {
-			from.supply()
-			w.advance(time.Duration(w.r.IntN(1500)) * time.Millisecond)
-		}
-	}
-	c.calm = true
-	for range 20 { // what was kept back arrives
-		for _, u := range w.users {
-			c.seal(u)
-			c.carry()
-			w.share()
-			c.pull(u)
-		}
-		w.advance(time.Second)
-	}
-	w.settle()
-	want := slices.Sorted(slices.Values(slices.Concat([]string{"hello back", "two"}, sent[bob], sent[bob2])))
-	if got := slices.Sorted(slices.Values(alice.inbox(bob))); !slices.Equal(got, want) {
-		t.Errorf("alice: %d of %d shown, or not once each", len(got), len(want))
-	}
-	for u, first := range map[*user][]string{bob: {"hello", "so be it"}, bob2: {"so be it"}} {
-		want := slices.Sorted(slices.Values(slices.Concat(first, sent[alice])))
-		if got := slices.Sorted(slices.Values(u.inbox(alice))); !slices.Equal(got, want) {
-			t.Errorf("bob %d: %d of %d shown, or not once each", u.device, len(got), len(want))
-		}
-	}
-	w.nothingDropped()
 }

@@ -11,6 +11,7 @@ import (
 	"waxwing/core/devicesync"
 	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/wire"
 	"waxwing/relay/client/state"
 )
@@ -396,8 +397,8 @@ func TestNobodyElseMakesBatches(t *testing.T) {
 	}
 	// Alice knows the root, as a removed device does, and makes a batch under her
 	// own certificate.
-	var root [32]byte
-	bob.do(func(k *work) error { root = [32]byte(k.self.root.Bytes()); return nil })
+	var root *keys.Secret
+	bob.do(func(k *work) (err error) { root, err = keys.SecretFrom(k.self.root.Bytes()); return err })
 	var forged state.SyncBatch
 	alice.do(func(k *work) error {
 		c := k.find(bob.address)
@@ -405,7 +406,7 @@ func TestNobodyElseMakesBatches(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		k.self.roots[0], k.self.Root = secretFrom(root), 0
+		k.self.roots[0], k.self.Root = root, 0
 		own := k.memory.own
 		defer func() { k.memory.own = own }()
 		k.memory.own = c

@@ -59,6 +59,9 @@ func Open(c Config) (*Engine, error) {
 	}
 	rand.Read(e.pad)
 	e.queue.init()
+	if err := removeUnborn(c.Dir); err != nil {
+		return nil, fmt.Errorf("badgerstore: open: %w", newFault("remove an empty file", err))
+	}
 	if e.db, err = badger.Open(badgerOptions(c, &badgerLog{e.fail, c.Logger})); err != nil {
 		return nil, fmt.Errorf("badgerstore: open: %w", err)
 	}

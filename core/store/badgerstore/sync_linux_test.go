@@ -20,11 +20,23 @@ func TestFailedSync(t *testing.T) {
 		t.Skip("strace may not trace here")
 	}
 	answers := 0
-	for _, nth := range []int{1, 2, 3, 20, 21, 150, 151} {
-		t.Run(fmt.Sprint(nth), func(t *testing.T) {
+	for _, tt := range []struct {
+		call string
+		nth  int
+	}{
+		{"msync", 1},
+		{"msync", 2},
+		{"msync", 20},
+		{"msync", 21},
+		{"msync", 150},
+		{"msync", 151},
+		{"fsync", 1},
+		{"ftruncate", 2}, // while the store is made
+	} {
+		t.Run(fmt.Sprint(tt.call, " ", tt.nth), func(t *testing.T) {
 			n := storetest.SyncFault(t, func(exe string) *exec.Cmd {
-				return exec.Command(strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace=msync",
-					"-e", fmt.Sprintf("inject=msync:error=EIO:when=%d", nth), exe)
+				return exec.Command(strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace="+tt.call,
+					"-e", fmt.Sprintf("inject=%s:error=EIO:when=%d", tt.call, tt.nth), exe)
 			}, openNow)
 			t.Logf("%d answers before it", n)
 			answers += n
