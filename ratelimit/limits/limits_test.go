@@ -51,7 +51,7 @@ func TestTable(t *testing.T) {
 		if err := (Target{Name: n}).Check(i.Default); err != nil {
 			t.Errorf("%s: default: %v", n, err)
 		}
-		if back, err := Parse(Format(i.Default)); err != nil || back != i.Default {
+		if back, err := n.Parse(Format(i.Default)); err != nil || back != i.Default {
 			t.Errorf("%s: %s is read as %+v, %v", n, Format(i.Default), back, err)
 		}
 		if back, ok := ParseName(n.String()); !ok || back != n {
@@ -67,6 +67,9 @@ func TestTable(t *testing.T) {
 // and that is true; nobody else has to wait for it; and it is counted.
 func TestEveryLimit(t *testing.T) {
 	for n := range End {
+		if All[n].AtOnce() {
+			continue // TestAtOnce
+		}
 		t.Run(n.String(), func(t *testing.T) {
 			b, l := newBook(t, nil), All[n].Default
 			if d := b.Spend(start, n, key(0), l.Burst); !d.Allowed {
@@ -105,11 +108,63 @@ func TestEveryLimit(t *testing.T) {
 	}
 }
 
+// overTime are the limits with a rate.
+var overTime = func() (out []Name) {
+	for n := range End {
+		if !All[n].AtOnce() {
+			out = append(out, n)
+		}
+	}
+	return out
+}()
+
+// A limit at once lets in one more below its value and none at it; its dry run
+// counts and refuses nothing.
+func TestAtOnce(t *testing.T) {
+	for n := range End {
+		if !All[n].AtOnce() {
+			continue
+		}
+		b := newBook(t, Settings{{Name: n}: {Burst: 5}, {Name: n, DryRun: true}: {Burst: 3}})
+		for there := range 8 {
+			if got := b.AtOnce(start, n, there); got != (there < 5) {
+				t.Errorf("%s: with %d there: %v", n, there, got)
+			}
+		}
+		if b.Refused(n, OverRate) != 3 || b.Dried(n) != 2 {
+			t.Errorf("%s: %d refused, %d over the dry run", n, b.Refused(n, OverRate), b.Dried(n))
+		}
+		if err := b.Set(Target{Name: n}, &Change{gcra.Limit{Burst: 6}, start.Add(1)}); err != nil {
+			t.Fatal(err)
+		}
+		if !b.AtOnce(start, n, 5) || b.AtOnce(start.Add(1), n, 5) {
+			t.Errorf("%s: a value for a time", n)
+		}
+		if s := b.Status(start, n, ids.Domain{}); s.Value.Limit.Burst != 6 || s.Value.Origin != FromCommand {
+			t.Errorf("%+v", s)
+		}
+		for _, l := range []gcra.Limit{{}, {Burst: -1}, {Burst: MaxAtOnce + 1}, gcra.PerSecond(1, 1)} {
+			if err := (Target{Name: n}).Check(l); !errors.Is(err, ErrValue) {
+				t.Errorf("%s: %+v: %v", n, l, err)
+			}
+		}
+		for _, text := range []string{"", "x", "1/s", "1,2"} {
+			if _, err := n.Parse(text); !errors.Is(err, ErrValue) {
+				t.Errorf("%s: %q: %v", n, text, err)
+			}
+		}
+		var back Change
+		if err := wire.Unmarshal(wire.MustMarshal(&Change{Limit: gcra.Limit{Burst: 7}}), &back); err != nil || back.Limit.Burst != 7 {
+			t.Errorf("%+v, %v", back, err)
+		}
+	}
+}
+
 // Whatever values are set when, no window of time sees more of one key than the
 // largest burst and rate in force in it let through.
 func TestNeverMoreInAnyWindow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		n := Name(rapid.IntRange(0, int(End)-1).Draw(t, "limit"))
+		n := rapid.SampledFrom(overTime).Draw(t, "limit")
 		draw := func(name string) gcra.Limit {
 			return gcra.Limit{
 				Burst:  rapid.Int64Range(All[n].Least, All[n].Least*2).Draw(t, name+" burst"),
