@@ -126,7 +126,7 @@ type Contact struct {
 	Changed     uint64 // when it became so, Unix time in milliseconds: the latest wins
 	Known       bool   // its keys are known; else the fields from Identity to Manifest are zero
 	Blocked     bool
-	Entry       [16]byte       // its entry in the own blocklist; zero for none
+	Entry       [16]byte       // its entry in the own blocklist; zero if it is not blocked
 	Strike      uint32         // strike generation: how often its tickets were struck
 	Fingerprint [32]byte       // of the pinned identity key; zero if there is none
 	Identity    keys.VerifyKey // pinned
