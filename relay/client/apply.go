@@ -26,7 +26,7 @@ func (w *work) apply(i devicesync.Item) error {
 		err = w.applyContact(i)
 	case *devicesync.Given:
 		w.known = true
-		err = w.learnGiven(givenRows(i))
+		err = w.learnGiven(toldRows(i))
 	case *devicesync.Code:
 		err = w.applyCode(i)
 	case *devicesync.Roots:

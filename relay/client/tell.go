@@ -160,8 +160,8 @@ func givenItem(rows []ticket.Given) *devicesync.Given {
 	return i
 }
 
-// givenRows is the reverse of givenItem.
-func givenRows(i *devicesync.Given) []ticket.Given {
+// toldRows is the reverse of givenItem.
+func toldRows(i *devicesync.Given) []ticket.Given {
 	rows := make([]ticket.Given, len(i.Tickets))
 	for n, t := range i.Tickets {
 		rows[n] = ticket.Given{
