@@ -1,6 +1,9 @@
 package devicesync
 
 import (
+	"cmp"
+	"slices"
+
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
@@ -222,3 +225,8 @@ type Received struct {
 
 // Kind returns KindReceived.
 func (*Received) Kind() Kind { return KindReceived }
+
+// Sort puts the tickets in the order that they have in an item.
+func (g *Given) Sort() {
+	slices.SortFunc(g.Tickets, func(a, b GivenTicket) int { return cmp.Compare(a.Serial, b.Serial) })
+}
