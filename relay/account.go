@@ -37,7 +37,7 @@ func (r *Relay) certify(ctx context.Context, now time.Time, who *directory.Authe
 	today := ids.DayOf(now)
 	key, ok := r.keys.Certificate(today)
 	if !ok {
-		return &wire.Refusal{Code: wire.CodeBusy, RetryAfter: milliseconds(storeRetry)}
+		return &wire.Refusal{Code: wire.CodeBusy, RetryAfter: Milliseconds(storeRetry)}
 	}
 	cert, err := sealedsender.Issue(key, sealedsender.CertificateFields{
 		Address: who.Address(), Device: who.Device(), Identity: account.Manifest.Identity(),

@@ -23,7 +23,7 @@ func answer(err error) wire.Message {
 		return new(wire.Done)
 	}
 	code, retry := codeOf(err)
-	return &wire.Refusal{Code: code, RetryAfter: milliseconds(retry)}
+	return &wire.Refusal{Code: code, RetryAfter: Milliseconds(retry)}
 }
 
 // codes is the one place that maps errors of the packages below to what the

@@ -79,7 +79,7 @@ func (r *Relay) limitPeer(now time.Time, p *Peer, size int) *Refusal {
 // spend answers a control request that is over a limit, or returns nil.
 func (r *Relay) spend(now time.Time, n limits.Name, key gcra.Key, cost int64) *wire.Refusal {
 	if d := r.limits.Spend(now, n, key, cost); !d.Allowed {
-		return &wire.Refusal{Code: wire.CodeLimit, RetryAfter: milliseconds(d.RetryAfter)}
+		return &wire.Refusal{Code: wire.CodeLimit, RetryAfter: Milliseconds(d.RetryAfter)}
 	}
 	return nil
 }

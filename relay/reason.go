@@ -85,10 +85,11 @@ func (r *Refusal) Code() wire.Code {
 }
 
 // Milliseconds returns RetryAfter as frames carry it, rounded up.
-func (r *Refusal) Milliseconds() uint32 { return milliseconds(r.RetryAfter) }
+func (r *Refusal) Milliseconds() uint32 { return Milliseconds(r.RetryAfter) }
 
-// milliseconds rounds up, so that 0 is said of nothing that has a time.
-func milliseconds(d time.Duration) uint32 {
+// Milliseconds returns a time to try again as frames carry it: rounded up, so
+// that 0 is said of nothing that has a time.
+func Milliseconds(d time.Duration) uint32 {
 	ms := d / time.Millisecond
 	if d%time.Millisecond > 0 {
 		ms++

@@ -130,7 +130,7 @@ func (t *rendezvous) open(now time.Time, id place, owner ids.MailboxID) wire.Mes
 		t.close(oldest)
 	}
 	if len(t.set) >= maxRendezvous {
-		return &wire.Refusal{Code: wire.CodeBusy, RetryAfter: milliseconds(rendezvousLife)}
+		return &wire.Refusal{Code: wire.CodeBusy, RetryAfter: Milliseconds(rendezvousLife)}
 	}
 	t.set[id] = &meeting{owner: owner, until: now.Add(rendezvousLife), docs: map[slot][]byte{}}
 	return new(wire.Done)
@@ -157,9 +157,9 @@ func (t *rendezvous) put(now time.Time, m *wire.RendezvousPut) wire.Message {
 	n := len(m.Document)
 	switch {
 	case k.bytes[m.Side]+n > limit:
-		return &wire.Refusal{Code: wire.CodeLimit, RetryAfter: milliseconds(rendezvousLife)}
+		return &wire.Refusal{Code: wire.CodeLimit, RetryAfter: Milliseconds(rendezvousLife)}
 	case t.bytes+n > maxRendezvousBytes:
-		return &wire.Refusal{Code: wire.CodeBusy, RetryAfter: milliseconds(rendezvousLife)}
+		return &wire.Refusal{Code: wire.CodeBusy, RetryAfter: Milliseconds(rendezvousLife)}
 	}
 	k.docs[at] = append([]byte(nil), m.Document...)
 	k.bytes[m.Side] += n

@@ -155,7 +155,7 @@ func (r *Relay) stranger(now time.Time, s *Session, m wire.Message) wire.Message
 		}
 	case *wire.RendezvousPut, *wire.RendezvousGet:
 		if s.met.Add(1) > maxMet {
-			return &wire.Refusal{Code: wire.CodeLimit, RetryAfter: milliseconds(rendezvousLife)}
+			return &wire.Refusal{Code: wire.CodeLimit, RetryAfter: Milliseconds(rendezvousLife)}
 		}
 		return r.meet(now, nil, m)
 	}

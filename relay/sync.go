@@ -46,7 +46,7 @@ func (r *Relay) sync(ctx context.Context, now time.Time, who *directory.Authenti
 	}})[0]
 	switch {
 	case errors.Is(res.Err, store.ErrFull):
-		return &wire.Refusal{Code: wire.CodeLimit, RetryAfter: milliseconds(syncRetry)}
+		return &wire.Refusal{Code: wire.CodeLimit, RetryAfter: Milliseconds(syncRetry)}
 	case res.Err != nil:
 		return answer(res.Err)
 	}

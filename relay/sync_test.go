@@ -118,7 +118,7 @@ func TestSyncPutQuota(t *testing.T) {
 	}
 	full := p.batch()
 	r, ok := l.ask(full).(*wire.Refusal)
-	if !ok || r.Code != wire.CodeLimit || r.RetryAfter != milliseconds(syncRetry) {
+	if !ok || r.Code != wire.CodeLimit || r.RetryAfter != Milliseconds(syncRetry) {
 		t.Fatalf("above the quota: %+v", r)
 	}
 	l.is(l.ask(first), 0) // is there already

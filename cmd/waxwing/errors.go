@@ -129,6 +129,7 @@ var explanations = []explanation{
 	{client.ErrKeysUnknown, exitFailed, "the keys of %s are not known yet", "send it a message with \"waxwing send ADDRESS TEXT\"; they come with the first exchange"},
 	{client.ErrBadScan, exitUsage, "the text is neither a safety number nor the text of its code", "scan or copy it again: 60 digits, or the text from \"waxwing-verify:\" to its end"},
 	{client.ErrMismatch, exitFailed, "the safety numbers differ: this may not be %s", "check that both of you look at the other's number; if so, do not write anything secret, and compare in person"},
+	{client.ErrInterval, exitUsage, "the interval is not between one second and one hour", "give one such as 30s or 5m"},
 	{client.ErrTooLong, exitUsage, "the text is too long for one message", "send it in parts"},
 	{client.ErrEmpty, exitUsage, "the text is empty, or not UTF-8", "give some text"},
 	{client.ErrFull, exitFailed, "a limit of the profile is reached", "wait until messages that are under way are delivered"},

@@ -44,7 +44,12 @@ func limitCells(l *admin.Limit) []any {
 	return []any{l.Name, of, valueText(&l.Value), originText(&l.Value), fmt.Sprintf("%d of %d", l.Used, l.Value.Burst), over, dry, overDry, note}
 }
 
-func valueText(v *admin.LimitValue) string { return fmt.Sprintf("%s,%d", v.Rate, v.Burst) }
+func valueText(v *admin.LimitValue) string {
+	if !strings.Contains(v.Rate, "/") {
+		return v.Rate // at once
+	}
+	return fmt.Sprintf("%s,%d", v.Rate, v.Burst)
+}
 
 func originText(v *admin.LimitValue) string {
 	if v.Until == nil {
@@ -72,7 +77,7 @@ func (a *app) limitsSetCommand(r *remote) *cobra.Command {
 			return p
 		}, a.showLimit)
 	c.Long = "set changes a limit from now on, also after a restart. RATE is COUNT/UNIT with s, m, h or d\n" +
-		"for the unit, or a count per second. A value for one provider (--peer) wins over one for all,\n" +
+		"for the unit, or a count per second; of connections and handshakes how many at once. A value for one provider (--peer) wins over one for all,\n" +
 		"and what is set here over the configuration. With --dry-run the value is tried: nothing is\n" +
 		"refused by it, but counted, and the one in force stays."
 	c.Flags().Int64Var(&p.Burst, "burst", 0, "how much at once; default: the count, or more if one request may need more")

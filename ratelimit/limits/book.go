@@ -53,7 +53,7 @@ type Book struct {
 
 // row is one limit.
 type row struct {
-	// fixed
+	// fixed; nil for limits at once
 	buckets *gcra.Table
 	trial   *gcra.Table // of the dry run
 
@@ -111,6 +111,10 @@ func New(config Settings) (*Book, error) {
 	}
 	b := &Book{config: maps.Clone(config), commands: map[Target]Change{}, peers: map[gcra.Key]*[End]counts{}}
 	for n := range End {
+		b.compile(n)
+		if All[n].AtOnce() {
+			continue // no buckets
+		}
 		entries := keys[All[n].Scope]
 		var err error
 		if b.rows[n].buckets, err = gcra.NewTable(All[n].Default, entries); err != nil {
@@ -119,7 +123,6 @@ func New(config Settings) (*Book, error) {
 		if b.rows[n].trial, err = gcra.NewTable(All[n].Default, entries); err != nil {
 			return nil, err
 		}
-		b.compile(n)
 	}
 	return b, nil
 }
@@ -134,7 +137,21 @@ func KeyOf(name string) gcra.Key {
 // One is the bucket of a limit of the provider as a whole.
 var One gcra.Key
 
-// Spend decides about cost units of one bucket. Over the limit, the decision
+// AtOnce decides whether there may be one more than there are. The limit is one
+// at once.
+func (b *Book) AtOnce(now time.Time, n Name, there int) bool {
+	v := b.rows[n].values.Load()
+	if l, _ := v.value.at(now); int64(there) >= l.Burst {
+		b.rows[n].over[OverRate].Add(1)
+		return false
+	}
+	if l, _ := v.dry.at(now); l.Burst > 0 && int64(there) >= l.Burst {
+		b.rows[n].dried.Add(1)
+	}
+	return true
+}
+
+// Spend decides about cost units of one bucket. The limit is one over time. Over the limit, the decision
 // says when they will be allowed.
 func (b *Book) Spend(now time.Time, n Name, key gcra.Key, cost int64) gcra.Decision {
 	r := &b.rows[n]

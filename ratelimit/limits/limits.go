@@ -25,6 +25,9 @@ const (
 	PeerVerdicts
 	TargetPrekeys
 	Registrations
+	Connections
+	PrefixConnections
+	Handshakes
 	End // how many there are
 )
 
@@ -37,9 +40,10 @@ const (
 	Peer                  // each provider that forwards or asks; may have values of its own
 	Mailbox               // each mailbox, or account as others know it
 	Provider              // this provider as a whole
+	Prefix                // each IPv4 address or IPv6 /64
 )
 
-var scopeNames = [...]string{Account: "account", Peer: "peer", Mailbox: "mailbox", Provider: "provider"}
+var scopeNames = [...]string{Account: "account", Peer: "peer", Mailbox: "mailbox", Provider: "provider", Prefix: "address prefix"}
 
 // String returns the scope as lists and the documentation have it.
 func (s Scope) String() string {
@@ -65,6 +69,10 @@ type Info struct {
 	Instead string
 }
 
+// AtOnce reports whether it bounds how many there are at one time and not how
+// fast they come. Its value is a number, the burst of a limit without rate.
+func (i *Info) AtOnce() bool { return i.Default.Period == 0 }
+
 // keys bounds the buckets of a scope that are active at once, at some 80 bytes
 // each. A bucket that is full again is forgotten, so only those of the last
 // minutes count.
@@ -73,6 +81,7 @@ var keys = [...]int{
 	Peer:     10_000, // several times as many as there may be peers
 	Mailbox:  gcra.DefaultEntries,
 	Provider: 1,
+	Prefix:   1, // only of limits at once, which have no buckets
 }
 
 // All is the table.
@@ -98,12 +107,16 @@ var All = [End]Info{
 		"eight devices at the shortest interval", "",
 	},
 	AccountIssues: {
-		"account_issues", Account, "requests", gcra.Limit{Burst: 24, Count: 12, Period: time.Minute}, 1,
+		"account_issues", Account, "requests",
+		gcra.Limit{Burst: 24, Count: 12, Period: time.Minute},
+		1,
 		"requests of one account for franking tokens",
 		"two days' tokens at once and again after a failure; each request costs dozens of signatures and proofs", "",
 	},
 	AccountReports: {
-		"account_reports", Account, "reports", gcra.Limit{Burst: 20, Count: 50, Period: 24 * time.Hour}, 1,
+		"account_reports", Account, "reports",
+		gcra.Limit{Burst: 20, Count: 50, Period: 24 * time.Hour},
+		1,
 		"reports of one account",
 		"more than anybody writes notes for, and a flood of forged ones costs the desk little", "",
 	},
@@ -128,7 +141,9 @@ var All = [End]Info{
 		"ten first contacts a second are many for a large provider", "the last-resort prekey is given",
 	},
 	PeerVerdicts: {
-		"peer_verdicts", Peer, "verdicts", gcra.Limit{Burst: 600, Count: 60, Period: time.Minute}, 1,
+		"peer_verdicts", Peer, "verdicts",
+		gcra.Limit{Burst: 600, Count: 60, Period: time.Minute},
+		1,
 		"verdicts that one peer's desk sends",
 		"one a second is many for reviewers; each costs signatures and three commits", "",
 	},
@@ -144,7 +159,31 @@ var All = [End]Info{
 		"new accounts",
 		"each costs signatures and a commit, and lasts", "",
 	},
+	Connections: {
+		"connections", Provider, "connections",
+		gcra.Limit{Burst: 10_000},
+		1,
+		"connections at once, of clients and peers, handshakes included",
+		"50 to 60 kB of memory each when idle", refusedConn,
+	},
+	PrefixConnections: {
+		"prefix_connections", Prefix, "connections",
+		gcra.Limit{Burst: 1024},
+		1,
+		"connections at once from one address prefix",
+		"many users share an address behind a NAT, but no single place takes all that there are", refusedConn,
+	},
+	Handshakes: {
+		"handshakes", Provider, "handshakes",
+		gcra.Limit{Burst: 1024},
+		1,
+		"handshakes at once whose address is proven",
+		"about a second of two cores' handshakes; beyond it all would become slow", refusedConn,
+	},
 }
+
+// refusedConn is what happens to a connection: QUIC's refusal has no time.
+const refusedConn = "the connection is refused"
 
 // String returns the limit's key.
 func (n Name) String() string {

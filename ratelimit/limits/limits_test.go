@@ -1,12 +1,13 @@
 package limits
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/big"
 	"regexp"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,7 +52,7 @@ func TestTable(t *testing.T) {
 		if err := (Target{Name: n}).Check(i.Default); err != nil {
 			t.Errorf("%s: default: %v", n, err)
 		}
-		if back, err := Parse(Format(i.Default)); err != nil || back != i.Default {
+		if back, err := n.Parse(Format(i.Default)); err != nil || back != i.Default {
 			t.Errorf("%s: %s is read as %+v, %v", n, Format(i.Default), back, err)
 		}
 		if back, ok := ParseName(n.String()); !ok || back != n {
@@ -67,6 +68,9 @@ func TestTable(t *testing.T) {
 // and that is true; nobody else has to wait for it; and it is counted.
 func TestEveryLimit(t *testing.T) {
 	for n := range End {
+		if All[n].AtOnce() {
+			continue // TestAtOnce
+		}
 		t.Run(n.String(), func(t *testing.T) {
 			b, l := newBook(t, nil), All[n].Default
 			if d := b.Spend(start, n, key(0), l.Burst); !d.Allowed {
@@ -105,11 +109,63 @@ func TestEveryLimit(t *testing.T) {
 	}
 }
 
+// overTime are the limits with a rate.
+var overTime = func() (out []Name) {
+	for n := range End {
+		if !All[n].AtOnce() {
+			out = append(out, n)
+		}
+	}
+	return out
+}()
+
+// A limit at once lets in one more below its value and none at it; its dry run
+// counts and refuses nothing.
+func TestAtOnce(t *testing.T) {
+	for n := range End {
+		if !All[n].AtOnce() {
+			continue
+		}
+		b := newBook(t, Settings{{Name: n}: {Burst: 5}, {Name: n, DryRun: true}: {Burst: 3}})
+		for there := range 8 {
+			if got := b.AtOnce(start, n, there); got != (there < 5) {
+				t.Errorf("%s: with %d there: %v", n, there, got)
+			}
+		}
+		if b.Refused(n, OverRate) != 3 || b.Dried(n) != 2 {
+			t.Errorf("%s: %d refused, %d over the dry run", n, b.Refused(n, OverRate), b.Dried(n))
+		}
+		if err := b.Set(Target{Name: n}, &Change{gcra.Limit{Burst: 6}, start.Add(1)}); err != nil {
+			t.Fatal(err)
+		}
+		if !b.AtOnce(start, n, 5) || b.AtOnce(start.Add(1), n, 5) {
+			t.Errorf("%s: a value for a time", n)
+		}
+		if s := b.Status(start, n, ids.Domain{}); s.Value.Limit.Burst != 6 || s.Value.Origin != FromCommand {
+			t.Errorf("%+v", s)
+		}
+		for _, l := range []gcra.Limit{{}, {Burst: -1}, {Burst: MaxAtOnce + 1}, gcra.PerSecond(1, 1)} {
+			if err := (Target{Name: n}).Check(l); !errors.Is(err, ErrValue) {
+				t.Errorf("%s: %+v: %v", n, l, err)
+			}
+		}
+		for _, text := range []string{"", "x", "1/s", "1,2"} {
+			if _, err := n.Parse(text); !errors.Is(err, ErrValue) {
+				t.Errorf("%s: %q: %v", n, text, err)
+			}
+		}
+		var back Change
+		if err := wire.Unmarshal(wire.MustMarshal(&Change{Limit: gcra.Limit{Burst: 7}}), &back); err != nil || back.Limit.Burst != 7 {
+			t.Errorf("%+v, %v", back, err)
+		}
+	}
+}
+
 // Whatever values are set when, no window of time sees more of one key than the
 // largest burst and rate in force in it let through.
 func TestNeverMoreInAnyWindow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		n := Name(rapid.IntRange(0, int(End)-1).Draw(t, "limit"))
+		n := rapid.SampledFrom(overTime).Draw(t, "limit")
 		draw := func(name string) gcra.Limit {
 			return gcra.Limit{
 				Burst:  rapid.Int64Range(All[n].Least, All[n].Least*2).Draw(t, name+" burst"),
@@ -350,100 +406,6 @@ func TestCrowded(t *testing.T) {
 	}
 }
 
-func TestParse(t *testing.T) {
-	for in, want := range map[string]gcra.Limit{
-		"1/s":           {Burst: 1, Count: 1, Period: time.Second},
-		"100/m,5000":    {Burst: 5000, Count: 100, Period: time.Minute},
-		"3/h,1":         {Burst: 1, Count: 3, Period: time.Hour},
-		"5/d":           {Burst: 5, Count: 5, Period: 24 * time.Hour},
-		"1000000/s,100": {Burst: 100, Count: 1000000, Period: time.Second},
-	} {
-		if got, err := Parse(in); err != nil || got != want {
-			t.Errorf("%s is %+v, %v", in, got, err)
-		}
-	}
-	for _, in := range []string{"", "1", "1/y", "x/s", "1/s,x", "0/s", "-1/s", "1/s,0", "1/s,-1", "1/d,1000000", "1/s,1,1", "1/s/s", " 1/s", "9223372036854775808/s"} {
-		if _, err := Parse(in); !errors.Is(err, ErrValue) {
-			t.Errorf("%q: %v", in, err)
-		}
-	}
-	if l, err := ParseRate("7"); err != nil || l != gcra.PerSecond(7, 7) {
-		t.Errorf("%+v, %v", l, err)
-	}
-}
-
-func TestChangeRoundTrip(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		c := Change{Limit: gcra.Limit{
-			Burst: rapid.Int64Range(1, 1000).Draw(t, "burst"), Count: rapid.Int64Range(1, 1<<50).Draw(t, "count"),
-			Period: time.Duration(rapid.Int64Range(1, int64(time.Hour)).Draw(t, "period")),
-		}}
-		if ms := rapid.Int64Range(0, MaxUntil).Draw(t, "until"); ms != 0 {
-			c.Until = time.UnixMilli(ms)
-		}
-		var back Change
-		b := wire.MustMarshal(&c)
-		if err := wire.Unmarshal(b, &back); err != nil || back.Limit != c.Limit || !back.Until.Equal(c.Until) {
-			t.Fatalf("%+v is %+v, %v", c, back, err)
-		}
-		target := Target{Name: Name(rapid.IntRange(0, int(End)-1).Draw(t, "name")), DryRun: rapid.Bool().Draw(t, "dry")}
-		if rapid.Bool().Draw(t, "peer") {
-			target.Peer = beta
-		}
-		if back, err := ParseKey(target.Key()); err != nil || back != target {
-			t.Fatalf("%+v is %+v, %v", target, back, err)
-		}
-	})
-	good := wire.MustMarshal(&Change{Limit: gcra.PerSecond(5, 5), Until: start})
-	for name, b := range map[string][]byte{
-		"version":         append([]byte{2}, good[1:]...),
-		"count 0":         bytes.Join([][]byte{good[:1], make([]byte, 8), good[9:]}, nil),
-		"count too large": bytes.Join([][]byte{good[:1], {0x80}, good[2:]}, nil),
-		"period 0":        bytes.Join([][]byte{good[:9], make([]byte, 8), good[17:]}, nil),
-		"period negative": bytes.Join([][]byte{good[:9], {0xff}, good[10:]}, nil),
-		"burst 0":         bytes.Join([][]byte{good[:17], make([]byte, 8), good[25:]}, nil),
-		"burst too large": bytes.Join([][]byte{good[:17], {0x7f}, good[18:]}, nil),
-		"until too large": bytes.Join([][]byte{good[:25], {1, 0, 1}, good[28:]}, nil),
-		"short":           good[:32],
-		"long":            append(bytes.Clone(good), 0),
-	} {
-		if err := wire.Unmarshal(b, new(Change)); !errors.Is(err, wire.ErrMalformed) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	for _, k := range []string{"", "peer_bytes", "peer_bytes/value", "x/value/", "peer_bytes/x/", "peer_bytes/value/-", "peer_bytes/value/B.example", "peer_bytes/value/b.example/"} {
-		if _, err := ParseKey(k); !errors.Is(err, ErrTarget) {
-			t.Errorf("%q: %v", k, err)
-		}
-	}
-}
-
-// Whatever parses is encoded to the same bytes.
-func FuzzChange(f *testing.F) {
-	f.Add(wire.MustMarshal(&Change{Limit: gcra.PerSecond(5, 5)}))
-	f.Add(wire.MustMarshal(&Change{Limit: gcra.Limit{Burst: 9, Count: 3, Period: time.Hour}, Until: start}))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		c := new(Change)
-		if wire.Unmarshal(b, c) == nil && !bytes.Equal(wire.MustMarshal(c), b) {
-			t.Errorf("%x", b)
-		}
-	})
-}
-
-func FuzzParse(f *testing.F) {
-	f.Add("100/m,5000")
-	f.Add("1/s")
-	f.Fuzz(func(t *testing.T, s string) {
-		l, err := Parse(s)
-		if err != nil {
-			return
-		}
-		if back, err := Parse(Format(l)); err != nil || back != l {
-			t.Errorf("%q: %s is %+v, %v", s, Format(l), back, err)
-		}
-	})
-}
-
 func TestSpendDoesNotAllocate(t *testing.T) {
 	b := newBook(t, Settings{
 		{Name: PeerBytes, Peer: beta}:                gcra.PerSecond(1, wire.MaxEnvelope),
@@ -456,5 +418,42 @@ func TestSpendDoesNotAllocate(t *testing.T) {
 		if n := testing.AllocsPerRun(100, func() { b.Spend(start, PeerBytes, k, 1000) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
+	}
+}
+
+// Deciding, changing and looking at once: nobody gets more than the largest
+// burst, and every decision is counted.
+func TestConcurrentUse(t *testing.T) {
+	l := gcra.Limit{Burst: 100, Count: 1, Period: 24 * time.Hour}
+	b := newBook(t, Settings{{Name: PeerRequests}: l})
+	const askers, each = 8, 200
+	var allowed atomic.Int64
+	var work sync.WaitGroup
+	for range askers {
+		work.Go(func() {
+			for range each {
+				if b.Spend(start, PeerRequests, PeerKey(beta), 1).Allowed {
+					allowed.Add(1)
+				}
+			}
+		})
+	}
+	work.Go(func() {
+		for i := range 50 {
+			dry := Target{Name: PeerRequests, Peer: beta, DryRun: true}
+			if err := b.Set(dry, &Change{Limit: gcra.PerSecond(1, int64(i)+1)}); err != nil {
+				t.Error(err)
+			}
+			b.Status(start, PeerRequests, beta)
+			b.Status(start, PeerRequests, ids.Domain{})
+			if err := b.Set(dry, nil); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	work.Wait()
+	s := b.Status(start, PeerRequests, beta)
+	if allowed.Load() != l.Burst || s.Refused[OverRate] != askers*each-uint64(l.Burst) || s.Used != l.Burst {
+		t.Errorf("%d allowed, %+v", allowed.Load(), s)
 	}
 }

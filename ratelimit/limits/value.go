@@ -11,6 +11,10 @@ import (
 	"waxwing/ratelimit/gcra"
 )
 
+// MaxAtOnce bounds the values of limits at once: more connections than a machine
+// has memory for.
+const MaxAtOnce = 1 << 20
+
 // Target is one place for a value: the limit's own or a single peer's, enforced
 // or for a dry run.
 type Target struct {
@@ -65,6 +69,12 @@ var (
 func (t Target) Check(l gcra.Limit) error {
 	if t.Name >= End || !t.Peer.IsZero() && All[t.Name].Scope != Peer {
 		return ErrTarget
+	}
+	if All[t.Name].AtOnce() {
+		if l.Count != 0 || l.Period != 0 || l.Burst < 1 || l.Burst > MaxAtOnce {
+			return fmt.Errorf("%w: want a number from 1 to %d", ErrValue, MaxAtOnce)
+		}
+		return nil
 	}
 	if l.IsZero() || l.Validate() != nil {
 		return fmt.Errorf("%w: count and burst must be positive, and a full burst come back within a year", ErrValue)
@@ -122,9 +132,25 @@ func Parse(s string) (gcra.Limit, error) {
 	return l, nil
 }
 
-// Format writes a limit as Parse reads it. A period that has no unit is written
+// Parse parses a value of the limit: as the function Parse does or, of a limit
+// at once, a number. Errors are ErrValue.
+func (n Name) Parse(s string) (gcra.Limit, error) {
+	if n >= End || !All[n].AtOnce() {
+		return Parse(s)
+	}
+	count, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return gcra.Limit{}, fmt.Errorf("%w: %q: want a number", ErrValue, s)
+	}
+	return gcra.Limit{Burst: count}, nil
+}
+
+// Format writes a limit as Name.Parse reads it. A period that has no unit is written
 // as a duration, which Parse does not read.
 func Format(l gcra.Limit) string {
+	if l.Period == 0 {
+		return strconv.FormatInt(l.Burst, 10)
+	}
 	unit := l.Period.String()
 	for _, p := range periods {
 		if p.period == l.Period {

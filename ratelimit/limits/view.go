@@ -23,7 +23,8 @@ type Status struct {
 	Value  Value
 	DryRun Value // zero if there is none
 	// Active is how many buckets are not full, and Used how much is spent of the
-	// fullest; of one peer: whether its own is not full, and of that.
+	// fullest; of one peer: whether its own is not full, and of that. Of a limit
+	// at once both are the caller's to fill in.
 	Active  int
 	Used    int64
 	Refused [CauseEnd]uint64
@@ -37,7 +38,9 @@ func (b *Book) Status(now time.Time, n Name, peer ids.Domain) Status {
 	s := Status{Name: n}
 	r := &b.rows[n]
 	counted := &r.counts
-	if peer.IsZero() {
+	if All[n].AtOnce() {
+		// The caller knows how many there are.
+	} else if peer.IsZero() {
 		v := r.values.Load()
 		s.Active, s.Used = r.buckets.Busiest(now, func(k gcra.Key) gcra.Limit { return pick(now, &v.value, v.peerValues, k) })
 	} else if counted = b.countsOf(n, PeerKey(peer)); counted == nil {

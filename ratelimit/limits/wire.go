@@ -19,6 +19,8 @@ const MaxUntil = 1 << 48
 
 // Fields is the stored form; Target.Key says of what.
 //
+// Of a limit at once, count and period are 0.
+//
 //	version 1 | count 8 | period 8, nanoseconds | burst 8 | until 8, milliseconds since 1970; 0 for ever
 func (c *Change) Fields(w *wire.Codec) {
 	count, period, burst, until := uint64(c.Limit.Count), uint64(c.Limit.Period), uint64(c.Limit.Burst), uint64(0)
@@ -40,7 +42,8 @@ func (c *Change) Fields(w *wire.Codec) {
 	if until != 0 {
 		c.Until = time.UnixMilli(int64(until))
 	}
-	w.Check(!c.Limit.IsZero() && c.Limit.Validate() == nil, "count", "out of range")
+	atOnce := count == 0 && period == 0 && burst > 0
+	w.Check(atOnce || !c.Limit.IsZero() && c.Limit.Validate() == nil, "count", "out of range")
 }
 
 // The second part of a key.

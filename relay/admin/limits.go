@@ -18,7 +18,7 @@ type LimitParams struct {
 // LimitSetParams sets a value.
 type LimitSetParams struct {
 	LimitParams
-	Rate    string `json:"rate"`              // COUNT/UNIT with s, m, h or d; without a unit a second
+	Rate    string `json:"rate"`              // COUNT/UNIT with s, m, h or d, without a unit a second; of a limit at once COUNT
 	Burst   int64  `json:"burst,omitempty"`   // 0: the count, or what the limit needs at least
 	Seconds int64  `json:"seconds,omitempty"` // for how long; 0: for ever
 }
@@ -32,7 +32,7 @@ type LimitsResult struct {
 type Limit struct {
 	Name   string      `json:"name"`
 	Peer   string      `json:"peer,omitempty"` // whose it is about alone
-	Scope  string      `json:"scope"`          // account, peer, mailbox or provider
+	Scope  string      `json:"scope"`          // account, peer, mailbox, provider or address prefix
 	Unit   string      `json:"unit"`
 	What   string      `json:"what"`
 	Over   string      `json:"over"`              // what happens over it
@@ -49,7 +49,7 @@ type Limit struct {
 
 // LimitValue is a value of a limit.
 type LimitValue struct {
-	Rate   string     `json:"rate"` // COUNT/UNIT
+	Rate   string     `json:"rate"` // COUNT/UNIT; of a limit at once its COUNT, as the burst
 	Burst  int64      `json:"burst"`
 	Origin string     `json:"origin"`          // default, config or command
 	Until  *time.Time `json:"until,omitempty"` // when the command that set it ends

@@ -75,6 +75,8 @@ var (
 	ErrTooLong = errors.New("client: text too long")
 	// ErrEmpty: the text is empty or not UTF-8.
 	ErrEmpty = errors.New("client: text empty or not UTF-8")
+	// ErrInterval: the interval is not between a second and an hour.
+	ErrInterval = errors.New("client: interval not between one second and one hour")
 	// ErrFull: a limit of the profile is reached (package state).
 	ErrFull = state.ErrFull
 	// ErrLocked: the profile is under a passphrase, and none was given.

@@ -181,7 +181,7 @@ func (r *limitReader) value(path []string, v any, t limits.Target, into *[limits
 		return
 	}
 	if !isText {
-		r.fail(path, "want a string, \"COUNT/UNIT,BURST\"")
+		r.fail(path, "want a string, \"COUNT/UNIT,BURST\" or, of a limit at once, \"COUNT\"")
 		return
 	}
 	if _, err := resolveLimit(t, text); err != nil {
@@ -238,7 +238,7 @@ func (c *LimitsConfig) told(out map[string]string) {
 }
 
 func resolveLimit(t limits.Target, text string) (l gcra.Limit, err error) {
-	if l, err = limits.Parse(text); err == nil {
+	if l, err = t.Name.Parse(text); err == nil {
 		err = t.Check(l)
 	}
 	if errors.Is(err, limits.ErrTarget) {

@@ -33,6 +33,11 @@ func TestLimitsReachTheirTargets(t *testing.T) {
 				continue
 			}
 			count := 100_000 + 10*int64(n) + int64(i)
+			if limits.All[n].AtOnce() {
+				fmt.Fprintf(place.b, "%s = \"%d\"\n", n, count)
+				want[place.t] = gcra.Limit{Burst: count}
+				continue
+			}
 			fmt.Fprintf(place.b, "%s = \"%d/m,%d\"\n", n, count, count+1)
 			want[place.t] = gcra.Limit{Count: count, Period: time.Minute, Burst: count + 1}
 		}
@@ -50,8 +55,14 @@ func TestLimitsReachTheirTargets(t *testing.T) {
 		t.Error(err)
 	}
 	args := []string{"check-config", "--config", path, "--json"}
+	flag := func(n int) string {
+		if limits.All[n].AtOnce() {
+			return fmt.Sprint(200_000 + n)
+		}
+		return fmt.Sprintf("%d/h", 200_000+n)
+	}
 	for n, name := range limitNames {
-		args = append(args, "--limit", fmt.Sprintf("%s=%d/h", name, 200_000+n))
+		args = append(args, "--limit", name+"="+flag(n))
 	}
 	code, out, errs := exec(t, args...)
 	var c checked
@@ -59,7 +70,7 @@ func TestLimitsReachTheirTargets(t *testing.T) {
 		t.Fatalf("%d, %q, %q", code, out, errs)
 	}
 	for n := range limits.End {
-		if got, want := c.Settings["limits."+n.String()], fmt.Sprintf("%d/h (command line)", 200_000+int(n)); got != want {
+		if got, want := c.Settings["limits."+n.String()], flag(int(n))+" (command line)"; got != want {
 			t.Errorf("%s is %q, want %q", n, got, want)
 		}
 	}
@@ -80,6 +91,7 @@ func TestMistakesInLimits(t *testing.T) {
 		"no unit":             {"[limits]\npeer_envelopes = \"5\"\n", ":2:1: limits.peer_envelopes: "},
 		"zero":                {"[limits]\npeer_envelopes = \"0/s\"\n", ":2:1: limits.peer_envelopes: "},
 		"burst too small":     {"[limits]\npeer_bytes = \"1000/s\"\n", ":2:1: limits.peer_bytes: limits: not a usable value: the burst must be at least 65536"},
+		"rate at once":        {"[limits]\nconnections = \"5/s\"\n", ":2:1: limits.connections: "},
 		"not of peers":        {"[limits.peer.\"b.example\"]\nregistrations = \"5/s\"\n", ":2:1: limits.peer.b.example.registrations: it is no limit of peers"},
 		"not a domain":        {"[limits.peer.\"-\"]\npeer_bytes = \"1000000/s\"\n", ":1:14: limits.peer.-: not the domain"},
 		"twice":               {"[limits.peer.\"b.example\"]\n[limits.peer.\"B.example\"]\n", ":1:14: limits.peer.b.example: the domain is given twice"},

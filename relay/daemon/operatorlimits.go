@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"waxwing/core/ids"
+	"waxwing/ratelimit/gcra"
 	"waxwing/ratelimit/limits"
 	"waxwing/relay/admin"
 	"waxwing/relay/node"
@@ -57,7 +58,7 @@ func limitFailure(t limits.Target, err error) error {
 	case errors.Is(err, limits.ErrValue):
 		return &admin.Error{
 			Code: admin.CodeUsage, What: "cannot set " + t.Name.String() + ": " + strings.TrimPrefix(err.Error(), limits.ErrValue.Error()+": "),
-			Next: "waxwing admin limits set NAME COUNT/UNIT --burst N, with s, m, h or d for the unit",
+			Next: "waxwing admin limits set NAME COUNT/UNIT --burst N, with s, m, h or d for the unit; of a limit at once, set NAME COUNT",
 		}
 	case errors.Is(err, limits.ErrChanges):
 		return &admin.Error{
@@ -89,19 +90,31 @@ func (o *operator) setLimit(ctx context.Context, p *admin.LimitSetParams) (*admi
 	if err != nil {
 		return nil, err
 	}
-	l, err := limits.ParseRate(p.Rate)
+	l, err := parseValue(t.Name, p)
 	if err == nil && p.Seconds < 0 || p.Seconds > math.MaxInt64/int64(time.Second) {
 		err = fmt.Errorf("%w: want a time above 0, or none", limits.ErrValue)
 	}
 	if err != nil {
 		return nil, limitFailure(t, err)
 	}
-	// Without a burst a low rate still lets through the largest request.
-	l.Burst = cmp.Or(p.Burst, max(l.Count, limits.All[t.Name].Least))
 	if err := o.n.SetLimit(ctx, t, limits.Change{Limit: l}, time.Duration(p.Seconds)*time.Second); err != nil {
 		return nil, limitFailure(t, err)
 	}
 	return o.limit(t)
+}
+
+// parseValue reads the value of a command.
+func parseValue(n limits.Name, p *admin.LimitSetParams) (gcra.Limit, error) {
+	if limits.All[n].AtOnce() {
+		if p.Burst != 0 {
+			return gcra.Limit{}, fmt.Errorf("%w: a limit at once has no burst", limits.ErrValue)
+		}
+		return n.Parse(p.Rate)
+	}
+	l, err := limits.ParseRate(p.Rate)
+	// Without a burst a low rate still lets through the largest request.
+	l.Burst = cmp.Or(p.Burst, max(l.Count, limits.All[n].Least))
+	return l, err
 }
 
 func (o *operator) resetLimit(ctx context.Context, p *admin.LimitParams) (*admin.Limit, error) {

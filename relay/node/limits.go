@@ -153,7 +153,17 @@ func (n *Node) dropOver(ctx context.Context, now time.Time) error {
 
 // Limit tells of one limit, with a peer of that one's alone.
 func (n *Node) Limit(name limits.Name, peer ids.Domain) limits.Status {
-	return n.rules.book.Status(n.now(), name, peer)
+	s := n.rules.book.Status(n.now(), name, peer)
+	load := n.listener.Load()
+	switch name {
+	case limits.Connections:
+		s.Active, s.Used = 1, int64(load.Conns)
+	case limits.PrefixConnections:
+		s.Active, s.Used = load.Prefixes, int64(load.Fullest)
+	case limits.Handshakes:
+		s.Active, s.Used = 1, int64(load.Proven)
+	}
+	return s
 }
 
 // Limits tells of all limits or, with a peer, of those that have values of its
@@ -165,7 +175,7 @@ func (n *Node) Limits(peer ids.Domain) ([]limits.Status, error) {
 	var out []limits.Status
 	for name := range limits.End {
 		if peer.IsZero() || limits.All[name].Scope == limits.Peer {
-			out = append(out, n.rules.book.Status(n.now(), name, peer))
+			out = append(out, n.Limit(name, peer))
 		}
 	}
 	return out, nil

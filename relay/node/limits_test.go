@@ -14,9 +14,11 @@ import (
 	"waxwing/core/ids"
 	"waxwing/core/store"
 	"waxwing/core/wire"
+	"waxwing/franking"
 	"waxwing/ratelimit/gcra"
 	"waxwing/ratelimit/limits"
 	"waxwing/relay/quicnet"
+	"waxwing/relay/reports"
 )
 
 // limit returns what the server tells of a limit.
@@ -186,5 +188,54 @@ func TestDryRunOnTheWire(t *testing.T) {
 	}
 	if over, _ := counted(); over != float64(len(r)) {
 		t.Errorf("%v over the limit, want %d", over, len(r))
+	}
+}
+
+// How many connections there may be changes while they come; those that are
+// there stay.
+func TestConnectionsByCommand(t *testing.T) {
+	beta := newServer(t, "beta.example").start()
+	newDevice(t, beta, "alice@beta.example")
+	dial := func() error {
+		c, err := quicnet.Dial(t.Context(), quicnet.DialConfig{Addr: beta.conf.Listen, Domain: beta.domain, Pin: beta.pin})
+		if err == nil {
+			t.Cleanup(func() { c.Close(quicnet.CodeNone) })
+		}
+		return err
+	}
+	conns := limits.Target{Name: limits.Connections}
+	there := beta.node.Limit(conns.Name, conns.Peer).Used
+	if there == 0 {
+		t.Fatal("no connection is counted")
+	}
+	must(t, beta.node.SetLimit(t.Context(), conns, limits.Change{Limit: gcra.Limit{Burst: there}}, 0))
+	if err := dial(); !errors.Is(err, quicnet.ErrBusy) {
+		t.Errorf("above the limit: %v", err)
+	}
+	if s := beta.node.Limit(conns.Name, conns.Peer); s.Refused[limits.OverRate] == 0 || s.Used != there {
+		t.Errorf("%+v", s)
+	}
+	must(t, beta.node.ResetLimit(t.Context(), conns))
+	must(t, beta.node.SetLimit(t.Context(), limits.Target{Name: conns.Name, DryRun: true}, limits.Change{Limit: gcra.Limit{Burst: there}}, 0))
+	must(t, dial())
+	if s := beta.node.Limit(conns.Name, conns.Peer); s.Dried == 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// What is refused about reports for now says when to try again, however soon.
+func TestReportAnswersTellWhen(t *testing.T) {
+	for name, err := range map[string]error{
+		"at once":     &reports.Limited{RetryAfter: 1},
+		"later":       &reports.Limited{RetryAfter: time.Hour},
+		"never":       &reports.Limited{RetryAfter: gcra.Never},
+		"allowance":   franking.ErrAllowance,
+		"full":        reports.ErrFull,
+		"unreachable": errUnreachable,
+		"store":       store.ErrUnavailable,
+	} {
+		if r := reportAnswer(err); r.RetryAfter == 0 {
+			t.Errorf("%s: %v without a time", name, r.Code)
+		}
 	}
 }

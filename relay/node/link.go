@@ -249,7 +249,7 @@ func (n *Node) passOn(ctx context.Context, m *wire.Query) wire.Message {
 		if refused.Code == wire.CodeStale {
 			l.outdated() // the client asks again under the keys of the new one
 		}
-		return &wire.Refusal{Code: refused.Code, RetryAfter: uint32(refused.RetryAfter / time.Millisecond)}
+		return &wire.Refusal{Code: refused.Code, RetryAfter: relay.Milliseconds(refused.RetryAfter)}
 	}
 	return unreachable()
 }

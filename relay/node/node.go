@@ -52,7 +52,7 @@ type Config struct {
 	// Policy is how far other providers' reviewers are followed.
 	Policy  reports.Policy
 	Limits  limits.Settings  // instead of the defaults
-	Network quicnet.Config   // limits and timeouts of connections; identity and address are set here
+	Network quicnet.Config   // limits and timeouts of connections; identity, address and limits are set here
 	Logger  *slog.Logger     // default: none
 	Now     func() time.Time // default: time.Now
 	// Refresh is how often the descriptor of a connected peer is fetched again.
@@ -138,6 +138,9 @@ func Open(conf Config) (_ *Node, err error) {
 	if err := n.federate(conf.Peers); err != nil {
 		return nil, err
 	}
+	if err := n.openLimits(context.Background(), conf.Limits); err != nil {
+		return nil, err
+	}
 	if err := n.listen(conf, ids.DayOf(now)); err != nil {
 		return nil, err
 	}
@@ -146,7 +149,7 @@ func Open(conf Config) (_ *Node, err error) {
 
 func (n *Node) listen(conf Config, today ids.Day) error {
 	c := conf.Network
-	c.Addr, c.Identity, c.PeerPin, c.Now = conf.Listen, n.identity, n.peers.pin, n.now
+	c.Addr, c.Identity, c.PeerPin, c.Now, c.Limits = conf.Listen, n.identity, n.peers.pin, n.now, n.rules.book
 	var err error
 	if n.listener, err = quicnet.Listen(c); err != nil {
 		return err
@@ -159,9 +162,6 @@ func (n *Node) listen(conf Config, today ids.Day) error {
 
 func (n *Node) decide(conf Config) error {
 	var err error
-	if err := n.openLimits(context.Background(), conf.Limits); err != nil {
-		return err
-	}
 	book := n.rules.book
 	if n.directory, err = directory.New(n.store, directory.Config{Domain: n.domain, Limits: book}); err != nil {
 		return err

@@ -198,7 +198,7 @@ func reportAnswer(err error) *wire.Refusal {
 	case errors.Is(err, wire.ErrMalformed):
 		code, retry = wire.CodeMalformed, 0
 	}
-	return &wire.Refusal{Code: code, RetryAfter: uint32(retry / time.Millisecond)}
+	return &wire.Refusal{Code: code, RetryAfter: relay.Milliseconds(retry)}
 }
 
 // clientReport answers what clients ask about franking; nil if it is something

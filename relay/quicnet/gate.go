@@ -5,15 +5,20 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"waxwing/ratelimit/limits"
 )
 
 // gate counts the connections of a listener and says which may begin. It runs
 // before any public-key operation is spent on a newcomer.
 type gate struct {
 	// fixed
-	maxConns, maxPerPrefix, maxHandshakes, retryAbove int
+	limits     *limits.Book
+	now        func() time.Time
+	retryAbove int
 
 	mu          sync.Mutex // guards the fields below; held for a few instructions
 	total       int
@@ -65,8 +70,10 @@ func (g *gate) begin(ctx context.Context, info *quic.ClientInfo) (context.Contex
 	defer g.mu.Unlock()
 	// An address that is not validated may be forged, so it neither counts
 	// against the limit of whoever really has it nor is refused by it.
-	if g.total >= g.maxConns ||
-		info.AddrVerified && (g.handshakes >= g.maxHandshakes || g.perPrefix[s.prefix] >= g.maxPerPrefix) {
+	now := g.now()
+	if !g.limits.AtOnce(now, limits.Connections, g.total) ||
+		info.AddrVerified && (!g.limits.AtOnce(now, limits.Handshakes, g.handshakes) ||
+			!g.limits.AtOnce(now, limits.PrefixConnections, g.perPrefix[s.prefix])) {
 		g.refused++
 		return nil, ErrBusy
 	}
@@ -99,7 +106,7 @@ func (g *gate) establish(s *slot) bool {
 	if s.verified {
 		return true
 	}
-	if g.perPrefix[s.prefix] >= g.maxPerPrefix {
+	if !g.limits.AtOnce(g.now(), limits.PrefixConnections, g.perPrefix[s.prefix]) {
 		g.refused++
 		return false
 	}

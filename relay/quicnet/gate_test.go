@@ -12,10 +12,23 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"waxwing/core/wire"
+	"waxwing/ratelimit/limits"
 )
 
 func newGate() *gate {
-	return &gate{maxConns: 6, maxPerPrefix: 3, maxHandshakes: 4, retryAbove: 2, perPrefix: map[netip.Prefix]int{}}
+	return &gate{limits: atOnce(6, 3, 4), now: time.Now, retryAbove: 2, perPrefix: map[netip.Prefix]int{}}
+}
+
+// atOnce returns limits of connections, those from one prefix, and handshakes.
+func atOnce(conns, prefix, handshakes int64) *limits.Book {
+	b, err := limits.New(limits.Settings{
+		{Name: limits.Connections}: {Burst: conns}, {Name: limits.PrefixConnections}: {Burst: prefix},
+		{Name: limits.Handshakes}: {Burst: handshakes},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return b
 }
 
 func udp(s string) net.Addr { return net.UDPAddrFromAddrPort(netip.MustParseAddrPort(s)) }
@@ -90,7 +103,7 @@ func TestGate(t *testing.T) {
 // addresses that are not validated are under way.
 func TestGateEstablish(t *testing.T) {
 	g := newGate()
-	g.retryAbove, g.maxHandshakes = 100, 100
+	g.retryAbove, g.limits = 100, atOnce(6, 3, 100)
 	var slots []*slot
 	for range 4 {
 		ctx, err := g.begin(t.Context(), &quic.ClientInfo{RemoteAddr: udp("192.0.2.1:9")})
@@ -134,7 +147,7 @@ func TestPrefix(t *testing.T) {
 
 func TestMaxConns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPair(t, Config{MaxConns: 1}, DialConfig{})
+		p := newPair(t, Config{Limits: atOnce(1, 1, 1)}, DialConfig{})
 		again := DialConfig{Addr: p.listener.Addr().String(), Domain: alpha, Pin: p.id.Pin(), PacketConn: p.hosts[2]}
 		if _, err := Dial(t.Context(), again); !errors.Is(err, ErrBusy) {
 			t.Fatal(err)
@@ -156,7 +169,7 @@ func TestMaxConns(t *testing.T) {
 // not known to be one too many before its handshake is complete.
 func TestMaxConnsPerPrefix(t *testing.T) {
 	id := newIdentity(t, alpha, time.Now())
-	l := listen(t, Config{Identity: id, Addr: "127.0.0.1:0", MaxConnsPerPrefix: 2})
+	l := listen(t, Config{Identity: id, Addr: "127.0.0.1:0", Limits: atOnce(10, 2, 10)})
 	dial := DialConfig{Addr: l.Addr().String(), Domain: alpha, Pin: id.Pin()}
 	first, _ := connect(t, l, dial)
 	connect(t, l, dial)
@@ -297,7 +310,7 @@ func TestListenMisuse(t *testing.T) {
 		"no identity":    {Addr: "127.0.0.1:0"},
 		"no address":     {Identity: id},
 		"no port":        {Identity: id, Addr: "127.0.0.1"},
-		"negative limit": {Identity: id, Addr: "127.0.0.1:0", MaxConns: -1},
+		"negative limit": {Identity: id, Addr: "127.0.0.1:0", RetryAbove: -1},
 	} {
 		if _, err := Listen(c); !errors.Is(err, ErrConfig) {
 			t.Errorf("%s: %v", name, err)

@@ -42,17 +42,6 @@ const (
 	// maxStreams is how many streams a peer may have open on one connection:
 	// it needs one of each kind, and a few while it replaces them.
 	maxStreams = 16
-	// defaultMaxConns bounds the accepted connections: 50-60 kB each when
-	// idle, so about 600 MB.
-	defaultMaxConns = 10_000
-	// defaultMaxConnsPerPrefix bounds the connections from one IPv4 address or
-	// one IPv6 /64: many users share one behind a NAT, but no single place
-	// takes all that there are.
-	defaultMaxConnsPerPrefix = 1024
-	// defaultMaxHandshakes bounds the handshakes under way whose address is
-	// validated: about a second of both cores' handshakes. Beyond it new ones
-	// are refused at once instead of all becoming slow.
-	defaultMaxHandshakes = 1024
 	// defaultRetryAbove is how many handshakes from addresses that are not
 	// validated may be under way before newcomers must validate theirs by a
 	// Retry (RFC 9000 section 8.1.2). It also bounds what a sender of spoofed

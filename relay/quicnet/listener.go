@@ -13,6 +13,7 @@ import (
 
 	"waxwing/core/ids"
 	"waxwing/core/wire"
+	"waxwing/ratelimit/limits"
 )
 
 // Config says how to listen. Identity and one of Addr and PacketConn are
@@ -27,9 +28,10 @@ type Config struct {
 	PeerPin func(ids.Domain) (Pin, bool)
 	Now     func() time.Time // time.Now
 
-	MaxConns          int // connections accepted at the same time; 10 000
-	MaxConnsPerPrefix int // of these from one IPv4 address or IPv6 /64; 1024
-	MaxHandshakes     int // handshakes under way with validated addresses; 1024
+	// Limits says how many connections and handshakes there may be at once
+	// (limits.Connections, limits.PrefixConnections, limits.Handshakes). Default:
+	// one of its own, with defaults.
+	Limits *limits.Book
 	// RetryAbove is how many handshakes from addresses that are not validated
 	// may be under way before others must validate theirs first; 64.
 	RetryAbove int
@@ -49,20 +51,16 @@ func (c *Config) validate() error {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	for _, f := range []struct {
-		p *int
-		d int
-	}{
-		{&c.MaxConns, defaultMaxConns},
-		{&c.MaxConnsPerPrefix, defaultMaxConnsPerPrefix},
-		{&c.MaxHandshakes, defaultMaxHandshakes},
-		{&c.RetryAbove, defaultRetryAbove},
-	} {
-		if *f.p < 0 {
-			return fmt.Errorf("%w: negative limit", ErrConfig)
-		}
-		if *f.p == 0 {
-			*f.p = f.d
+	if c.RetryAbove < 0 {
+		return fmt.Errorf("%w: negative limit", ErrConfig)
+	}
+	if c.RetryAbove == 0 {
+		c.RetryAbove = defaultRetryAbove
+	}
+	if c.Limits == nil {
+		var err error
+		if c.Limits, err = limits.New(nil); err != nil {
+			return fmt.Errorf("%w: %w", ErrConfig, err)
 		}
 	}
 	c.Timeouts.defaults()
@@ -89,8 +87,7 @@ func Listen(conf Config) (*Listener, error) {
 		return nil, err
 	}
 	l := &Listener{conf: conf, conns: map[*quic.Conn]struct{}{}, gate: &gate{
-		maxConns: conf.MaxConns, maxPerPrefix: conf.MaxConnsPerPrefix,
-		maxHandshakes: conf.MaxHandshakes, retryAbove: conf.RetryAbove,
+		limits: conf.Limits, now: conf.Now, retryAbove: conf.RetryAbove,
 		perPrefix: map[netip.Prefix]int{},
 	}}
 	socket := conf.PacketConn
@@ -194,13 +191,23 @@ type Load struct {
 	Conns      int    // connections, handshakes included
 	Handshakes int    // of these, not complete
 	Refused    uint64 // packets of newcomers refused since the start because of a limit
+	Proven     int    // handshakes whose address is validated
+	Prefixes   int    // address prefixes with connections that are validated or complete
+	Fullest    int    // how many the fullest of them has
 }
 
 // Load returns how busy the listener is.
 func (l *Listener) Load() Load {
 	l.gate.mu.Lock()
 	defer l.gate.mu.Unlock()
-	return Load{l.gate.total, l.gate.handshakes + l.gate.unvalidated, l.gate.refused}
+	g := l.gate
+	load := Load{
+		Conns: g.total, Handshakes: g.handshakes + g.unvalidated, Refused: g.refused, Proven: g.handshakes, Prefixes: len(g.perPrefix),
+	}
+	for _, n := range g.perPrefix {
+		load.Fullest = max(load.Fullest, n)
+	}
+	return load
 }
 
 // Drain takes no more connections and leaves those that there are. Accept

@@ -1,6 +1,9 @@
 package state
 
-import "waxwing/ratelimit/ticket"
+import (
+	"waxwing/core/devicesync"
+	"waxwing/ratelimit/ticket"
+)
 
 // The tables. Names are part of the file's format and never reused.
 var (
@@ -36,6 +39,14 @@ var (
 	SealKeys      = newTable[OwnKey]("sealkeys", MaxSealKeys)       // week 4
 	Descriptors   = newNamed[Provider]("providers", MaxDescriptors) // domain
 	Strikes       = newTable[Strike]("strikes", MaxStrikes)         // number 8
+
+	SyncStates  = newTable[SyncState]("sync", 1)                             // Single
+	SyncQueue   = newTable[SyncItem]("syncqueue", MaxSyncQueue)              // number 8; for the other devices
+	SyncBatches = newTable[SyncBatch]("syncbatch", 1)                        // Single; sealed, not taken by the provider
+	Assemblies  = newTable[devicesync.Assembly]("assemblies", MaxAssemblies) // device 4; of a record that comes in parts
+	Copies      = newTable[Ref]("copies", MaxLog)                            // ContactID | d 32; written on another device; its Position
+	Earlies     = newTable[Early]("early", MaxEarly)                         // ContactID | d 32; of messages not told of yet
+	Tolds       = newTable[Told]("told", MaxContacts)                        // ContactID; what the other devices know
 
 	Verified = newTable[Digest]("verified", MaxContacts) // ContactID; hash of the safety number that was compared
 	Settings = newTable[Setting]("settings", 1)          // Single
