@@ -123,7 +123,7 @@ func (*StatusOf) Kind() Kind { return KindStatus }
 // Contact is a contact as it now is, with what is pinned of it.
 type Contact struct {
 	Address     ids.Address
-	Changed     uint64 // when it became so, Unix time in milliseconds: the latest wins
+	Changed     uint64 // when the user last blocked, unblocked or verified it, Unix time in milliseconds: the latest wins; 0 for never
 	Known       bool   // its keys are known; else the fields from Identity to Manifest are zero
 	Blocked     bool
 	Entry       [16]byte       // its entry in the own blocklist; zero if it is not blocked

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 
 	"waxwing/core/devicesync"
@@ -77,13 +79,38 @@ func (w *work) applyPins(c *contact, i *devicesync.Contact, m *directory.Manifes
 	return w.learnManifest(c, m)
 }
 
-// applyChoices takes what the user chose on the other device: blocked or not,
-// verified or not.
+// applyChoices takes what the user chose on the other device, if that was later:
+// blocked or not, verified or not. The strike generation only rises.
 func (w *work) applyChoices(c *contact, i *devicesync.Contact) error {
 	told, err := w.toldOf(c)
-	if err != nil || i.Changed < told.Changed {
+	if err != nil {
 		return err
 	}
+	choice := choiceOf(i)
+	order := cmp.Compare(i.Changed, told.Changed)
+	if order > 0 || order == 0 && bytes.Compare(choice[:], told.Choice[:]) > 0 {
+		if err := w.choose(c, i); err != nil {
+			return err
+		}
+		told.Choice, told.Changed = choice, i.Changed
+	}
+	if i.Strike > c.Batch>>generationBits && i.Strike < 1<<(32-generationBits) {
+		c.Batch = i.Strike << generationBits
+	}
+	_, hash, err := w.contactItem(c)
+	if err != nil {
+		return err
+	}
+	if c.Batch>>generationBits <= i.Strike {
+		// As it now is: it is not told back, or two devices that differ would
+		// answer each other for ever. A higher generation is, which the other
+		// takes over.
+		told.Hash = hash
+	}
+	return state.Tolds.Put(w.tx, state.U32(c.id), told)
+}
+
+func (w *work) choose(c *contact, i *devicesync.Contact) (err error) {
 	switch {
 	case i.Blocked && !c.Blocked:
 		// The other device had those struck that it knew of; this one may know
@@ -91,26 +118,15 @@ func (w *work) applyChoices(c *contact, i *devicesync.Contact) error {
 		c.Blocked, c.Entry = true, i.Entry
 		err = errors.Join(w.strike(c.Address, i.Entry), w.dropReceipts(c))
 	case !i.Blocked && c.Blocked:
+		// If both devices had blocked it there are two entries: this one's goes too.
+		err = w.ask(&state.Strike{Kind: state.StrikeUnblock, Entry: c.Entry})
 		c.Blocked, c.Entry = false, [16]byte{}
 	}
 	if err != nil {
 		return err
 	}
-	if i.Strike > c.Batch>>generationBits {
-		c.Batch = i.Strike << generationBits
-	}
 	if i.Verified == [32]byte{} {
-		err = w.unverify(c)
-	} else {
-		err = state.Verified.Put(w.tx, state.U32(c.id), &state.Digest{D: i.Verified})
+		return w.unverify(c)
 	}
-	if err != nil {
-		return err
-	}
-	// As it now is, so that it is not told back.
-	_, hash, err := w.contactItem(c)
-	if err != nil {
-		return err
-	}
-	return state.Tolds.Put(w.tx, state.U32(c.id), &state.Told{Hash: hash, Changed: i.Changed})
+	return state.Verified.Put(w.tx, state.U32(c.id), &state.Digest{D: i.Verified})
 }

@@ -544,6 +544,48 @@ func TestChoicesConverge(t *testing.T) {
 	}
 }
 
+// A device that knows of no block does not take back one because something else of
+// the contact changed there; and after a block both give tickets of one generation.
+func TestChoicesAreNotTakenBack(t *testing.T) {
+	w, alice, bob, bob2 := siblings(t)
+	w.agree()
+	bob.do(func(k *work) error { return k.block(alice.address) })
+	w.advance(time.Hour)
+	bob2.do(func(k *work) error { // a later change that is no choice
+		c := k.find(alice.address)
+		k.dirty(c)
+		c.Mailbox[0]++
+		return nil
+	})
+	w.agree()
+	generation := make(map[*user]uint32)
+	for _, u := range []*user{bob, bob2} {
+		u.do(func(k *work) error {
+			c := k.find(alice.address)
+			if !c.Blocked {
+				t.Errorf("bob %d does not block her", u.device)
+			}
+			generation[u] = c.Batch >> generationBits
+			return nil
+		})
+	}
+	if generation[bob] != generation[bob2] || generation[bob] == 0 {
+		t.Errorf("generations %d and %d", generation[bob], generation[bob2])
+	}
+	bob2.do(func(k *work) error { // it strikes on its own account, too
+		k.find(alice.address).Batch = 7 << generationBits
+		k.dirty(k.find(alice.address))
+		return nil
+	})
+	w.agree()
+	bob.do(func(k *work) error {
+		if g := k.find(alice.address).Batch >> generationBits; g != 7 {
+			t.Errorf("generation %d", g)
+		}
+		return nil
+	})
+}
+
 // A receipt for a message that the other device has not told of yet counts when it
 // does.
 func TestEarlyReceipt(t *testing.T) {

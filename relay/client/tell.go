@@ -100,14 +100,27 @@ func (w *work) tellContacts() error {
 		if told.Hash == hash {
 			continue
 		}
-		// Later than what was told before, also under a clock that went back.
-		told.Hash, told.Changed = hash, max(told.Changed+1, uint64(max(0, w.now.UnixMilli())))
+		told.Hash = hash
+		// Only a choice has a time: a device that knows of none, or of an old one,
+		// must not take back a newer one because something else changed. Later than
+		// the one before, also under a clock that went back.
+		if choice := choiceOf(i); choice != told.Choice {
+			told.Choice, told.Changed = choice, max(told.Changed+1, uint64(max(0, w.now.UnixMilli())))
+		}
 		i.Changed = told.Changed
 		if err := errors.Join(w.tell(i), state.Tolds.Put(w.tx, state.U32(c.id), told)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// choiceOf is a hash of what the user chose about a contact, zero for nothing.
+func choiceOf(i *devicesync.Contact) [32]byte {
+	if !i.Blocked && i.Verified == [32]byte{} {
+		return [32]byte{}
+	}
+	return sha256.Sum256(append(i.Entry[:], i.Verified[:]...))
 }
 
 func (w *work) toldOf(c *contact) (*state.Told, error) {

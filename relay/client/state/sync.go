@@ -81,12 +81,14 @@ func (e *Early) Fields(c *wire.Codec) {
 // Told is how a contact was when the other devices were last told, or told us.
 type Told struct {
 	Hash    [32]byte // of the devicesync.Contact with Changed zero
-	Changed uint64   // Unix time in milliseconds
+	Choice  [32]byte // hash of what the user chose; zero if nothing
+	Changed uint64   // when the user last chose, Unix time in milliseconds; 0 if never
 }
 
 // Fields lists the layout.
 func (t *Told) Fields(c *wire.Codec) {
 	c.Const("version", recordVersion)
 	c.Fixed("hash", t.Hash[:])
+	c.Fixed("choice", t.Choice[:])
 	wire.U64(c, "changed", &t.Changed)
 }
