@@ -99,6 +99,26 @@ func (a *app) settingCommand() *cobra.Command {
 			})
 		},
 	})
+	c.AddCommand(&cobra.Command{
+		Use:   "sync INTERVAL",
+		Short: "How often your devices tell each other what is new, such as 30s or 5m; one minute by default",
+		Long: "How often your devices tell each other what is new while they are connected: one second to one\n" +
+			"hour, one minute by default. So often 4 KiB go to the provider, whether there is news or not, so that\n" +
+			"it cannot tell from them who has just written something. It counts from the next connection on.",
+		Args: arguments("how often, such as 30s"),
+		RunE: func(c *cobra.Command, args []string) error {
+			every, err := time.ParseDuration(args[0])
+			if err != nil {
+				return usage(c, fmt.Errorf("%q is not an interval such as 30s or 5m", args[0]))
+			}
+			return a.with(func(p *client.Client) error {
+				if err := p.SetSyncEvery(every); err != nil {
+					return explain("setting", err)
+				}
+				return a.showSettings(p)
+			})
+		},
+	})
 	return c
 }
 
@@ -107,7 +127,12 @@ func (a *app) showSettings(p *client.Client) error {
 	if err != nil {
 		return explain("settings", err)
 	}
+	every, err := p.SyncEvery()
+	if err != nil {
+		return explain("settings", err)
+	}
 	return a.print(struct {
-		ReadReceipts bool `json:"read_receipts"`
-	}{on}, "read-receipts %s\n", map[bool]string{true: "on", false: "off"}[on])
+		ReadReceipts bool   `json:"read_receipts"`
+		Sync         string `json:"sync"`
+	}{on, every.String()}, "read-receipts %s\nsync %v\n", map[bool]string{true: "on", false: "off"}[on], every)
 }

@@ -79,7 +79,7 @@ const MinRoom = batchFixed + partFixed + MinPart
 // Assembly is the record of one sending device of which some parts have come,
 // and no other: parts of a record follow each other. Its zero value has none.
 type Assembly struct {
-	Record uint64
+	Record uint64 // with Next zero, one that was dropped
 	Next   uint16
 	Bytes  []byte
 	keys.Redacted
@@ -101,14 +101,14 @@ func (a *Assembly) Take(b *Batch) (whole [][]byte, dropped int) {
 	for i := range b.Parts {
 		p := &b.Parts[i]
 		follows := a.Next > 0 && p.Record == a.Record && p.Index == a.Next
-		counted := a.Next > 0 && !follows && p.Record == a.Record
 		if a.Next > 0 && !follows {
 			a.drop()
 			dropped++
 		}
 		switch {
 		case !follows && p.Index != 0: // what is before it is missing
-			if p.Last && !counted {
+			if p.Record != a.Record {
+				a.Record = p.Record
 				dropped++
 			}
 			continue
@@ -127,7 +127,12 @@ func (a *Assembly) Take(b *Batch) (whole [][]byte, dropped int) {
 	return whole, dropped
 }
 
+// drop forgets the record, but for its number: its other parts are not counted
+// again.
 func (a *Assembly) drop() {
 	clear(a.Bytes)
-	*a = Assembly{}
+	*a = Assembly{Record: a.Record}
 }
+
+// Empty reports whether there is nothing to store.
+func (a *Assembly) Empty() bool { return a.Record == 0 }

@@ -1,6 +1,9 @@
 package devicesync
 
 import (
+	"cmp"
+	"slices"
+
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
@@ -120,10 +123,10 @@ func (*StatusOf) Kind() Kind { return KindStatus }
 // Contact is a contact as it now is, with what is pinned of it.
 type Contact struct {
 	Address     ids.Address
-	Changed     uint64 // when it became so, Unix time in milliseconds: the latest wins
+	Changed     uint64 // when the user last blocked, unblocked or verified it, Unix time in milliseconds: the latest wins; 0 for never
 	Known       bool   // its keys are known; else the fields from Identity to Manifest are zero
 	Blocked     bool
-	Entry       [16]byte       // its entry in the own blocklist; zero for none
+	Entry       [16]byte       // its entry in the own blocklist; zero if it is not blocked
 	Strike      uint32         // strike generation: how often its tickets were struck
 	Fingerprint [32]byte       // of the pinned identity key; zero if there is none
 	Identity    keys.VerifyKey // pinned
@@ -222,3 +225,8 @@ type Received struct {
 
 // Kind returns KindReceived.
 func (*Received) Kind() Kind { return KindReceived }
+
+// Sort puts the tickets in the order that they have in an item.
+func (g *Given) Sort() {
+	slices.SortFunc(g.Tickets, func(a, b GivenTicket) int { return cmp.Compare(a.Serial, b.Serial) })
+}

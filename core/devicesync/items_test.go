@@ -78,6 +78,9 @@ func drawItem(t *rapid.T) Item {
 		return s
 	case KindContact:
 		k := &Contact{Address: drawAddress(t, false), Changed: rapid.Uint64().Draw(t, "changed"), Blocked: rapid.Bool().Draw(t, "blocked")}
+		if k.Blocked {
+			k.Entry[0] = 1
+		}
 		k.Strike, k.Fingerprint, k.Verified = rapid.Uint32().Draw(t, "strike"), draw32(t, "fingerprint"), draw32(t, "verified")
 		if k.Known = rapid.Bool().Draw(t, "known"); k.Known {
 			k.Identity, k.AccountDH, k.XS = identity, dh, draw32(t, "X_S")
@@ -193,6 +196,8 @@ func TestItemRefusals(t *testing.T) {
 		"long frame":       &Sent{Contact: bob, Status: StatusSealed, D: d, Frame: make([]byte, MaxFrame+1)},
 		"no d":             &Sent{Contact: bob, Status: StatusSealed, Frame: []byte{1}},
 		"failure":          &StatusOf{Contact: bob, D: d, Status: StatusRead, Failure: 1},
+		"no entry":         &Contact{Address: bob, Blocked: true},
+		"entry of nothing": &Contact{Address: bob, Entry: [16]byte{1}},
 		"identity":         &Contact{Address: bob, Known: true, AccountDH: dh},
 		"account DH":       &Contact{Address: bob, Known: true, Identity: identity},
 		"long manifest":    &Contact{Address: bob, Known: true, Identity: identity, AccountDH: dh, Manifest: make([]byte, MaxManifest+1)},

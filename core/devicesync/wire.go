@@ -66,6 +66,7 @@ func (k *Contact) Fields(c *wire.Codec) {
 	wire.U64(c, "changed", &k.Changed)
 	c.Bool("blocked", &k.Blocked)
 	c.Fixed("entry", k.Entry[:])
+	c.Check(k.Blocked == (k.Entry != [16]byte{}), "entry", "does not fit blocked")
 	wire.U32(c, "strike generation", &k.Strike)
 	c.Fixed("fingerprint", k.Fingerprint[:])
 	c.Bool("known", &k.Known)

@@ -51,6 +51,7 @@ func (d *Delivery) checkSync(c *Codec) {
 	c.Check(d.Class.ForSync(), "class", "not one of sync")
 	c.Check(d.Com == [ComSize]byte{}, "com", "not zero")
 	c.Check(d.Stamp == [32]byte{}, "stamp", "not zero")
+	c.Check(d.Snapshot == [32]byte{}, "snapshot", "not zero")
 	c.Check(d.Serial == 0, "serial", "not zero")
 	c.Check(d.Expiry == 0, "expiry", "not zero")
 }

@@ -172,6 +172,7 @@ func TestRefusedValues(t *testing.T) {
 		"small sync":     &Delivery{Class: Class1K, Origin: BySync, Payload: make([]byte, Class1K.PayloadSize())},
 		"sync com":       &Delivery{Class: Class4K, Origin: BySync, Com: [32]byte{1}, Payload: make([]byte, Class4K.PayloadSize())},
 		"sync stamp":     &Delivery{Class: Class4K, Origin: BySync, Stamp: [32]byte{1}, Payload: make([]byte, Class4K.PayloadSize())},
+		"sync snapshot":  &Delivery{Class: Class4K, Origin: BySync, Snapshot: [32]byte{1}, Payload: make([]byte, Class4K.PayloadSize())},
 		"sync serial":    &Delivery{Class: Class4K, Origin: BySync, Serial: 1, Payload: make([]byte, Class4K.PayloadSize())},
 		"sync expiry":    &Delivery{Class: Class4K, Origin: BySync, Expiry: 1, Payload: make([]byte, Class4K.PayloadSize())},
 		"sync class":     &SyncPut{Class: Class64K, Payload: make([]byte, Class64K.PayloadSize())},

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"waxwing/core/devicesync"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
@@ -29,6 +30,9 @@ type Config struct {
 	// ReceiptDelay is how long receipts are collected before they are sent
 	// without a message; 1 s. Less tells a watching network more.
 	ReceiptDelay time.Duration
+	// SyncEvery is how often the account's devices tell each other what is new,
+	// as long as SetSyncEvery was not called; 1 min.
+	SyncEvery time.Duration
 	// LockTimeout is how long Open waits for another process; 2 s.
 	LockTimeout time.Duration
 	// Timeouts bounds how long the provider may take.
@@ -48,6 +52,9 @@ func (c *Config) validate() error {
 	}
 	if c.ReceiptDelay <= 0 {
 		c.ReceiptDelay = defaultReceiptDelay
+	}
+	if c.SyncEvery <= 0 {
+		c.SyncEvery = devicesync.DefaultEvery
 	}
 	return nil
 }
@@ -102,7 +109,7 @@ func open(conf Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		conf: conf, e: &engine{store: s, delay: conf.ReceiptDelay}, wake: make(chan struct{}, 1), news: newNews(),
+		conf: conf, e: &engine{store: s, delay: conf.ReceiptDelay, syncEvery: conf.SyncEvery}, wake: make(chan struct{}, 1), news: newNews(),
 	}
 	// Whatever cannot be read is found here, not in the middle of something.
 	if err := c.e.view(c.now(), func(*work) error { return nil }); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 
+	"waxwing/core/devicesync"
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/wire"
@@ -112,6 +113,9 @@ func (w *work) newCode(days int) (string, error) {
 		state.Stock.Delete(w.tx, key),
 		state.Given.Put(w.tx, key, &rows[0]),
 		state.Codes.Put(w.tx, key, code),
+		// The code before its ticket: what came under it is judged again with that.
+		w.tell(&devicesync.Code{Giver: w.self.Device, Number: n.Code, Serial: code.Serial, Expiry: code.Expiry}),
+		w.tellGiven(rows),
 	); err != nil {
 		return "", err
 	}

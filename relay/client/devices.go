@@ -2,10 +2,12 @@ package client
 
 import (
 	"context"
+	"errors"
 
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/wire"
+	"waxwing/relay/client/state"
 	"waxwing/relay/quicnet"
 )
 
@@ -119,13 +121,18 @@ func (w *work) ownManifest(b []byte) error {
 	if err := w.learnManifest(w.own, m); err != nil {
 		return err
 	}
+	if state.Held.Count(w.tx) > 0 { // batches of a device that was not known
+		if err := w.release(false); err != nil {
+			return err
+		}
+	}
 	if _, ok := m.Device(own.Removing); own.Removing == 0 || ok {
 		return nil
 	}
 	// The removal that was asked for here is done. In the same transaction, or
 	// a crash would leave the old secrets in use.
 	own.Removing = 0
-	return w.rotateRoots()
+	return errors.Join(w.rotateRoots(), w.tellRoots())
 }
 
 // withoutDevice signs the manifest without a device.

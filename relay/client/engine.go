@@ -20,8 +20,9 @@ import (
 // is a copy of what is stored; it is dropped when a transaction that changed it
 // fails, and read again.
 type engine struct {
-	store *state.Store
-	delay time.Duration // how long receipts are collected
+	store     *state.Store
+	delay     time.Duration // how long receipts are collected
+	syncEvery time.Duration // how often batches leave, if the user chose nothing
 
 	mu   sync.Mutex
 	memo *memory // guarded by mu; nil until read
@@ -201,6 +202,9 @@ func (m *memory) loadPool(tx *state.Tx) error {
 
 // flush stores what changed in memory.
 func (w *work) flush() error {
+	if err := w.tellContacts(); err != nil {
+		return err
+	}
 	for s, c := range w.sessionz {
 		s.row.State = s.s.Marshal()
 		err := state.Sessions.Put(w.tx, state.OfContact(c.id, state.U64(s.number)), &s.row)

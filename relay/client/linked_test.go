@@ -73,9 +73,16 @@ func copyRows[T any, P state.Record[T]](k *work, tx *state.Tx, t *state.Table[T,
 	return err
 }
 
-// share tells the devices of each account whom tickets were given to.
+// share tells the devices of each account whom tickets were given to; in a world
+// that is synced they tell each other.
 func (w *world) share() {
 	w.t.Helper()
+	if w.synced {
+		for _, u := range w.users {
+			u.talk()
+		}
+		return
+	}
 	for _, u := range w.users {
 		for _, v := range u.box.readers {
 			if v == u {

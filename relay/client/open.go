@@ -44,6 +44,9 @@ type opening struct {
 // open takes a delivery through every check, cheap before costly, and then
 // changes the state. Errors are a dropError, a holdError, or the store's.
 func (w *work) open(d *wire.Delivery) error {
+	if d.Origin == wire.BySync {
+		return w.openSync(d)
+	}
 	o := &opening{d: d, outer: sealedsender.Outer{Class: d.Class, Com: d.Com, Day: d.Day}}
 	if !ids.InTime(d.Day, receivedDay(d)) {
 		return drop(dropTime)

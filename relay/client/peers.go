@@ -252,6 +252,7 @@ func (w *work) dropPeer(c *contact, p *peer) error {
 		w.unpark(c, p),
 		w.dropSessions(c, func(s *session) bool { return s.row.Device == p.device }),
 		state.Peers.Delete(w.tx, state.OfContact(c.id, state.U32(p.device))),
+		w.dropAssembly(c, p),
 	)
 	delete(w.peerz, p)
 	delete(c.peers, p.device)

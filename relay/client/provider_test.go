@@ -24,6 +24,7 @@ type world struct {
 	r         *rand.Rand
 	providers map[ids.Domain]*provider
 	users     []*user
+	synced    bool // devices of an account tell each other, and the harness does not
 }
 
 // provider is the server's side: tickets, stamps, directory, mailboxes.
@@ -53,6 +54,7 @@ type box struct {
 	next     uint64
 	readers  []*user // the account's devices, each with its queue
 	entries  map[[16]byte]bool
+	batches  map[ids.EnvelopeID]bool // sync batches that were put
 }
 
 // prekeyBox is what a device published.

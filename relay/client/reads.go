@@ -44,15 +44,26 @@ func (c *Client) MarkRead(ids ...MessageID) error {
 }
 
 func (w *work) readReceipts() (bool, error) {
-	s, err := state.Settings.Get(w.tx, state.Single)
-	if errors.Is(err, state.ErrNotFound) {
-		return false, nil
-	}
+	s, err := w.settings()
 	return err == nil && s.ReadReceipts, err
 }
 
+// settings returns what the user chose, to be changed and stored.
+func (w *work) settings() (*state.Setting, error) {
+	s, err := state.Settings.Get(w.tx, state.Single)
+	if errors.Is(err, state.ErrNotFound) {
+		return new(state.Setting), nil
+	}
+	return s, err
+}
+
 func (w *work) setReadReceipts(on bool) error {
-	if err := state.Settings.Put(w.tx, state.Single, &state.Setting{ReadReceipts: on}); err != nil || on {
+	s, err := w.settings()
+	if err != nil {
+		return err
+	}
+	s.ReadReceipts = on
+	if err := state.Settings.Put(w.tx, state.Single, s); err != nil || on {
 		return err
 	}
 	all := func(*state.Digest) bool { return true }
@@ -129,7 +140,7 @@ func (w *work) read(c *contact, d content.Digest) error {
 	key := state.OfContact(c.id, d[:])
 	ref, err := state.Unread.Get(w.tx, key)
 	if errors.Is(err, state.ErrNotFound) {
-		return nil // not ours, known already, or we do not want to know
+		return w.notOwnRead(c, d) // or known already, or we do not want to know
 	}
 	if err != nil {
 		return err
@@ -145,5 +156,13 @@ func (w *work) read(c *contact, d content.Digest) error {
 		return err
 	}
 	m.Status = state.StatusRead
-	return state.Log.Put(w.tx, state.U64(ref.Value), m)
+	return errors.Join(state.Log.Put(w.tx, state.U64(ref.Value), m), w.tellStatus(m))
+}
+
+// notOwnRead is notOwn for a read receipt, if the user wants any.
+func (w *work) notOwnRead(c *contact, d content.Digest) error {
+	if on, err := w.readReceipts(); err != nil || !on {
+		return err
+	}
+	return w.notOwn(c, d, state.StatusRead)
 }

@@ -53,7 +53,7 @@ func (w *work) takeReceipts(d *draft) error {
 func (w *work) delivered(c *contact, d content.Digest) error {
 	ref, err := state.Digests.Get(w.tx, state.OfContact(c.id, d[:]))
 	if errors.Is(err, state.ErrNotFound) {
-		return nil // a receipt that came twice, or for nothing
+		return w.notOwn(c, d, state.StatusDelivered) // or a receipt that came twice
 	}
 	if err != nil {
 		return err
@@ -70,5 +70,5 @@ func (w *work) delivered(c *contact, d content.Digest) error {
 	if !state.Repairs.Has(w.tx, state.OfContact(c.id, state.U64(pos))) {
 		clear(m.Key[:])
 	}
-	return errors.Join(state.Log.Put(w.tx, state.U64(pos), m), w.awaitRead(c, d, pos))
+	return errors.Join(state.Log.Put(w.tx, state.U64(pos), m), w.tellStatus(m), w.awaitRead(c, d, pos))
 }

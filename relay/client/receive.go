@@ -61,6 +61,9 @@ func (w *work) judge(d *wire.Delivery, hold func(holdRow) error) error {
 		return nil
 	case isDrop:
 		w.drop(reason)
+		if d.Origin == wire.BySync {
+			return nil // it has no serial
+		}
 		return w.spent(d.Serial, reason)
 	case errors.As(err, &held):
 		if held.row.reason == state.HeldProvider {
@@ -158,6 +161,7 @@ func (w *work) releaseOnce(expire bool) error {
 		}
 		if expire && w.today > row.Record.Until {
 			w.drop(dropExpired)
+			// A sync batch has serial zero, which no ticket has.
 			if err := errors.Join(state.Held.Delete(w.tx, row.Key), w.useSerial(d.Serial)); err != nil {
 				return err
 			}

@@ -124,7 +124,7 @@ func (c *Client) exchange(ctx context.Context, once bool) error {
 		return refusedError(err)
 	}
 	x := &exchange{
-		link: l, once: once, failed: make(chan error, 2), again: make(chan struct{}, 1),
+		link: l, once: once, failed: make(chan error, 3), again: make(chan struct{}, 1),
 		refused: make(map[uint64]bool), fetch: make(map[ids.Domain]bool),
 	}
 	return x.run(ctx)
@@ -147,12 +147,21 @@ func (x *exchange) run(ctx context.Context) (err error) {
 	if err := x.deliver.Flush(); err != nil {
 		return err
 	}
+	// Before anything of this connection is sent, and then by the clock.
+	if err := x.putBatch(ctx); err != nil {
+		return refusedError(err)
+	}
+	whole := ctx
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var loops sync.WaitGroup
+	loops.Go(func() { x.failed <- x.syncLoop(ctx) })
 	loops.Go(func() { x.failed <- x.takeDeliveries() })
 	loops.Go(func() { x.failed <- x.takeAcks() })
-	stop := context.AfterFunc(ctx, func() { x.conn.Close(quicnet.CodeNone) })
+	stop := context.AfterFunc(whole, func() { x.conn.Close(quicnet.CodeNone) })
 	err = x.loop(ctx)
 	stop()
+	cancel()
 	x.conn.Close(quicnet.CodeNone)
 	loops.Wait()
 	return err
@@ -194,7 +203,11 @@ func (x *exchange) loop(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		unreached := len(held) > 0 || errors.Is(missing, ErrProvider)
+		unfranked, err := x.c.unfranked()
+		if err != nil {
+			return err
+		}
+		unreached := len(held) > 0 || unfranked || errors.Is(missing, ErrProvider)
 		if unreached && (!x.once || time.Since(began) < providerPatience) {
 			wait = min(wait, refusedRetry)
 		} else if x.once && x.finished() {

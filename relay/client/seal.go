@@ -243,8 +243,10 @@ func (w *work) takeGrant(d *draft) error {
 			return err
 		}
 	}
-	d.control.Grant, err = wire.Marshal(g)
-	return err
+	if d.control.Grant, err = wire.Marshal(g); err != nil {
+		return err
+	}
+	return w.tellGiven(rows)
 }
 
 // takeTicket takes the ticket that admits the envelope out of the wallet.

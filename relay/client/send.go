@@ -51,14 +51,14 @@ func (w *work) enqueue(to ids.Address, text string) (MessageID, error) {
 	d := kf.Digest(frame)
 	c.Sequence++
 	c.Previous = d
-	pos, err := w.log(c, &state.Message{
-		Contact: c.id, Status: state.StatusWaiting, Time: f.Sent, D: d, Key: *kf.Bytes(), Frame: frame,
-	})
+	m := &state.Message{Contact: c.id, Status: state.StatusWaiting, Time: f.Sent, D: d, Key: *kf.Bytes(), Frame: frame}
+	pos, err := w.log(c, m)
 	if err != nil {
 		return 0, err
 	}
 	w.waiting[c.id]++
 	return pos, errors.Join(
+		w.tellSent(c, m),
 		state.Waiting.Put(w.tx, state.OfContact(c.id, state.U64(pos)), new(state.Ref)),
 		state.Digests.Put(w.tx, state.OfContact(c.id, d[:]), &state.Ref{Value: uint64(pos)}),
 	)
@@ -91,6 +91,7 @@ func (w *work) forgetOldest() error {
 		}
 		return errors.Join(
 			state.Log.Delete(w.tx, row.Key),
+			state.Copies.Delete(w.tx, state.OfContact(row.Record.Contact, row.Record.D[:])),
 			state.Conversations.Delete(w.tx, state.OfContact(row.Record.Contact, row.Key)),
 		)
 	}
@@ -328,6 +329,11 @@ func (w *work) leave(number uint64, change func(*state.Message)) error {
 	if err != nil {
 		return err
 	}
-	change(m)
+	before := m.Status
+	if change(m); m.Status != before {
+		if err := w.tellStatus(m); err != nil {
+			return err
+		}
+	}
 	return state.Log.Put(w.tx, state.U64(row.Position), m)
 }

@@ -41,7 +41,7 @@ func (w *work) sweep() error {
 			return err
 		}
 	}
-	return errors.Join(w.sweepRows(), w.sweepRoots(), w.sweepFranking(), w.sweepRepairs(), w.resend(), w.release(true))
+	return errors.Join(w.sweepRows(), w.sweepRoots(), w.sweepFranking(), w.sweepRepairs(), w.sweepEarly(), w.resend(), w.release(true))
 }
 
 func (w *work) sweepWallet(c *contact) error {
@@ -116,6 +116,9 @@ func (w *work) resend() error {
 				return err
 			}
 			m.Status = state.StatusFailed
+			if err := w.tellStatus(m); err != nil {
+				return err
+			}
 		} else {
 			m.Status = state.StatusWaiting
 			w.waiting[m.Contact]++

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"waxwing/core/group"
@@ -71,6 +72,24 @@ func (w *work) wantTokens() (out []ids.Day, err error) {
 		out = append(out, w.today+1)
 	}
 	return out, nil
+}
+
+// unfranked reports whether messages wait for something to frank them with, which
+// may come within moments: another provider may just be connecting.
+func (c *Client) unfranked() (waits bool, err error) {
+	err = c.view(func(w *work) error {
+		wanted, err := w.wantTheirs()
+		if err != nil || len(wanted) > 0 {
+			waits = err == nil
+			return err
+		}
+		epochs, err := w.wantTokens()
+		for _, n := range w.waiting {
+			waits = waits || n > 0 && slices.Contains(epochs, w.today)
+		}
+		return err
+	})
+	return waits, err
 }
 
 // issueContext is what a request for tokens is bound to.

@@ -100,6 +100,7 @@ func (c *Client) Confirm(a ids.Address, n SafetyNumber) error {
 		if now != n || k.Changed {
 			return ErrIdentityChanged
 		}
+		w.dirty(k) // the other devices are told
 		d := n.digest()
 		return state.Verified.Put(w.tx, state.U32(k.id), &d)
 	})

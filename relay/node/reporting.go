@@ -26,6 +26,9 @@ const (
 	// maxPublications is how many documents of other providers are kept, 8 KiB
 	// each at most: two snapshots, a list and a desk of hundreds of peers.
 	maxPublications = 2048
+	// publishRetry is when a client asks again for a document of a peer that is not
+	// connected: first messages wait for it.
+	publishRetry = time.Second
 	// verdictPause is how long a link waits before it looks for verdicts again.
 	verdictPause = 30 * time.Second
 	// storePatience bounds what the store may take outside a request.
@@ -182,7 +185,7 @@ func reportAnswer(err error) *wire.Refusal {
 	case errors.Is(err, errUnknownPeer):
 		code, retry = wire.CodeUnknownProvider, 0
 	case errors.Is(err, errUnreachable):
-		code, retry = wire.CodeUnreachable, retryMax
+		code, retry = wire.CodeUnreachable, publishRetry
 	case errors.Is(err, franking.ErrAllowance):
 		code, retry = wire.CodeLimit, time.Hour
 	case errors.Is(err, reports.ErrFull):

@@ -40,8 +40,8 @@ type keyring struct {
 	// proofs are those of J, made once: a proof is random, and snapshots are signed
 	// anew when what is in them differs.
 	proofs map[ids.Day]franking.ProvenKey
-	list  *franking.EpochKeys
-	bytes []byte // of list
+	list   *franking.EpochKeys
+	bytes  []byte // of list
 }
 
 // The places of the rings.

@@ -78,6 +78,17 @@ const (
 	// the provider has not carried out yet.
 	MaxStrikes = 4096
 
+	// MaxSyncQueue is the number of records for the account's other devices that
+	// the provider has not taken: of weeks in which a device stays away, or a day
+	// without a connection. Those beyond it are never told.
+	MaxSyncQueue = 1 << 14
+	// MaxAssemblies is the number of devices of which a record comes in parts: as
+	// many as an account has, and some that were removed.
+	MaxAssemblies = 16
+	// MaxEarly is the number of messages of other devices whose fate is known
+	// before themselves: the receipts of some days. They are a courtesy.
+	MaxEarly = 1 << 14
+
 	// maxStock and maxGiven are the bounds of the ticket pool.
 	maxStock = ticket.MaxStock
 	maxGiven = ticket.MaxGiven

@@ -4,11 +4,13 @@ import "waxwing/core/wire"
 
 // Setting is what the user chose. Its zero value is the default.
 type Setting struct {
-	ReadReceipts bool // send read receipts, and take those of others
+	ReadReceipts bool   // send read receipts, and take those of others
+	SyncEvery    uint32 // how often the devices of the account tell each other what is new, in milliseconds; 0 for the default
 }
 
 // Fields lists the layout.
 func (s *Setting) Fields(c *wire.Codec) {
 	c.Const("version", recordVersion)
 	c.Bool("read receipts", &s.ReadReceipts)
+	wire.U32(c, "sync every", &s.SyncEvery)
 }

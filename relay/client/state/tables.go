@@ -1,6 +1,7 @@
 package state
 
 import (
+	"waxwing/core/devicesync"
 	"waxwing/franking"
 	"waxwing/ratelimit/ticket"
 )
@@ -46,6 +47,14 @@ var (
 	Proofs    = newTable[Proof]("proofs", MaxLog)              // ContactID | d 32; of received messages
 	Snapshots = newTable[Published]("snapshots", MaxSnapshots) // id 32; of the own provider
 	Theirs    = newNamed[Published]("theirs", MaxDescriptors)  // domain; that provider's snapshot of the own one's keys
+
+	SyncStates  = newTable[SyncState]("sync", 1)                             // Single
+	SyncQueue   = newTable[SyncItem]("syncqueue", MaxSyncQueue)              // number 8; for the other devices
+	SyncBatches = newTable[SyncBatch]("syncbatch", 1)                        // Single; sealed, not taken by the provider
+	Assemblies  = newTable[devicesync.Assembly]("assemblies", MaxAssemblies) // device 4; of a record that comes in parts
+	Copies      = newTable[Ref]("copies", MaxLog)                            // ContactID | d 32; written on another device; its Position
+	Earlies     = newTable[Early]("early", MaxEarly)                         // ContactID | d 32; of messages not told of yet
+	Tolds       = newTable[Told]("told", MaxContacts)                        // ContactID; what the other devices know
 
 	Verified = newTable[Digest]("verified", MaxContacts) // ContactID; hash of the safety number that was compared
 	Settings = newTable[Setting]("settings", 1)          // Single

@@ -114,6 +114,7 @@ type Counters struct {
 	Swept      ids.Day
 	Stock      uint32 // one-time prekeys at the provider, when last asked
 	Dropped    [Reasons]uint64
+	SyncLost   uint64 // records of other devices that could not be used
 }
 
 // Fields lists the layout.
@@ -136,6 +137,7 @@ func (n *Counters) Fields(c *wire.Codec) {
 	for i := range n.Dropped {
 		wire.U64(c, "dropped", &n.Dropped[i])
 	}
+	wire.U64(c, "sync lost", &n.SyncLost)
 }
 
 // ContactStatus says how far a contact has come.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"waxwing/core/devicesync"
 	"waxwing/core/ids"
 	"waxwing/core/wire"
 )
@@ -32,7 +33,13 @@ func samples() map[string]wire.Schema {
 		"unheld":   &HeldDelivery{Reason: HeldSerial, Hidden: true, Delivery: []byte{1}},
 		"code":     &Code{Serial: 1}, "ownkey": &OwnKey{Key: []byte{1}},
 		"provider": &Provider{Pinned: true, Descriptor: []byte{1}},
-		"setting":  &Setting{ReadReceipts: true},
+		"setting":  &Setting{ReadReceipts: true, SyncEvery: 5},
+		"item":     &SyncItem{Bytes: []byte{1}},
+		"batch":    &SyncBatch{Day: 1, Class: wire.Class4K, Payload: []byte{1}, UpTo: 2, Cursor: devicesync.Cursor{Index: 1, Offset: 2}},
+		"sync":     &SyncState{Record: 1, Cursor: devicesync.Cursor{Index: 1, Offset: 2}},
+		"assembly": &devicesync.Assembly{Record: 1, Next: 1, Bytes: []byte{1}},
+		"early":    &Early{Status: StatusDelivered, Failure: 1, Day: 2},
+		"told":     &Told{Changed: 1},
 		"strike":   &Strike{Kind: StrikeBlock, Request: []byte{1}},
 	}
 }
@@ -43,6 +50,8 @@ func empty(name string) wire.Schema {
 		"digest": new(Digest), "session": new(Session), "peer": new(Peer), "known": new(Known), "message": new(Message),
 		"envelope": new(Envelope), "held": new(HeldDelivery), "unheld": new(HeldDelivery), "code": new(Code),
 		"ownkey": new(OwnKey), "provider": new(Provider), "strike": new(Strike), "setting": new(Setting),
+		"item": new(SyncItem), "batch": new(SyncBatch), "sync": new(SyncState), "assembly": new(devicesync.Assembly),
+		"early": new(Early), "told": new(Told),
 	}[name]
 }
 
