@@ -174,6 +174,9 @@ func (b *restoring) contact(i *devicesync.Contact) error {
 			errs = append(errs, b.manifest(id, k, i.Manifest))
 		}
 	}
+	if i.Changed != 0 {
+		errs = append(errs, state.Tolds.Put(b.tx, state.U32(id), &state.Told{Choice: choiceOf(i), Changed: i.Changed}))
+	}
 	if i.Verified != [32]byte{} {
 		errs = append(errs, state.Verified.Put(b.tx, state.U32(id), &state.Digest{D: i.Verified}))
 	}
