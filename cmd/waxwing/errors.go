@@ -113,6 +113,13 @@ var explanations = []explanation{
 	{client.ErrUnknownContact, exitNotFound, "%s is not a contact", "ask for a contact code and add it with \"waxwing add CODE\""},
 	{client.ErrUnknownDevice, exitNotFound, "the account has no device %s", "see \"waxwing device list\""},
 	{client.ErrThisDevice, exitUsage, "device %s is this one, and a device does not remove itself", "run the command on another device of the account"},
+	{client.ErrDevices, exitRefused, "the account has as many devices as it may have", "remove one with \"waxwing device remove\""},
+	{client.ErrLinkCode, exitUsage, "the text is not a code of \"waxwing device link\", or it was mistyped", "copy it again, from \"waxwing-link:\" to its end"},
+	{client.ErrLinkMiddle, exitRefused, "what came is not from the device that showed the code: somebody stands between the two", "nothing was handed over; begin again on both, and tell the provider's operator if it happens again"},
+	{client.ErrLinkAborted, exitRefused, "linking was given up, or the digits differ; nothing was handed over", "begin again with \"waxwing device link\" on a device of the account"},
+	{client.ErrLinkOver, exitFailed, "the time for linking is over", "begin again with \"waxwing device link\" on a device of the account"},
+	{client.ErrTooMuch, exitFailed, "the account is too large to be handed over by linking", "use \"waxwing export\" and \"waxwing import\""},
+	{client.ErrArchive, exitFailed, "the file is no exported account, or it is damaged", "take another copy of it"},
 	{client.ErrKnownContact, exitInUse, "the contact is known and can be written to, so the code was not used", "write with \"waxwing send ADDRESS TEXT\""},
 	{client.ErrBlocked, exitRefused, "%s is blocked by you", "run \"waxwing unblock ADDRESS\" first"},
 	{client.ErrBadCode, exitUsage, "the text is not a contact code, or it was mistyped", "copy it again, from \"waxwing:\" to its end"},
@@ -152,6 +159,12 @@ func explain(about string, err error) *failure {
 	}
 	if r, ok := errors.AsType[*quicnet.RefusedError](err); ok {
 		return refused(about, r.Code, r.RetryAfter)
+	}
+	if u, ok := errors.AsType[*client.UnfinishedError](err); ok {
+		return &failure{
+			code: exitFailed, what: fmt.Sprintf("device %d is in the account, but did not get it", u.Device), err: u.Err,
+			next: fmt.Sprintf("run \"waxwing device remove %d\", then link again", u.Device),
+		}
 	}
 	for _, e := range explanations {
 		if errors.Is(err, e.err) {

@@ -45,6 +45,7 @@ func TestMain(m *testing.M) {
 //	invitefrom FILE CODE ID  set variables to the code and id of an invite in JSON
 //	ended DOMAIN             wait until a server has ended by itself
 //	history PROFILE ADDRESS REGEXP  fetch until a line of the conversation matches
+//	link OLD NEW ANSWER ANSWER CODE CODE  link a profile to another; the users' answers and the exit codes
 //	keys KEY...              each line of the last output is a JSON object with exactly these keys
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -66,6 +67,7 @@ func TestScripts(t *testing.T) {
 			"tickets":   positive(cmdTickets),
 			"history":   positive(cmdHistory),
 			"keys":      positive(cmdKeys),
+			"link":      positive(cmdLink),
 
 			"invitefrom": positive(cmdInviteFrom),
 			"ended":      positive(cmdEnded),
