@@ -92,8 +92,12 @@ func (w *work) archiveContacts(add func(devicesync.Item) error) error {
 			return err
 		}
 		k := row.Record
+		told, err := w.toldOf(state.ContactID(state.ParseU32(row.Key)))
+		if err != nil {
+			return err
+		}
 		i := &devicesync.Contact{
-			Address: k.Address, Changed: uint64(w.now.UnixMilli()), Known: k.Status == state.ContactKnown,
+			Address: k.Address, Changed: told.Changed, Known: k.Status == state.ContactKnown,
 			Blocked: k.Blocked, Entry: k.Entry, Strike: k.Batch >> generationBits, Fingerprint: k.Fingerprint,
 		}
 		if i.Known {
