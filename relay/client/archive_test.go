@@ -193,7 +193,7 @@ func TestRestoredChoicesAreOld(t *testing.T) {
 	chosen := map[ids.Address]state.Told{}
 	bob.do(func(k *work) error {
 		for _, c := range k.contacts {
-			told, err := k.toldOf(c)
+			told, err := k.toldOf(c.id)
 			if err != nil {
 				return err
 			}
@@ -205,7 +205,7 @@ func TestRestoredChoicesAreOld(t *testing.T) {
 	w.must(err)
 	w.must(e.update(w.now.Add(time.Hour), func(k *work) error {
 		for _, c := range k.contacts {
-			told, err := k.toldOf(c)
+			told, err := k.toldOf(c.id)
 			if err != nil {
 				return err
 			}

@@ -99,7 +99,7 @@ func (w *work) prepareArchive() error {
 		if err != nil {
 			return err
 		}
-		told, err := w.toldOf(c)
+		told, err := w.toldOf(c.id)
 		if err != nil {
 			return err
 		}
@@ -119,8 +119,12 @@ func (w *work) archiveContacts(add func(devicesync.Item) error) error {
 			return err
 		}
 		k := row.Record
+		told, err := w.toldOf(state.ContactID(state.ParseU32(row.Key)))
+		if err != nil {
+			return err
+		}
 		i := &devicesync.Contact{
-			Address: k.Address, Known: k.Status == state.ContactKnown,
+			Address: k.Address, Changed: told.Changed, Known: k.Status == state.ContactKnown,
 			Blocked: k.Blocked, Entry: k.Entry, Strike: k.Batch >> generationBits, Fingerprint: k.Fingerprint,
 		}
 		if i.Known {
@@ -132,13 +136,6 @@ func (w *work) archiveContacts(add func(devicesync.Item) error) error {
 			if err == nil {
 				i.Manifest = m.Bytes
 			}
-		}
-		told, err := state.Tolds.Get(w.tx, row.Key)
-		if err != nil && !errors.Is(err, state.ErrNotFound) {
-			return err
-		}
-		if err == nil {
-			i.Changed = told.Changed
 		}
 		v, err := state.Verified.Get(w.tx, row.Key)
 		if err != nil && !errors.Is(err, state.ErrNotFound) {
