@@ -167,7 +167,11 @@ func (b *restoring) contact(i *devicesync.Contact) error {
 	if i.Strike > 1<<(32-generationBits)-1 {
 		return ErrArchive
 	}
-	errs := []error{state.Addresses.Put(b.tx, []byte(i.Address.String()), &state.Ref{Value: uint64(id)})}
+	errs := []error{
+		state.Addresses.Put(b.tx, []byte(i.Address.String()), &state.Ref{Value: uint64(id)}),
+		// A choice keeps its time: this device takes no later one back.
+		state.Tolds.Put(b.tx, state.U32(id), &state.Told{Choice: choiceOf(i), Changed: i.Changed}),
+	}
 	if i.Known {
 		k.Status, k.Identity, k.XS, k.AccountDH, k.Mailbox = state.ContactKnown, i.Identity, i.XS, i.AccountDH, i.Mailbox
 		if len(i.Manifest) > 0 {
@@ -237,6 +241,12 @@ func (b *restoring) log(contact ids.Address, m *state.Message) error {
 		return ErrArchive
 	}
 	b.n.Position++
+	if m.Status != state.StatusReceived {
+		// Told of by another device too, it is not there twice.
+		if err := state.Copies.Put(b.tx, state.OfContact(m.Contact, m.D[:]), &state.Ref{Value: uint64(b.n.Position)}); err != nil {
+			return err
+		}
+	}
 	return errors.Join(
 		state.Log.Put(b.tx, state.U64(b.n.Position), m),
 		state.Conversations.Put(b.tx, state.OfContact(m.Contact, state.U64(b.n.Position)), new(state.Ref)),
