@@ -46,11 +46,16 @@ func TestMain(m *testing.M) {
 //	ended DOMAIN             wait until a server has ended by itself
 //	history PROFILE ADDRESS REGEXP  fetch until a line of the conversation matches
 //	link OLD NEW ANSWER ANSWER CODE CODE  link a profile to another; the users' answers and the exit codes
+//	chat PROFILE ADDRESS     open a chat, which stays open
+//	say PROFILE TEXT         type a line into it
+//	hears PROFILE REGEXP     wait until it shows something
+//	hangup PROFILE           end its input; it must end well
 //	keys KEY...              each line of the last output is a JSON object with exactly these keys
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
+			e.Values[terminalsKey{}] = map[string]*terminal{}
 			e.Values[rigKey{}] = &rig{root: e.WorkDir, running: map[string]*child.Server{}}
 			e.Defer(e.Values[rigKey{}].(*rig).stop)
 			return nil
@@ -67,6 +72,10 @@ func TestScripts(t *testing.T) {
 			"tickets":   positive(cmdTickets),
 			"history":   positive(cmdHistory),
 			"keys":      positive(cmdKeys),
+			"chat":      positive(cmdChat),
+			"say":       positive(cmdSay),
+			"hears":     positive(cmdHears),
+			"hangup":    positive(cmdHangUp),
 			"link":      positive(cmdLink),
 
 			"invitefrom": positive(cmdInviteFrom),
