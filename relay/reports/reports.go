@@ -107,7 +107,7 @@ func Open(ctx context.Context, c Config, now time.Time) (*Reports, error) {
 // Renew draws the keys that are due, and signs what follows from them. It is
 // called at start and every few minutes.
 func (r *Reports) Renew(ctx context.Context, now time.Time) error {
-	if err := r.keyring.renew(dayOf(now)); err != nil {
+	if err := r.keyring.renew(dayOf(now), r.of(r.conf.Domain)); err != nil {
 		return err
 	}
 	_, own := r.keyring.own()
