@@ -24,6 +24,9 @@ import (
 // exchanged, for beta; "alice" and "bob" are run in profiles of theirs. A block
 // "toml both" is the configuration of each.
 func TestDocumentedCommands(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the scripts have the same goroutines; without -short this runs")
+	}
 	var files []string
 	dir := t.TempDir()
 	for _, doc := range []string{"../../docs/operations.md", "../../README.md"} {

@@ -53,8 +53,15 @@ func TestMain(m *testing.M) {
 //	firstid JSON VARIABLE    set a variable to the id in the first of some lines of JSON
 //	keys KEY...              each line of the last output is a JSON object with exactly these keys
 func TestScripts(t *testing.T) {
+	dir, some := "testdata/script", []string(nil)
+	if testing.Short() {
+		dir = ""
+		for _, name := range []string{"chat", "exchange", "link", "outage", "report"} {
+			some = append(some, "testdata/script/"+name+".txtar")
+		}
+	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir: dir, Files: some,
 		Setup: func(e *testscript.Env) error {
 			e.Values[terminalsKey{}] = map[string]*terminal{}
 			e.Values[rigKey{}] = &rig{root: e.WorkDir, running: map[string]*child.Server{}}
