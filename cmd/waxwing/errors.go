@@ -167,6 +167,8 @@ func refused(about string, code wire.Code, retry time.Duration) *failure {
 	switch code {
 	case wire.CodeExists:
 		f.what, f.next = "the address "+about+" is taken", "choose another name"
+	case wire.CodeConfusable:
+		f.what, f.next = "the name "+about+" mixes scripts or looks like another", "choose a name in one script"
 	case wire.CodeForbidden:
 		f.next = "ask the provider's operator: registration may be closed, or need an invite that is still good (--invite CODE)"
 	case wire.CodeUnauthenticated:

@@ -26,7 +26,7 @@ type link struct {
 // dial connects and says Hello, but does not authenticate.
 func (c *Client) dial(ctx context.Context, addr string, domain ids.Domain, pin directory.Pin) (*link, error) {
 	conn, err := quicnet.Dial(ctx, quicnet.DialConfig{
-		Addr: addr, Domain: domain, Pin: quicnet.Pin(pin), Now: c.conf.Now, Timeouts: c.conf.Timeouts,
+		Addr: addr, Domain: domain, Pin: quicnet.Pin(pin), Now: c.conf.Now, Timeouts: c.conf.Timeouts, Socket: c.conf.Socket,
 	})
 	if err != nil {
 		return nil, err
