@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -37,6 +38,8 @@ type Config struct {
 	LockTimeout time.Duration
 	// Timeouts bounds how long the provider may take.
 	Timeouts quicnet.Timeouts
+	// Socket makes the socket of each connection; a UDP socket of the system.
+	Socket func() (net.PacketConn, error)
 	// Passphrase opens a profile that is under one; a new profile is put under
 	// it. None if empty.
 	Passphrase []byte
