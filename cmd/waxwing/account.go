@@ -100,6 +100,8 @@ type statusLine struct {
 	Outbox      int               `json:"outbox"`  // envelopes that the provider has not taken
 	Held        int               `json:"held"`    // deliveries that cannot be judged yet
 	Dropped     map[string]uint64 `json:"dropped"` // deliveries that failed a check, by reason
+	Untold      int               `json:"untold"`  // records that your other devices are still to be told
+	Lost        uint64            `json:"lost"`    // records of them that came in part or did not fit
 }
 
 func (a *app) statusCommand() *cobra.Command {
@@ -113,8 +115,9 @@ func (a *app) statusCommand() *cobra.Command {
 				if err != nil {
 					return explain("profile", err)
 				}
-				return a.print(s, "%s at %s\nfingerprint %s\n%d contacts, %d messages waiting, %d not yet with the provider, %d held, dropped %v\n",
-					s.Address, s.Server, s.Fingerprint, s.Contacts, s.Waiting, s.Outbox, s.Held, s.Dropped)
+				return a.print(s, "%s at %s\nfingerprint %s\n%d contacts, %d messages waiting, %d not yet with the provider, %d held, dropped %v\n"+
+					"%d things not told to your other devices yet, %d of theirs lost\n",
+					s.Address, s.Server, s.Fingerprint, s.Contacts, s.Waiting, s.Outbox, s.Held, s.Dropped, s.Untold, s.Lost)
 			})
 		},
 	}
@@ -140,6 +143,7 @@ func status(p *client.Client) (*statusLine, error) {
 		Address: own.Address.String(), Registered: own.Registered, Server: own.Server,
 		Fingerprint: hex.EncodeToString(own.Fingerprint[:]), Contacts: len(contacts),
 		Outbox: counts.Outbox, Held: counts.Held, Dropped: counts.Dropped,
+		Untold: counts.Untold, Lost: counts.Lost,
 	}
 	for _, c := range contacts {
 		s.Waiting += c.Waiting

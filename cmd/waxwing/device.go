@@ -15,11 +15,11 @@ import (
 func (a *app) deviceCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "device",
-		Short: "List and remove the devices of the account",
+		Short: "List, link and remove the devices of the account",
 		Args:  arguments(),
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.deviceListCommand(), a.deviceRemoveCommand())
+	c.AddCommand(a.deviceListCommand(), a.deviceLinkCommand(), a.deviceJoinCommand(), a.deviceRemoveCommand())
 	return c
 }
 

@@ -14,6 +14,8 @@
 //	waxwing verify ADDRESS [--confirm] [--scan TEXT]
 //	waxwing history ADDRESS
 //	waxwing setting read-receipts on|off
+//	waxwing device list|link|join|remove
+//	waxwing export FILE [--history] / import FILE
 //	waxwing setting sync INTERVAL
 //	waxwing passphrase set|remove
 //	waxwing completion SHELL / help exit-codes

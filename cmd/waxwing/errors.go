@@ -113,6 +113,13 @@ var explanations = []explanation{
 	{client.ErrUnknownContact, exitNotFound, "%s is not a contact", "ask for a contact code and add it with \"waxwing add CODE\""},
 	{client.ErrUnknownDevice, exitNotFound, "the account has no device %s", "see \"waxwing device list\""},
 	{client.ErrThisDevice, exitUsage, "device %s is this one, and a device does not remove itself", "run the command on another device of the account"},
+	{client.ErrDevices, exitRefused, "the account has as many devices as it may have", "remove one with \"waxwing device remove\""},
+	{client.ErrLinkCode, exitUsage, "the text is not a code of \"waxwing device link\", or it was mistyped", "copy it again, from \"waxwing-link:\" to its end"},
+	{client.ErrLinkMiddle, exitRefused, "what came is not from the device that showed the code: somebody stands between the two", "nothing was handed over; begin again on both, and tell the provider's operator if it happens again"},
+	{client.ErrLinkAborted, exitRefused, "linking was given up, or the digits differ; nothing was handed over", "begin again with \"waxwing device link\" on a device of the account"},
+	{client.ErrLinkOver, exitFailed, "the time for linking is over", "begin again with \"waxwing device link\" on a device of the account"},
+	{client.ErrTooMuch, exitFailed, "the account is too large to be handed over by linking", "use \"waxwing export\" and \"waxwing import\""},
+	{client.ErrArchive, exitFailed, "the file is no exported account, or it is damaged", "take another copy of it"},
 	{client.ErrKnownContact, exitInUse, "the contact is known and can be written to, so the code was not used", "write with \"waxwing send ADDRESS TEXT\""},
 	{client.ErrBlocked, exitRefused, "%s is blocked by you", "run \"waxwing unblock ADDRESS\" first"},
 	{client.ErrBadCode, exitUsage, "the text is not a contact code, or it was mistyped", "copy it again, from \"waxwing:\" to its end"},
@@ -123,6 +130,10 @@ var explanations = []explanation{
 	{client.ErrBadScan, exitUsage, "the text is neither a safety number nor the text of its code", "scan or copy it again: 60 digits, or the text from \"waxwing-verify:\" to its end"},
 	{client.ErrMismatch, exitFailed, "the safety numbers differ: this may not be %s", "check that both of you look at the other's number; if so, do not write anything secret, and compare in person"},
 	{client.ErrInterval, exitUsage, "the interval is not between one second and one hour", "give one such as 30s or 5m"},
+	{client.ErrNotReceived, exitUsage, "only messages that you received can be reported", "see their ids with \"waxwing history ADDRESS --json\""},
+	{client.ErrTooOld, exitFailed, "the message can no longer be reported: it came more than a month ago, or to another device", "report it from the device that it came to, or report a newer one"},
+	{client.ErrReportSize, exitUsage, "the messages do not fit into one report", "report fewer"},
+	{client.ErrUnknownMessage, exitNotFound, "there is no such message", "see their ids with \"waxwing history ADDRESS --json\""},
 	{client.ErrTooLong, exitUsage, "the text is too long for one message", "send it in parts"},
 	{client.ErrEmpty, exitUsage, "the text is empty, or not UTF-8", "give some text"},
 	{client.ErrFull, exitFailed, "a limit of the profile is reached", "wait until messages that are under way are delivered"},
@@ -153,6 +164,12 @@ func explain(about string, err error) *failure {
 	if r, ok := errors.AsType[*quicnet.RefusedError](err); ok {
 		return refused(about, r.Code, r.RetryAfter)
 	}
+	if u, ok := errors.AsType[*client.UnfinishedError](err); ok {
+		return &failure{
+			code: exitFailed, what: fmt.Sprintf("device %d is in the account, but did not get it", u.Device), err: u.Err,
+			next: fmt.Sprintf("run \"waxwing device remove %d\", then link again", u.Device),
+		}
+	}
 	for _, e := range explanations {
 		if errors.Is(err, e.err) {
 			return &failure{code: e.code, what: strings.ReplaceAll(e.what, "%s", about), next: e.next}
@@ -169,6 +186,8 @@ func refused(about string, code wire.Code, retry time.Duration) *failure {
 		f.what, f.next = "the address "+about+" is taken", "choose another name"
 	case wire.CodeConfusable:
 		f.what, f.next = "the name "+about+" mixes scripts or looks like another", "choose a name in one script"
+	case wire.CodeSuspended:
+		f.what, f.next = "the provider has suspended this account", "ask its operator; what comes can still be read with \"waxwing inbox\""
 	case wire.CodeForbidden:
 		f.next = "ask the provider's operator: registration may be closed, or need an invite that is still good (--invite CODE)"
 	case wire.CodeUnauthenticated:

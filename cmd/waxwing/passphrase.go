@@ -132,7 +132,7 @@ func (a *app) newPassphrase(c *cobra.Command, from string) ([]byte, error) {
 	}
 	p, err := a.ask("new passphrase", true)
 	if errors.Is(err, errNoPassphrase) {
-		return nil, usage(c, errors.New("no passphrase: name a file with --new-passphrase-file, or type one"))
+		return nil, usage(c, errors.New("no passphrase: name a file with it by the flag, or type one"))
 	}
 	return p, err
 }

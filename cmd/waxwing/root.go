@@ -52,9 +52,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		"file with the profile's passphrase, one line; default: what "+passphraseEnv+" names")
 	root.AddCommand(
 		a.registerCommand(), a.statusCommand(),
-		a.deviceCommand(), a.passphraseCommand(),
+		a.deviceCommand(), a.passphraseCommand(), a.exportCommand(), a.importCommand(),
 		a.codeCommand(), a.addCommand(), a.contactsCommand(), a.verifyCommand(), a.blockCommand(), a.unblockCommand(),
-		a.sendCommand(), a.inboxCommand(), a.historyCommand(), a.settingCommand(), a.chatCommand(),
+		a.sendCommand(), a.inboxCommand(), a.historyCommand(), a.reportCommand(), a.settingCommand(), a.chatCommand(),
 		a.adminCommand(), a.peerCommand(),
 		a.demoCommand(), a.benchCommand(), exitCodesTopic(),
 	)

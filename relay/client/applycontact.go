@@ -82,7 +82,7 @@ func (w *work) applyPins(c *contact, i *devicesync.Contact, m *directory.Manifes
 // applyChoices takes what the user chose on the other device, if that was later:
 // blocked or not, verified or not. The strike generation only rises.
 func (w *work) applyChoices(c *contact, i *devicesync.Contact) error {
-	told, err := w.toldOf(c)
+	told, err := w.toldOf(c.id)
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,23 @@ var (
 	// ErrRemoved: another device removed this one from the account. It can do
 	// nothing more; what it received before can still be read.
 	ErrRemoved = errors.New("client: this device was removed from the account")
+	// ErrDevices: the account has as many devices as it may have; remove one.
+	ErrDevices = errors.New("client: too many devices")
+	// ErrArchive: this is no exported account, or it was cut or changed.
+	ErrArchive = errors.New("client: not an exported account, or damaged")
+	// ErrLinkCode: the text is not a linking code, or was mistyped.
+	ErrLinkCode = errors.New("client: not a linking code")
+	// ErrLinkAborted: the digits differ on the two devices, or one of them gave
+	// up. Nothing was handed over.
+	ErrLinkAborted = errors.New("client: linking was given up")
+	// ErrLinkMiddle: what came is not from the device that showed the code:
+	// somebody stands between the two. Nothing was handed over.
+	ErrLinkMiddle = errors.New("client: somebody stands between the two devices")
+	// ErrLinkOver: the time for linking is over; begin again.
+	ErrLinkOver = errors.New("client: the time for linking is over")
+	// ErrTooMuch: the account has more contacts than can be handed over at once;
+	// export and import it.
+	ErrTooMuch = errors.New("client: too much to hand over")
 	// ErrUnknownMessage: there is no such message.
 	ErrUnknownMessage = errors.New("client: no such message")
 	// ErrBlocked: the contact is blocked; unblock it first.

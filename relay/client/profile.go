@@ -102,7 +102,7 @@ func (s *self) auth(server ids.Domain, ch directory.Challenge) *wire.Auth {
 // account: a registration whose answer was lost is repeated with its keys.
 func (w *work) prepare(address ids.Address, server string, pin directory.Pin, invite []byte) error {
 	if old := w.self; old != nil {
-		if old.Address != address && old.Registered {
+		if old.Address != address && old.Registered || w.unfinished() {
 			return ErrRegistered
 		}
 		if err := w.forgetAttempt(); err != nil {

@@ -210,12 +210,17 @@ type Counts struct {
 	Held    int               // deliveries that cannot be judged yet
 	Outbox  int               // envelopes that the provider has not taken
 	Dropped map[string]uint64 // deliveries that failed a check, by reason
+	Untold  int               // records for the account's other devices that the provider has not taken
+	Lost    uint64            // records of other devices that came in part or did not fit
 }
 
 // Counts returns what was counted.
 func (c *Client) Counts() (n Counts, err error) {
 	err = c.view(func(w *work) error {
-		n = Counts{state.Held.Count(w.tx), state.Outbox.Count(w.tx), make(map[string]uint64)}
+		n = Counts{
+			Held: state.Held.Count(w.tx), Outbox: state.Outbox.Count(w.tx), Dropped: make(map[string]uint64),
+			Untold: state.SyncQueue.Count(w.tx), Lost: w.n.SyncLost,
+		}
 		for r := range dropEnd {
 			if v := w.n.Dropped[r]; v > 0 {
 				n.Dropped[r.String()] = v

@@ -89,7 +89,7 @@ func (w *work) tellContacts() error {
 		return nil
 	}
 	for c := range w.contactz {
-		told, err := w.toldOf(c)
+		told, err := w.toldOf(c.id)
 		if err != nil {
 			return err
 		}
@@ -123,8 +123,8 @@ func choiceOf(i *devicesync.Contact) [32]byte {
 	return sha256.Sum256(append(i.Entry[:], i.Verified[:]...))
 }
 
-func (w *work) toldOf(c *contact) (*state.Told, error) {
-	t, err := state.Tolds.Get(w.tx, state.U32(c.id))
+func (w *work) toldOf(id state.ContactID) (*state.Told, error) {
+	t, err := state.Tolds.Get(w.tx, state.U32(id))
 	if errors.Is(err, state.ErrNotFound) {
 		return new(state.Told), nil
 	}

@@ -92,6 +92,9 @@ func (w *simWorld) step() {
 	case 0, 1, 2, 3, 4, 5:
 		u.online()
 		to := u.friends[w.r.IntN(len(u.friends))]
+		if _, blocked := u.blocked[to]; blocked {
+			return
+		}
 		n := 1 + w.r.IntN(4)
 		w.did("%s writes %d to %s", u.address.Local(), n, to.address.Local())
 		for range n {
