@@ -195,7 +195,9 @@ func (w *simWorld) settle() {
 		u.online()
 	}
 	for _, u := range w.users {
-		w.did("%s lacks %s", u.address.Local(), u.missing())
+		counts, err := u.c.Counts()
+		w.must(err)
+		w.did("%s lacks %s; %+v", u.address.Local(), u.missing(), counts)
 	}
 	w.fail("something that was taken is not shown")
 }
