@@ -317,6 +317,8 @@ func (p *peers) root(d ids.Domain) (keys.VerifyKey, bool) {
 // fetchKeys fetches a peer's token-signing keys and its desk's. What does not
 // verify is left: it must not end the link, which carries messages.
 func (l *link) fetchKeys(ctx context.Context, caller *quicnet.Caller) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	root, ok := l.n.peers.root(l.peer.Domain)
 	if !ok {
 		return nil
