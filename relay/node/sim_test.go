@@ -10,13 +10,12 @@ import (
 
 var (
 	simSeed  = flag.Uint64("sim.seed", 0, "seed of the only run of TestSimulation; 0: new ones")
-	simRuns  = flag.Int("sim.runs", 2, "how many seeds TestSimulation draws")
-	simSteps = flag.Int("sim.steps", 60, "steps of each run of TestSimulation")
+	simRuns  = flag.Int("sim.runs", 1, "how many seeds TestSimulation draws")
+	simSteps = flag.Int("sim.steps", 40, "steps of each run of TestSimulation")
+	// In three weeks every key of a provider and of a client is replaced, and
+	// what nobody fetched is over.
+	simDays = flag.Int("sim.days", 21, "days that pass in each run of TestSimulation")
 )
-
-// simDays is how many days a run takes at least: every key of a provider and of
-// a client is replaced in that time, tickets end and messages expire.
-const simDays = 28
 
 // TestSimulation has users of two providers write to each other for weeks, in
 // seconds, over a network that loses and delays packets and is cut now and then,
@@ -71,7 +70,7 @@ func simulate(t *testing.T, seed uint64, dir string) {
 		w.step()
 		w.look()
 		// The days are spread over the steps.
-		for due := simDays * (i + 1) / *simSteps; days < due; {
+		for due := *simDays * (i + 1) / *simSteps; days < due; {
 			n := 1 + w.r.IntN(min(3, due-days))
 			w.sleep(n)
 			days += n
