@@ -62,6 +62,9 @@ type Config struct {
 	Refresh time.Duration
 	// Store is used instead of the one in the data directory, and left open.
 	Store store.Store
+	// Socket makes the socket of each connection to a peer; a UDP socket of the
+	// system. Network.PacketConn is its counterpart for those that are accepted.
+	Socket func() (net.PacketConn, error)
 }
 
 // Node is a running provider.
@@ -73,6 +76,8 @@ type Node struct {
 	endpoints []string
 	refresh   time.Duration
 	now       func() time.Time
+	socket    func() (net.PacketConn, error) // nil: the system's
+	timeouts  quicnet.Timeouts
 	log       *slog.Logger
 	identity  *quicnet.Identity
 	listener  *quicnet.Listener
@@ -99,7 +104,10 @@ type Node struct {
 // Errors are ErrConfig, ErrNotInitialised, and those of the store, the file
 // system and the network.
 func Open(conf Config) (_ *Node, err error) {
-	n := &Node{dir: conf.Dir, now: conf.Now, log: conf.Logger, notify: newNotifier(), fatal: make(chan error, 1)}
+	n := &Node{
+		dir: conf.Dir, now: conf.Now, socket: conf.Socket, timeouts: conf.Network.Timeouts, log: conf.Logger,
+		notify: newNotifier(), fatal: make(chan error, 1),
+	}
 	if n.now == nil {
 		n.now = time.Now
 	}

@@ -17,6 +17,10 @@ const (
 	// snapshotLead is how long before it comes into force a snapshot is there, so
 	// that every delivery after that moment names it.
 	snapshotLead = 10_000 // milliseconds
+	// maxRecent is how many of a provider's snapshots are looked through for the
+	// one in force: more are not signed within snapshotLead but by a peer that
+	// publishes a new list with every fetch.
+	maxRecent = 8
 	// maxDesks is how many of a provider's desks are known: the one in force and
 	// the one before or after it.
 	maxDesks = 3
