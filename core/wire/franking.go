@@ -64,6 +64,10 @@ const (
 	PublicationSnapshot PublicationKind = 2
 	// PublicationDesk is whom a provider's reports go to (franking.Desk).
 	PublicationDesk PublicationKind = 3
+	// PublicationSecret is a secret that a provider has published because its time is
+	// over: the id begins with its kind (1 token-signing, 3 join) and ends with the
+	// epoch, 4 bytes. The document is version 1 | kind 1 | epoch 4 | secret 32.
+	PublicationSecret PublicationKind = 4
 )
 
 // Publish asks for a signed public document of a provider: the server's own, or
@@ -73,7 +77,7 @@ type Publish struct {
 	Kind     PublicationKind
 	Provider ids.Domain // who signs it
 	Issuer   ids.Domain // of a snapshot: whose keys; otherwise the provider
-	ID       [32]byte   // of a snapshot; zero for the newest
+	ID       [32]byte   // of a snapshot, zero for the newest; of a secret
 }
 
 // Type is the frame's number.
@@ -83,7 +87,7 @@ func (*Publish) Type() FrameType { return TypePublish }
 func (m *Publish) Fields(c *Codec) {
 	m.id(c)
 	U8(c, "kind", &m.Kind)
-	c.Check(m.Kind >= PublicationEpochKeys && m.Kind <= PublicationDesk, "kind", "unknown value")
+	c.Check(m.Kind >= PublicationEpochKeys && m.Kind <= PublicationSecret, "kind", "unknown value")
 	c.Domain("provider", &m.Provider)
 	c.Domain("issuer", &m.Issuer)
 	c.Fixed("document id", m.ID[:])

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"maps"
 	"slices"
@@ -133,6 +134,11 @@ func TestKeyLife(t *testing.T) {
 			}
 			if kept && err == nil {
 				t.Fatalf("published while it is secret, after %d days", day)
+			}
+			ask := &wire.Publish{Kind: wire.PublicationSecret, Provider: p.domain, ID: [32]byte{0: byte(kind)}}
+			binary.BigEndian.PutUint32(ask.ID[28:], uint32(first))
+			if _, given := p.Publication(t.Context(), ask, now); (given == nil) != (err == nil) {
+				t.Fatalf("published %v, and given to who asks: %v", err, given)
 			}
 			if err == nil && kind == franking.SignSecret && published.SigningKey().Public() != public[first] {
 				t.Fatal("another key was published")

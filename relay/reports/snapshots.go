@@ -3,6 +3,7 @@ package reports
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"maps"
 	"slices"
@@ -214,6 +215,9 @@ func (r *Reports) Publication(ctx context.Context, m *wire.Publish, now time.Tim
 		if d := r.keyring.current(dayOf(now)); d != nil {
 			return d.public.Bytes(), nil
 		}
+	case wire.PublicationSecret:
+		epoch := ids.Day(binary.BigEndian.Uint32(m.ID[28:]))
+		return r.get(ctx, secretKey(franking.SecretKind(m.ID[0]), epoch))
 	case wire.PublicationSnapshot:
 		k := r.of(m.Issuer)
 		if k == nil || len(k.last) == 0 {
