@@ -289,3 +289,46 @@ func FuzzRecords(f *testing.F) {
 		}
 	})
 }
+
+// What nobody needs any more goes; what waits for a decision stays.
+func TestSweep(t *testing.T) {
+	p := newProvider(t, "beta.example", begin)
+	alpha := newProvider(t, "alpha.example", begin)
+	bob := ids.MustParseAddress("bob@beta.example")
+	put := func(key store.Key, rec wire.Schema) { must(t, p.put(t.Context(), key, wire.MustMarshal(rec))) }
+	there := func(key store.Key) bool {
+		_, err := p.get(t.Context(), key)
+		return err == nil
+	}
+	seen, opened := seenKey(bob, franking.TokenHash{1}, franking.Digest{}), openedKey(alpha.domain, []byte("verdict"))
+	decided, open := reportKey(franking.ReportID{1}), reportKey(franking.ReportID{2})
+	put(seen, &seenRecord{ids.DayOf(begin)})
+	put(opened, &answerRecord{day: ids.DayOf(begin), answer: []byte{1}})
+	put(decided, &reportRecord{state: StateClosed, reporter: bob, received: uint64(begin.UnixMilli())})
+	put(open, &reportRecord{state: StateOpen, reporter: bob, received: uint64(begin.UnixMilli())})
+	for day := 0; day <= 400; day += 10 {
+		now := after(day)
+		must(t, alpha.Renew(t.Context(), now))
+		must(t, p.Renew(t.Context(), now))
+		_, list := alpha.keyring.own()
+		must(t, p.Learn(t.Context(), alpha.domain, list, alpha.root.Public(), now))
+		must(t, p.Retire(t.Context(), now, true))
+		for name, c := range map[string]struct {
+			key  store.Key
+			kept int
+		}{"seen": {seen, seenKept}, "opened": {opened, answerKept}, "decided": {decided, reportKept}, "open": {open, 1 << 20}} {
+			if there(c.key) != (day <= c.kept) {
+				t.Fatalf("after %d days %s is there: %v", day, name, there(c.key))
+			}
+		}
+	}
+	n := 0
+	must(t, p.each(t.Context(), prefixSnapshot, func(*store.KeyDoc) error { n++; return nil }))
+	if most := 2*2*(snapshotKept/10+2) + 2; n > most || n < 4 {
+		t.Errorf("%d snapshots, at most %d are of use", n, most)
+	}
+	p.open(after(401))
+	if p.history(alpha.domain) == nil || p.waiting != 1 {
+		t.Error("what is in use did not survive a restart")
+	}
+}
