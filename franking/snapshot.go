@@ -256,6 +256,12 @@ func (s *Snapshot) NewestReviewers() (id uint32, ok bool) {
 	return s.f.Reviewers[len(s.f.Reviewers)-1].ID, true
 }
 
+// Serves reports whether bundles can be made under the snapshot for a day.
+func (s *Snapshot) Serves(epoch ids.Day) bool {
+	_, ok := s.join(epoch)
+	return ok && len(s.f.Reviewers) > 0 && find(s.f.Epochs, epoch) != nil
+}
+
 // NextSnapshot returns the fields of the snapshot after old, nil if there is
 // none: A's newest list as B holds it for true at now. A revocation counts from
 // its time or from now, whichever is later, so that A cannot take back what was

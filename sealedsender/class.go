@@ -11,6 +11,7 @@ type Needs struct {
 	Sessions  int  // entries under existing sessions
 	Prekeys   int  // entries that begin a session
 	Confirmed bool // the recipient has confirmed the certificate: its hash is enough
+	Bundle    bool // a whole token bundle goes along
 	Frame     int  // length of F
 	Control   int  // length of the control part
 }
@@ -18,8 +19,8 @@ type Needs struct {
 // ClassFor returns the smallest size class that a message fits into, ErrClass
 // if it fits into none. First contacts use Class16K and Class64K only.
 //
-// A certificate counts with its largest size, whatever it has, and the bundle's
-// place is kept free: the class must not depend on how long an address is.
+// A certificate and a bundle count with their largest size, whatever they have, and
+// a reference's place is kept free: the class must not depend on how long an address is.
 func ClassFor(n Needs) (wire.Class, error) {
 	for c := wire.Class1K; c <= wire.Class64K; c++ {
 		if n.fit(c) {
@@ -43,7 +44,7 @@ func (n Needs) fit(c wire.Class) bool {
 	if n.Prekeys == 0 {
 		sessions = bucket(n.Sessions)
 	}
-	return headSize(n.Confirmed, sessions, n.Prekeys) <= headPlain(c, overhead(n.First)) &&
+	return headSize(n.Confirmed, n.Bundle, sessions, n.Prekeys) <= headPlain(c, overhead(n.First)) &&
 		n.Frame <= Room(c) && n.Control <= Room(c)-n.Frame
 }
 
@@ -61,12 +62,16 @@ func overhead(first bool) int {
 }
 
 // headSize returns the most that a head's plaintext may need.
-func headSize(confirmed bool, sessions, prekeys int) int {
+func headSize(confirmed, bundle bool, sessions, prekeys int) int {
 	cert := MaxCertificateSize
 	if confirmed {
 		cert = HashSize
 	}
-	return headFixed + cert + bundleRef + sessions*sessionEntry + prekeys*prekeyEntry
+	token := bundleRef
+	if bundle {
+		token = 4 + MaxBundle
+	}
+	return headFixed + cert + token + sessions*sessionEntry + prekeys*prekeyEntry
 }
 
 // bucket returns how many entries a list of n is filled up to with entries for

@@ -18,7 +18,7 @@ func TestHeadsFit(t *testing.T) {
 		t.Fatal("a part changed its size", SessionPart, PrekeyPart, MaxCertificateSize)
 	}
 	spare := func(c wire.Class, first, confirmed bool, sessions, prekeys int) int {
-		return headPlain(c, overhead(first)) - headSize(confirmed, sessions, prekeys)
+		return headPlain(c, overhead(first)) - headSize(confirmed, false, sessions, prekeys)
 	}
 	for _, tt := range []struct {
 		name string
@@ -28,9 +28,9 @@ func TestHeadsFit(t *testing.T) {
 		{"1K: two devices, certificate's hash, bundle's hash", spare(wire.Class1K, false, true, 2, 0), 0},
 		{"2K: four devices, certificate, bundle's hash", spare(wire.Class2K, false, false, 4, 0), 13},
 		{"4K: eight devices, certificate, bundle's hash", spare(wire.Class4K, false, false, 8, 0), 185},
-		{"4K: four devices, certificate, whole bundle", spare(wire.Class4K, false, false, 4, 0) + bundleRef - maxBundle, 28},
-		{"16K first: five new devices, certificate, whole bundle", spare(wire.Class16K, true, false, 0, 5) + bundleRef - maxBundle, 284},
-		{"64K first: the same", spare(wire.Class64K, true, false, 0, 5) + bundleRef - maxBundle, 284},
+		{"4K: four devices, certificate, whole bundle", spare(wire.Class4K, false, false, 4, 0) + bundleRef - MaxBundle - 4, 24},
+		{"16K first: five new devices, certificate, whole bundle", spare(wire.Class16K, true, false, 0, 5) + bundleRef - MaxBundle - 4, 280},
+		{"64K first: the same", spare(wire.Class64K, true, false, 0, 5) + bundleRef - MaxBundle - 4, 280},
 	} {
 		if tt.got != tt.want || tt.got < 0 {
 			t.Errorf("%s: %d bytes to spare, not %d", tt.name, tt.got, tt.want)

@@ -111,6 +111,8 @@ type letter struct {
 	prekeys   int // how many of the devices get a prekey part
 	first     bool
 	confirmed bool
+	bundle    []byte
+	ref       *[HashSize]byte
 }
 
 func newLetter(class wire.Class) *letter {
@@ -131,7 +133,7 @@ type sent struct {
 }
 
 func (w *world) headOf(b *SealedBody, l *letter) *Head {
-	h := &Head{Sender: w.device, Certificate: w.cert, Confirmed: l.confirmed, Recipient: w.account.Public()}
+	h := &Head{Sender: w.device, Certificate: w.cert, Confirmed: l.confirmed, Recipient: w.account.Public(), Bundle: l.bundle, Reference: l.ref}
 	rand.Read(h.Salt[:])
 	for i, d := range l.devices {
 		h.Entries = append(h.Entries, w.entry(b, d, i < l.prekeys))

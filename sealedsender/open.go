@@ -160,6 +160,20 @@ func (s *Sender) Certificate() *VerifiedCertificate { return s.cert }
 // Salt returns the audience salt.
 func (s *Sender) Salt() [SaltSize]byte { return s.b.o.h.salt }
 
+// Bundle returns the token bundle in the head, or the reference of one that came
+// before; neither for a message without a frame, which nobody can report.
+func (s *Sender) Bundle() (whole []byte, ref *[HashSize]byte) {
+	h := &s.b.o.h
+	switch h.bundle {
+	case formFull:
+		return h.whole, nil
+	case formHash:
+		ref := h.ref
+		return nil, &ref
+	}
+	return nil, nil
+}
+
 // Entry returns this device's part of the head, or ErrNoEntry.
 func (s *Sender) Entry(device ids.DeviceID) (*Entry, error) {
 	entries := s.b.o.h.entries

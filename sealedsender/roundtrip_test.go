@@ -27,6 +27,15 @@ func letters(t *rapid.T) *letter {
 		}
 	}
 	l.devices = rapid.Permutation([]ids.DeviceID{1, 2, 3, 4, 5, 6, 7, 1 << 31}).Draw(t, "ids")[:n]
+	switch room := (Needs{First: l.first, Sessions: n - l.prekeys, Prekeys: l.prekeys, Confirmed: l.confirmed, Bundle: true}).fit(l.outer.Class); rapid.IntRange(0, 2).Draw(t, "bundle") {
+	case 1:
+		l.ref = &[HashSize]byte{7}
+	case 2:
+		if room {
+			l.bundle = make([]byte, rapid.IntRange(1, MaxBundle).Draw(t, "bundle size"))
+			rand.Read(l.bundle)
+		}
+	}
 	frame := rapid.IntRange(0, Room(l.outer.Class)).Draw(t, "frame")
 	control := rapid.IntRange(0, Room(l.outer.Class)-frame).Draw(t, "control")
 	l.content.Frame, l.content.Control = make([]byte, frame), make([]byte, control)
@@ -57,6 +66,10 @@ func TestRoundTrip(t *testing.T) {
 		}
 		if from.Certificate().Address() != longest {
 			t.Fatal("another sender")
+		}
+		whole, ref := from.Bundle()
+		if !bytes.Equal(whole, l.bundle) || (ref == nil) != (l.ref == nil) || ref != nil && *ref != *l.ref {
+			t.Fatal("another bundle")
 		}
 		for i, d := range l.devices {
 			content, err := w.open(s, d)

@@ -88,6 +88,8 @@ type Head struct {
 	Confirmed   bool                 // the recipient's devices have confirmed the certificate: send its hash
 	Recipient   keys.DHPublic        // the recipient ACCOUNT's key, from its manifest
 	Salt        [SaltSize]byte       // audience salt
+	Bundle      []byte               // token bundle (franking.MakeBundle); nil for none, or where a reference is enough
+	Reference   *[HashSize]byte      // of a bundle that all devices of the recipient have confirmed; nil for none
 	Entries     []Entry              // one for each device of the recipient
 }
 
@@ -158,7 +160,7 @@ func (b *SealedBody) plainHead(in *Head, first bool) ([]byte, error) {
 		}
 	}
 	size := headPlain(b.outer.Class, overhead(first))
-	room := size - headSize(in.Confirmed, len(in.Entries)-prekeys, prekeys)
+	room := size - headSize(in.Confirmed, in.Bundle != nil, len(in.Entries)-prekeys, prekeys)
 	if len(in.Entries) > MaxEntries || prekeys > MaxPrekeyEntries || room < 0 {
 		return nil, ErrClass
 	}
@@ -169,6 +171,12 @@ func (b *SealedBody) plainHead(in *Head, first bool) ([]byte, error) {
 	h := &head{kind: b.kind, d: b.d, bodyHash: b.hash, tag: tag, salt: in.Salt, certForm: formFull, cert: in.Certificate.f}
 	if in.Confirmed {
 		h.certForm, h.certHash = formHash, in.Certificate.hash
+	}
+	switch {
+	case in.Bundle != nil:
+		h.bundle, h.whole = formFull, in.Bundle
+	case in.Reference != nil:
+		h.bundle, h.ref = formHash, *in.Reference
 	}
 	h.entries = fill(in.Entries, room/sessionEntry)
 	return wire.MarshalPadded(h, size)

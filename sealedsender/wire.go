@@ -13,7 +13,8 @@ import (
 //	             X_S 32 | expiry day 4 | signature 64                             up to 234
 //	  signed:    keys.ContextCertificate over all before the signature, by the provider's certificate key
 //	head         kind 1 | d 32 | SHA-256(body) 32 | deniable tag 16 | audience salt 16 |
-//	             certificate form 1 (| certificate or hash 32) | bundle form 1 | entries | zeros
+//	             certificate form 1 (| certificate or hash 32) | bundle form 1 (| bundle 4+n or
+//	             reference 32) | entries | zeros
 //	  entry      flags 1 | device 4 | session part 188 (| prekey part 1619)       193 or 1812
 //	body         kf 32 | sigma2 64 | hour 4 | F 4+n | control 4+n | zeros
 //
@@ -47,12 +48,12 @@ const (
 	prekeyEntry   = sessionEntry + PrekeyPart
 	// headFixed is a head without certificate, bundle and entries.
 	headFixed = 1 + HashSize + HashSize + TagSize + SaltSize + 1 + 1 + 2
-	// bundleRef is kept free in every head for the hash of a token bundle,
-	// so that messages stay in their size classes when there are bundles.
+	// bundleRef is kept free in every head for the reference of a token bundle:
+	// the class must not depend on whether there is a frame.
 	bundleRef = HashSize
-	// maxBundle is the size of a whole token bundle, which a first contact's
+	// MaxBundle is the size of the largest token bundle, which a first contact's
 	// head has room for beside MaxPrekeyEntries.
-	maxBundle = 961
+	MaxBundle = 961
 	// bodyFixed is a body without its frame and control part.
 	bodyFixed = HashSize + Sigma2Size + 4 + 4 + 4
 )
@@ -157,6 +158,9 @@ type head struct {
 	certForm uint8
 	cert     CertificateFields // formFull
 	certHash [HashSize]byte    // formHash
+	bundle   uint8             // its form
+	whole    []byte            // formFull
+	ref      [HashSize]byte    // formHash
 	entries  []Entry
 }
 
@@ -176,7 +180,15 @@ func (h *head) Fields(c *wire.Codec) {
 	if h.certForm != formFull {
 		c.Fixed("certificate hash", h.certHash[:])
 	}
-	c.Const("bundle form", formNone)
+	wire.U8(c, "bundle form", &h.bundle)
+	c.Check(h.bundle <= formHash, "bundle form", "unknown value")
+	if h.bundle == formFull || c.Describing() {
+		c.Bytes("bundle", &h.whole, MaxBundle)
+		c.Check(len(h.whole) > 0 || c.Describing(), "bundle", "empty")
+	}
+	if h.bundle == formHash || c.Describing() {
+		c.Fixed("bundle reference", h.ref[:])
+	}
 	wire.List(c, "entries", &h.entries, MaxEntries, func(c *wire.Codec, e *Entry) { e.fields(c) })
 	h.checkEntries(c)
 	c.Padding("padding")

@@ -130,6 +130,10 @@ var explanations = []explanation{
 	{client.ErrBadScan, exitUsage, "the text is neither a safety number nor the text of its code", "scan or copy it again: 60 digits, or the text from \"waxwing-verify:\" to its end"},
 	{client.ErrMismatch, exitFailed, "the safety numbers differ: this may not be %s", "check that both of you look at the other's number; if so, do not write anything secret, and compare in person"},
 	{client.ErrInterval, exitUsage, "the interval is not between one second and one hour", "give one such as 30s or 5m"},
+	{client.ErrNotReceived, exitUsage, "only messages that you received can be reported", "see their ids with \"waxwing history ADDRESS --json\""},
+	{client.ErrTooOld, exitFailed, "the message can no longer be reported: it came more than a month ago, or to another device", "report it from the device that it came to, or report a newer one"},
+	{client.ErrReportSize, exitUsage, "the messages do not fit into one report", "report fewer"},
+	{client.ErrUnknownMessage, exitNotFound, "there is no such message", "see their ids with \"waxwing history ADDRESS --json\""},
 	{client.ErrTooLong, exitUsage, "the text is too long for one message", "send it in parts"},
 	{client.ErrEmpty, exitUsage, "the text is empty, or not UTF-8", "give some text"},
 	{client.ErrFull, exitFailed, "a limit of the profile is reached", "wait until messages that are under way are delivered"},
@@ -180,6 +184,8 @@ func refused(about string, code wire.Code, retry time.Duration) *failure {
 	switch code {
 	case wire.CodeExists:
 		f.what, f.next = "the address "+about+" is taken", "choose another name"
+	case wire.CodeSuspended:
+		f.what, f.next = "the provider has suspended this account", "ask its operator; what comes can still be read with \"waxwing inbox\""
 	case wire.CodeForbidden:
 		f.next = "ask the provider's operator: registration may be closed, or need an invite that is still good (--invite CODE)"
 	case wire.CodeUnauthenticated:

@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		a.registerCommand(), a.statusCommand(),
 		a.deviceCommand(), a.passphraseCommand(), a.exportCommand(), a.importCommand(),
 		a.codeCommand(), a.addCommand(), a.contactsCommand(), a.verifyCommand(), a.blockCommand(), a.unblockCommand(),
-		a.sendCommand(), a.inboxCommand(), a.historyCommand(), a.settingCommand(), a.chatCommand(),
+		a.sendCommand(), a.inboxCommand(), a.historyCommand(), a.reportCommand(), a.settingCommand(), a.chatCommand(),
 		a.adminCommand(), a.peerCommand(),
 		a.demoCommand(), a.benchCommand(), exitCodesTopic(),
 	)

@@ -54,11 +54,17 @@ func TestMain(m *testing.M) {
 //	ended DOMAIN             wait until a server has ended by itself
 //	history PROFILE ADDRESS REGEXP  fetch until a line of the conversation matches
 //	link OLD NEW ANSWER ANSWER CODE CODE  link a profile to another; the users' answers and the exit codes
+//	chat PROFILE ADDRESS     open a chat, which stays open
+//	say PROFILE TEXT         type a line into it
+//	hears PROFILE REGEXP     wait until it shows something
+//	hangup PROFILE           end its input; it must end well
+//	firstid JSON VARIABLE    set a variable to the id in the first of some lines of JSON
 //	keys KEY...              each line of the last output is a JSON object with exactly these keys
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
+			e.Values[terminalsKey{}] = map[string]*terminal{}
 			e.Values[rigKey{}] = &rig{root: e.WorkDir, running: map[string]*child.Server{}}
 			e.Defer(e.Values[rigKey{}].(*rig).stop)
 			return nil
@@ -75,6 +81,11 @@ func TestScripts(t *testing.T) {
 			"tickets":   positive(cmdTickets),
 			"history":   positive(cmdHistory),
 			"keys":      positive(cmdKeys),
+			"firstid":   positive(cmdFirstID),
+			"chat":      positive(cmdChat),
+			"say":       positive(cmdSay),
+			"hears":     positive(cmdHears),
+			"hangup":    positive(cmdHangUp),
 			"link":      positive(cmdLink),
 
 			"invitefrom": positive(cmdInviteFrom),
@@ -256,4 +267,16 @@ func cmdKeys(ts *testscript.TestScript, args []string) {
 			ts.Fatalf("keys %v, want %v", got, args)
 		}
 	}
+}
+
+func cmdFirstID(ts *testscript.TestScript, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: firstid JSON VARIABLE")
+	}
+	line, _, _ := strings.Cut(args[0], "\n")
+	var v struct {
+		ID string `json:"id"`
+	}
+	ts.Check(json.Unmarshal([]byte(line), &v))
+	ts.Setenv(args[1], v.ID)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"waxwing/core/directory"
 	"waxwing/core/ids"
@@ -18,6 +19,7 @@ import (
 func (u *user) written(history bool) []byte {
 	u.w.t.Helper()
 	var b bytes.Buffer
+	u.do(func(k *work) error { return k.prepareArchive() })
 	u.do(func(k *work) error { return k.writeArchive(&b, k.self.manifest, history) })
 	return b.Bytes()
 }
@@ -177,6 +179,46 @@ func TestRestore(t *testing.T) {
 	w.must(e.view(w.now, func(k *work) error {
 		if state.Log.Count(k.tx) != len(after) {
 			t.Error("messages got lost")
+		}
+		return nil
+	}))
+}
+
+// The new device does not claim the choices of an old export as its own of today:
+// what was chosen since then holds.
+func TestRestoredChoicesAreOld(t *testing.T) {
+	w := newWorld(t)
+	_, bob := w.correspondents()
+	archive := bob.written(false)
+	chosen := map[ids.Address]state.Told{}
+	bob.do(func(k *work) error {
+		for _, c := range k.contacts {
+			told, err := k.toldOf(c.id)
+			if err != nil {
+				return err
+			}
+			chosen[c.Address] = *told
+		}
+		return nil
+	})
+	e, err := w.restored(archive, makeDevice())
+	w.must(err)
+	w.must(e.update(w.now.Add(time.Hour), func(k *work) error {
+		for _, c := range k.contacts {
+			told, err := k.toldOf(c.id)
+			if err != nil {
+				return err
+			}
+			i, _, err := k.contactItem(c)
+			if err != nil {
+				return err
+			}
+			if want := chosen[c.Address]; told.Choice != want.Choice || told.Changed != want.Changed || told.Choice != choiceOf(i) {
+				t.Errorf("the choice is of %d, want %d", told.Changed, want.Changed)
+			}
+			if c.Blocked && told.Changed == 0 {
+				t.Error("a block without a time")
+			}
 		}
 		return nil
 	}))

@@ -86,6 +86,33 @@ func (w *work) archiveProviders(add func(devicesync.Item) error) error {
 	return nil
 }
 
+// prepareArchive brings up to date what an archive is made of: the mailbox keys up
+// to this week's, so that it opens what is sealed now; and since when the user's
+// choices hold, which both sides then agree about. Otherwise one of them would
+// later claim an old choice as a new one.
+func (w *work) prepareArchive() error {
+	if w.self == nil || !w.self.Registered {
+		return ErrNotRegistered
+	}
+	for _, c := range w.contacts {
+		i, _, err := w.contactItem(c)
+		if err != nil {
+			return err
+		}
+		told, err := w.toldOf(c.id)
+		if err != nil {
+			return err
+		}
+		if choice := choiceOf(i); choice != told.Choice {
+			told.Choice, told.Changed = choice, max(told.Changed+1, uint64(max(0, w.now.UnixMilli())))
+			if err := state.Tolds.Put(w.tx, state.U32(c.id), told); err != nil {
+				return err
+			}
+		}
+	}
+	return w.followChain(directory.WeekOf(w.today))
+}
+
 func (w *work) archiveContacts(add func(devicesync.Item) error) error {
 	for row, err := range state.Contacts.Scan(w.tx, nil, nil) {
 		if err != nil {

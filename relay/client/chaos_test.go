@@ -78,6 +78,7 @@ type chaos struct {
 
 // flight is an envelope between two providers.
 type flight struct {
+	from  ids.Domain
 	dest  ids.Domain
 	bytes []byte
 }
@@ -114,7 +115,7 @@ func (c *chaos) disturb(u *user) {
 func (c *chaos) seal(u *user) {
 	for _, o := range u.seal(c.w.r.IntN(2) == 0) {
 		u.count(o)
-		c.flying = append(c.flying, flight{o.dest, o.bytes})
+		c.flying = append(c.flying, flight{u.address.Domain(), o.dest, o.bytes})
 		if c.calm || c.w.r.IntN(3) > 0 {
 			u.do(func(k *work) error { return k.accepted([]uint64{o.number}) })
 		}
@@ -133,7 +134,7 @@ func (c *chaos) carry() {
 		if c.calm || c.w.r.IntN(5) > 0 {
 			c.flying = slices.Delete(c.flying, i, i+1)
 		}
-		c.w.providers[f.dest].take(f.bytes)
+		c.w.providers[f.dest].take(f.from, f.bytes)
 	}
 }
 
@@ -177,9 +178,9 @@ func TestEveryStep(t *testing.T) {
 		if len(rows) != 1 || len(again) != 1 || string(rows[0].bytes) != string(again[0].bytes) {
 			t.Fatalf("crash %d: sealed %d, then %d", crash, len(rows), len(again))
 		}
-		bob.p.take(rows[0].bytes)
+		bob.p.take(alice.address.Domain(), rows[0].bytes)
 		at(alice)
-		bob.p.take(again[0].bytes)
+		bob.p.take(alice.address.Domain(), again[0].bytes)
 		at(bob)
 		queue := slices.Clone(bob.queue)
 		bob.pull()

@@ -26,13 +26,14 @@ const (
 	dropContacts    dropReason = 15 // there are too many contacts
 	dropDevice      dropReason = 16 // its device is not in the newest known manifest of its account
 	dropEntry       dropReason = 17 // it was not sealed to this device
-	dropEnd         dropReason = 18
+	dropUnproven    dropReason = 18 // it could not be reported: no author's signature, or not the certificate's account
+	dropEnd         dropReason = 19
 )
 
 var dropNames = [dropEnd]string{
 	"malformed", "time", "used serial", "seal", "certificate", "borrowed ticket", "sender", "identity changed",
 	"session", "body", "commitment", "content", "blocked", "held full", "held too long", "contacts full",
-	"not a device", "not for this device",
+	"not a device", "not for this device", "unproven",
 }
 
 func (r dropReason) String() string { return dropNames[r] }

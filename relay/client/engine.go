@@ -10,6 +10,7 @@ import (
 	"waxwing/core/ids"
 	"waxwing/core/ratchet"
 	"waxwing/core/wire"
+	"waxwing/franking"
 	"waxwing/ratelimit/ticket"
 	"waxwing/relay/client/state"
 	"waxwing/sealedsender"
@@ -41,6 +42,10 @@ type memory struct {
 	// descriptors are those that were verified since the start.
 	descriptors map[ids.Domain]knownProvider
 	certs       map[[sealedsender.HashSize]byte]*sealedsender.VerifiedCertificate
+	purse       *franking.Purse                   // nil until read
+	snapshots   map[ids.Domain]*franking.Snapshot // other providers', of the own one's keys; verified
+	inForce     map[[32]byte]*franking.Snapshot   // the own provider's, by id; verified
+	bundles     map[[32]byte]*franking.Bundle     // contacts', by reference; verified since the start
 }
 
 // contact is a contact with what belongs to it.
@@ -51,6 +56,8 @@ type contact struct {
 	sessions []*session     // nil until read; the one last received on first
 	loaded   bool           // sessions were read
 	peers    map[ids.DeviceID]*peer
+	// recipient is what the contact's token bundles are made for; nil until read.
+	recipient *franking.Recipient
 }
 
 // accepts reports whether xs is the contact's pinned X_S, or none is pinned yet.
@@ -132,6 +139,8 @@ func load(tx *state.Tx) (*memory, error) {
 		waiting: make(map[state.ContactID]int), attention: make(map[state.ContactID]bool),
 		descriptors: make(map[ids.Domain]knownProvider),
 		certs:       make(map[[sealedsender.HashSize]byte]*sealedsender.VerifiedCertificate),
+		snapshots:   make(map[ids.Domain]*franking.Snapshot), inForce: make(map[[32]byte]*franking.Snapshot),
+		bundles: make(map[[32]byte]*franking.Bundle),
 	}
 	n, err := state.Counter.Get(tx, state.Single)
 	if errors.Is(err, state.ErrNotFound) {

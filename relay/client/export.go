@@ -33,13 +33,7 @@ func (c *Client) Export(out io.Writer, e ExportConfig) error {
 	if err != nil {
 		return archiveError(err)
 	}
-	// Mailbox keys up to this week's, so that the file opens what is sealed now.
-	if err := c.update(func(k *work) error {
-		if k.self == nil || !k.self.Registered {
-			return ErrNotRegistered
-		}
-		return k.followChain(directory.WeekOf(k.today))
-	}); err != nil {
+	if err := c.update(func(k *work) error { return k.prepareArchive() }); err != nil {
 		return err
 	}
 	if err := c.view(func(k *work) error { return k.writeArchive(w, k.self.manifest, e.History) }); err != nil {

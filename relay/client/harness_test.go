@@ -96,6 +96,7 @@ func (u *user) supply() {
 		u.do(func(k *work) error { return k.minted(u.p.mint(u.box, n)) })
 	}
 	u.strike()
+	u.supplyFranking()
 }
 
 func (u *user) publish() {
@@ -191,6 +192,7 @@ func (u *user) lookUp() {
 func (u *user) seal(flush bool) []outgoing {
 	u.w.t.Helper()
 	u.lookUp()
+	u.supplyFranking()
 	for {
 		n := 0
 		u.do(func(k *work) (err error) { n, err = k.pump(batchSize, flush); return err })
@@ -209,7 +211,7 @@ func (u *user) push(flush bool) int {
 	var numbers []uint64
 	for _, o := range u.seal(flush) {
 		u.count(o)
-		u.w.providers[o.dest].take(o.bytes)
+		u.w.providers[o.dest].take(u.address.Domain(), o.bytes)
 		numbers = append(numbers, o.number)
 	}
 	u.do(func(k *work) error { return k.accepted(numbers) })
@@ -258,6 +260,7 @@ func (u *user) take(batch []delivery) {
 			return k.release(false)
 		})
 	}
+	u.heldSnapshots()
 }
 
 // settle exchanges until nothing moves.

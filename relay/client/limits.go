@@ -51,6 +51,16 @@ const (
 	// maxTries is how often a message is sealed before it is given up: a month
 	// without any receipt.
 	maxTries = 5
+	// snapshotAge is how old a provider's snapshot of the own provider's keys may
+	// be before it is asked for again: it has the keys of the next day.
+	snapshotAge = 6 * time.Hour
+	// maxBundleCache is how many verified token bundles are kept in memory, 2 kB
+	// each.
+	maxBundleCache = 1024
+	// tokenLow is the number of free tokens of a day below which more are asked
+	// for, and tokenBatch how many at once: the new conversations of a day.
+	tokenLow   = 4
+	tokenBatch = 16
 	// descriptorAge is how old a provider's descriptor may be before it is
 	// asked for again; descriptorRetry how soon after that at the earliest,
 	// when a certificate does not verify under it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"waxwing/core/directory"
@@ -21,6 +22,9 @@ type link struct {
 
 	mu    sync.Mutex
 	later map[string]time.Time // when a request that was refused may be made again; guarded by mu
+
+	// fresh: something came that messages may have waited for.
+	fresh atomic.Bool
 }
 
 // dial connects and says Hello, but does not authenticate.

@@ -74,7 +74,7 @@ func (l *link) letInNew(ctx context.Context, m meeting, o *linking.Offer, d link
 	var secrets bytes.Buffer
 	defer func() { clear(secrets.Bytes()) }()
 	// The archive is made first: one that is too long lets nobody in.
-	if err := l.c.update(func(w *work) error { return w.followChain(directory.WeekOf(w.today)) }); err != nil {
+	if err := l.c.update(func(w *work) error { return w.prepareArchive() }); err != nil {
 		return 0, err
 	}
 	if err := l.c.view(func(w *work) (err error) {

@@ -20,7 +20,7 @@ func (w *work) lookups() (out []ids.Address) {
 		if c == nil || c.Blocked {
 			continue
 		}
-		if _, due := w.missing(c); due || w.waiting[id] > 0 && w.needsSealKey(c) {
+		if _, due := w.missing(c); due || w.waiting[id] > 0 && (w.needsSealKey(c) || len(c.MailboxKey) == 0) {
 			out = append(out, c.Address)
 		}
 	}
@@ -57,6 +57,7 @@ func (w *work) lookedUp(address ids.Address, a *directory.LookupAnswer) error {
 	if m.IdentityFingerprint() != c.Fingerprint || !c.accepts(m.XS()) {
 		return ErrIdentityChanged
 	}
+	w.takeMailboxKey(c, a.MailboxKey, m.Identity())
 	if w.needsSealKey(c) {
 		if err := w.takeSealKey(c, m, a.MailboxKey); err != nil {
 			return err
@@ -64,6 +65,9 @@ func (w *work) lookedUp(address ids.Address, a *directory.LookupAnswer) error {
 	}
 	if err := w.lookedUpManifest(c, m); err != nil {
 		return err
+	}
+	if c != w.own && len(c.MailboxKey) == 0 {
+		return ErrServer // nothing can be franked for it
 	}
 	return w.initiate(c, m, a.Bundles)
 }

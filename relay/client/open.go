@@ -32,6 +32,7 @@ type opening struct {
 	used    ratchet.Used
 	bodyKey *keys.Secret
 
+	proving *proving // nil for a message without a bundle
 	content *sealedsender.Content
 	franked *franking.Franked
 	frame   *content.Frame // nil for control only
@@ -58,6 +59,9 @@ func (w *work) open(d *wire.Delivery) error {
 	}
 	borrowed := w.isBorrowed(o)
 	if err := w.openIdentity(o); err != nil {
+		return err
+	}
+	if err := w.openProof(o); err != nil {
 		return err
 	}
 	err := w.openSession(o)
@@ -323,6 +327,9 @@ func (w *work) openContent(o *opening) error {
 	if len(o.content.Frame) > 0 {
 		if o.frame, err = content.ParseFrame(o.content.Frame); err != nil {
 			return drop(dropContent)
+		}
+		if err := w.prove(o); err != nil {
+			return err
 		}
 	}
 	return w.openControl(o)

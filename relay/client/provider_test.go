@@ -36,6 +36,7 @@ type provider struct {
 	relay  *keys.SealKey
 	ring   *ticket.Ring
 	stamps *franking.StampRing
+	bureau *bureau
 	boxes  map[ids.MailboxID]*box
 	byName map[ids.Address]*box
 
@@ -77,6 +78,7 @@ func newWorld(t testing.TB) *world {
 		w.must(err)
 		p.stamps, err = franking.NewStampRing()
 		w.must(err)
+		p.bureau = newBureau(p)
 		w.providers[p.domain] = p
 		p.prepare()
 	}
@@ -108,6 +110,7 @@ func (p *provider) prepare() {
 		p.w.must(p.ring.Commit(c))
 	}
 	p.ring.Expire(today)
+	p.bureau.rotate(p)
 	stamps, err := p.stamps.Prepare(today)
 	p.w.must(err)
 	for _, c := range stamps {
@@ -156,7 +159,7 @@ func (p *provider) mint(b *box, n int) *wire.Minted {
 }
 
 // take is admission and settlement of one envelope.
-func (p *provider) take(b []byte) {
+func (p *provider) take(from ids.Domain, b []byte) {
 	var e wire.Envelope
 	p.w.must(wire.ParseEnvelope(b, &e))
 	payload := wire.PayloadHash(e.Head, e.Body)
@@ -190,6 +193,9 @@ func (p *provider) take(b []byte) {
 	stamp, err := p.stamps.Stamp(&franking.Receipt{Mailbox: mailbox.id, Com: d.Com, Day: d.Day, Received: d.Received})
 	p.w.must(err)
 	d.Stamp = stamp
+	if s := p.snapshotOf(from); s != nil {
+		d.Snapshot = s.ID()
+	}
 	mailbox.push(wire.MustMarshal(d))
 }
 

@@ -98,6 +98,16 @@ func (w *work) hold(d *wire.Delivery, b []byte, row holdRow) error {
 	})
 }
 
+// holdOn notes what a held delivery waits for now.
+func (w *work) holdOn(key []byte, h *state.HeldDelivery, now holdRow) error {
+	if h.Reason == now.reason && h.Domain == now.domain {
+		return nil
+	}
+	w.touched = true
+	h.Reason, h.Domain, h.Hidden = now.reason, now.domain, now.domain.IsZero()
+	return state.Held.Put(w.tx, key, h)
+}
+
 // heldDomains lists the providers whose keys held deliveries wait for.
 func (w *work) heldDomains() (domains []ids.Domain, err error) {
 	if state.Held.Count(w.tx) == 0 {
@@ -128,6 +138,18 @@ func receivedDay(d *wire.Delivery) ids.Day { return ids.Day(d.Received / (86400 
 // provider's keys or a certificate which may be there now. With expire, those
 // that are over are dropped.
 func (w *work) release(expire bool) error {
+	// One that is taken may bring what one before it waits for. Each turn takes
+	// one at least.
+	for w.known = true; w.known; expire = false {
+		w.known = false
+		if err := w.releaseOnce(expire); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *work) releaseOnce(expire bool) error {
 	rows, err := state.Held.Rows(w.tx, nil, nil, 0)
 	if err != nil {
 		return err
@@ -146,7 +168,10 @@ func (w *work) release(expire bool) error {
 			continue
 		}
 		again := false
-		if err := w.judge(&d, func(holdRow) error { again = true; return nil }); err != nil {
+		if err := w.judge(&d, func(now holdRow) error {
+			again = true
+			return w.holdOn(row.Key, row.Record, now)
+		}); err != nil {
 			return err
 		}
 		if again {

@@ -196,14 +196,18 @@ func (x *exchange) loop(ctx context.Context) error {
 		if err := x.supply(ctx); err != nil {
 			return err
 		}
-		if busy {
+		if busy || x.fresh.Swap(false) {
 			continue
 		}
 		held, err := x.c.heldDomains()
 		if err != nil {
 			return err
 		}
-		unreached := len(held) > 0 || errors.Is(missing, ErrProvider)
+		unfranked, err := x.c.unfranked()
+		if err != nil {
+			return err
+		}
+		unreached := len(held) > 0 || unfranked || errors.Is(missing, ErrProvider)
 		if unreached && (!x.once || time.Since(began) < providerPatience) {
 			wait = min(wait, refusedRetry)
 		} else if x.once && x.finished() {

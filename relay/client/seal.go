@@ -1,7 +1,6 @@
 package client
 
 import (
-	"crypto/rand"
 	"errors"
 	"slices"
 
@@ -31,6 +30,7 @@ type draft struct {
 	m       *state.Message // nil for control only
 	frame   []byte
 	key     *franking.Key
+	frank   *franker // nil for control only
 	to      []recipient
 	cert    *sealedsender.VerifiedCertificate
 	first   bool
@@ -104,6 +104,9 @@ func (w *work) draft(c *contact, m *state.Message) (*draft, error) {
 	}
 	if m != nil {
 		d.frame = m.Frame
+		if d.frank, err = w.franker(c); d.frank == nil || err != nil {
+			return nil, err
+		}
 		d.key, err = franking.KeyFrom(m.Key[:])
 	} else {
 		d.key = franking.NewKey()
@@ -164,6 +167,7 @@ func (w *work) sendingSession(c *contact, p *peer) (*session, error) {
 func (d *draft) needs(control int) sealedsender.Needs {
 	n := sealedsender.Needs{
 		First: d.first, Confirmed: d.confirmed(), Frame: len(d.frame), Control: control, Prekeys: d.beginning(),
+		Bundle: d.frank != nil && !d.byReference(),
 	}
 	n.Sessions = len(d.to) - n.Prekeys
 	return n
@@ -171,7 +175,7 @@ func (d *draft) needs(control int) sealedsender.Needs {
 
 // fillControl builds the control part and fixes the class: receipts, what has
 // to be confirmed, the own keys until the contact answered, and tickets.
-func (w *work) fillControl(d *draft) error {
+func (w *work) fillControl(d *draft) (err error) {
 	if err := w.takeReceipts(d); err != nil {
 		return err
 	}
@@ -184,6 +188,10 @@ func (w *work) fillControl(d *draft) error {
 	// contact get it until one has confirmed that it is known there.
 	if d.beginning() > 0 || d.c.Announced < uint32(w.self.manifest.Version()) || len(d.control.Missed) > 0 {
 		d.control.Manifest = w.self.Profile.Manifest
+		// With W and Z, for which the contact makes its bundles.
+		if d.control.SealKey, err = w.ownMailboxKey(); err != nil {
+			return err
+		}
 	}
 	if d.beginning() > 0 || d.grant > 0 {
 		d.control.Mailbox = w.self.Mailbox
@@ -191,6 +199,14 @@ func (w *work) fillControl(d *draft) error {
 	if err := w.takeGrant(d); err != nil {
 		return err
 	}
+	if err := d.chooseClass(); !errors.Is(err, sealedsender.ErrClass) || len(d.control.SealKey) == 0 {
+		return err
+	}
+	d.control.SealKey = nil // it can be looked up
+	return d.chooseClass()
+}
+
+func (d *draft) chooseClass() error {
 	b, err := d.control.Marshal()
 	if err != nil {
 		return err
@@ -257,12 +273,13 @@ func (w *work) buildEnvelope(d *draft, a *admission) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	digest := d.key.Digest(d.frame)
-	d.com = d.key.Commit(&digest, &franking.Place{Provider: c.Address.Domain(), Mailbox: c.Mailbox, Day: w.today})
+	plain := &sealedsender.Content{KF: *d.key.Bytes(), Hour: ids.HourOf(w.now), Frame: d.frame, Control: control}
+	h := &sealedsender.Head{Sender: w.self.dh, Certificate: d.cert, Confirmed: d.confirmed(), Recipient: c.AccountDH}
+	if err := w.frank(d, plain, h); err != nil {
+		return nil, err
+	}
 	outer := sealedsender.Outer{Class: d.class, Com: d.com, Day: w.today}
-	body, err := sealedsender.SealBody(outer, &sealedsender.Content{
-		KF: *d.key.Bytes(), Hour: ids.HourOf(w.now), Frame: d.frame, Control: control,
-	})
+	body, err := sealedsender.SealBody(outer, plain)
 	if err != nil {
 		return nil, err
 	}
@@ -271,10 +288,7 @@ func (w *work) buildEnvelope(d *draft, a *admission) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &sealedsender.Head{
-		Sender: w.self.dh, Certificate: d.cert, Confirmed: d.confirmed(), Recipient: c.AccountDH, Entries: entries,
-	}
-	rand.Read(h.Salt[:])
+	h.Entries = entries
 	head, err := w.sealHead(c, body, h, a)
 	if err != nil {
 		return nil, err

@@ -186,7 +186,7 @@ func TestRemovedDeviceIsRefused(t *testing.T) {
 	})
 	before := len(alice.inbox(bob))
 	for _, o := range late {
-		alice.p.take(o.bytes)
+		alice.p.take(bob.address.Domain(), o.bytes)
 	}
 	alice.pull()
 	if n := alice.dropped(dropDevice); n != uint64(len(late)) || len(alice.inbox(bob)) != before {

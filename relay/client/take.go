@@ -41,6 +41,9 @@ func (w *work) take(o *opening) error {
 	if err := w.takeControl(o); err != nil {
 		return err
 	}
+	if err := w.keepProof(o); err != nil {
+		return err
+	}
 	if o.frame == nil {
 		return nil // control only: never shown, and no receipt for it
 	}
@@ -104,7 +107,11 @@ func (w *work) takeControl(o *opening) error {
 	}
 	for _, h := range ctl.Confirmed {
 		w.takeConfirmed(c, cert.Device(), h)
+		if err := w.confirmedBundle(c, cert.Device(), h); err != nil {
+			return err
+		}
 	}
+	w.takeMailboxKey(c, ctl.SealKey, cert.Identity())
 	// Before the receipts, after which a message can be sealed no more.
 	for _, d := range ctl.Missed {
 		if err := w.missed(c, d); err != nil {

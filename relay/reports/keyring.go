@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -36,8 +37,11 @@ type keyring struct {
 	mu    sync.RWMutex // guards the rest
 	rings [3]*franking.EpochRing
 	desks []*desk // by number
-	list  *franking.EpochKeys
-	bytes []byte // of list
+	// proofs are those of J, made once: a proof is random, and snapshots are signed
+	// anew when what is in them differs.
+	proofs map[ids.Day]franking.ProvenKey
+	list   *franking.EpochKeys
+	bytes  []byte // of list
 }
 
 // The places of the rings.
@@ -87,7 +91,7 @@ func (r *deskRecord) Fields(c *wire.Codec) {
 }
 
 func openKeyring(files Files, domain ids.Domain, root *keys.SigningKey) (*keyring, error) {
-	k := &keyring{files: files, domain: domain, root: root}
+	k := &keyring{files: files, domain: domain, root: root, proofs: map[ids.Day]franking.ProvenKey{}}
 	for i, kind := range ringKinds {
 		records, err := files.All(ringPrefixes[i])
 		if err != nil {
@@ -261,19 +265,24 @@ func (k *keyring) secret(ring int, epoch ids.Day) *franking.EpochSecret {
 // joins returns J of the days that a delivery can be of, reviewers PK_TS of the
 // desks that are or will be in force.
 func (k *keyring) joins(today ids.Day) (joins, reviewers []franking.ProvenKey, err error) {
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	for day := today - min(today, ids.MaxDelay+2); day <= today+1; day++ {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	first := today - min(today, ids.MaxDelay+2)
+	for day := first; day <= today+1; day++ {
 		s := k.rings[ringJoin].Of(day)
 		if s == nil {
 			continue
 		}
-		p, err := franking.ProveJoin(k.domain, s)
-		if err != nil {
-			return nil, nil, err
+		p, ok := k.proofs[day]
+		if !ok {
+			if p, err = franking.ProveJoin(k.domain, s); err != nil {
+				return nil, nil, err
+			}
+			k.proofs[day] = p
 		}
 		joins = append(joins, p)
 	}
+	maps.DeleteFunc(k.proofs, func(day ids.Day, _ franking.ProvenKey) bool { return day < first })
 	for _, d := range k.desks {
 		if int64(d.last)+ids.MaxDelay+1 >= int64(today) && len(reviewers) < franking.MaxReviewersKeys {
 			reviewers = append(reviewers, d.proven)

@@ -1,6 +1,8 @@
 package reports
 
 import (
+	"slices"
+
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
@@ -42,6 +44,12 @@ func (s State) String() string {
 		return "invalid"
 	}
 	return stateNames[s]
+}
+
+// ParseState returns the state of a name.
+func ParseState(name string) (State, bool) {
+	i := slices.Index(stateNames[1:], name)
+	return State(i + 1), i >= 0
 }
 
 // reportRecord is a report in the queue:
@@ -135,11 +143,12 @@ const (
 	ActSent                    // the verdict was made
 	ActAnswered                // the sender's provider answered
 	ActExported                // the evidence was exported
+	ActLifted                  // an operator ended what was decided about an account
 	ActOpened                  // a token was opened on another's verdict, and this was done
 	actEnd
 )
 
-var actNames = [actEnd]string{"", "taken", "decided", "sent", "answered", "exported", "opened"}
+var actNames = [actEnd]string{"", "taken", "decided", "sent", "answered", "exported", "lifted", "opened"}
 
 // String returns the act's name.
 func (a Act) String() string {

@@ -67,6 +67,13 @@ const (
 	// MaxReads is the number of read receipts that are still to be sent. They
 	// are a courtesy: those beyond it are never sent.
 	MaxReads = 1 << 14
+	// MaxBundles is the number of token bundles of contacts: one a day of each
+	// device for a month, of the contacts that a busy person hears from daily. A
+	// sender whose bundle has no room repeats it with each message.
+	MaxBundles = 1 << 15
+	// MaxSnapshots is the number of the own provider's snapshots of others' keys:
+	// one a day for the months of reports, of the providers of most contacts.
+	MaxSnapshots = 1 << 13
 	// MaxStrikes is the number of requests about blocked or voided tickets that
 	// the provider has not carried out yet.
 	MaxStrikes = 4096

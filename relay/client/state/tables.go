@@ -2,6 +2,7 @@ package state
 
 import (
 	"waxwing/core/devicesync"
+	"waxwing/franking"
 	"waxwing/ratelimit/ticket"
 )
 
@@ -39,6 +40,13 @@ var (
 	SealKeys      = newTable[OwnKey]("sealkeys", MaxSealKeys)       // week 4
 	Descriptors   = newNamed[Provider]("providers", MaxDescriptors) // domain
 	Strikes       = newTable[Strike]("strikes", MaxStrikes)         // number 8
+
+	Tokens    = newTable[Token]("tokens", franking.MaxPurse)   // H(T) 32; of this device
+	Offers    = newTable[Offer]("offers", MaxContacts)         // ContactID; what it gets with today's messages
+	Bundles   = newTable[Bundle]("bundles", MaxBundles)        // ContactID | reference 32; of the contact
+	Proofs    = newTable[Proof]("proofs", MaxLog)              // ContactID | d 32; of received messages
+	Snapshots = newTable[Published]("snapshots", MaxSnapshots) // id 32; of the own provider
+	Theirs    = newNamed[Published]("theirs", MaxDescriptors)  // domain; that provider's snapshot of the own one's keys
 
 	SyncStates  = newTable[SyncState]("sync", 1)                             // Single
 	SyncQueue   = newTable[SyncItem]("syncqueue", MaxSyncQueue)              // number 8; for the other devices

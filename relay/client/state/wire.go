@@ -176,6 +176,7 @@ type Contact struct {
 	Batch        uint32       // number of the last batch of tickets given to it by this device
 	Generation   uint32       // of the newest batch of tickets that it gave to us
 	Version      uint32       // of its newest known manifest, in Manifests; 0 for none
+	MailboxKey   []byte       // its signed mailbox key with W and Z (directory.MailboxKey), or empty
 	LastDevice   ids.DeviceID // the last device id that it ever used, by that manifest
 	Announced    uint32       // version of our manifest that a device of it confirmed; 0 for none
 	Confirm      [][32]byte   // hashes of its certificates and manifest that we have to confirm
@@ -211,6 +212,7 @@ func (k *Contact) Fields(c *wire.Codec) {
 	wire.U32(c, "batch", &k.Batch)
 	wire.U32(c, "generation", &k.Generation)
 	wire.U32(c, "manifest version", &k.Version)
+	c.Bytes("mailbox key", &k.MailboxKey, wire.MaxSealKey)
 	wire.U32(c, "last device", &k.LastDevice)
 	wire.U32(c, "announced", &k.Announced)
 	hash := func(c *wire.Codec, h *[32]byte) { c.Fixed("hash", h[:]) }
@@ -392,6 +394,8 @@ const (
 	HeldSerial      HeldReason = 1 // its serial is not known
 	HeldCertificate HeldReason = 2 // it refers to a certificate that is not known
 	HeldProvider    HeldReason = 3 // the sender's provider's keys are not known
+	HeldSnapshot    HeldReason = 4 // the own provider's snapshot that it names is not known
+	HeldBundle      HeldReason = 5 // it refers to a token bundle that is not known
 )
 
 // HeldDelivery is a delivery that cannot be judged yet.
@@ -407,7 +411,7 @@ type HeldDelivery struct {
 func (h *HeldDelivery) Fields(c *wire.Codec) {
 	c.Const("version", recordVersion)
 	wire.U8(c, "reason", &h.Reason)
-	c.Check(h.Reason >= HeldSerial && h.Reason <= HeldProvider, "reason", "unknown value")
+	c.Check(h.Reason >= HeldSerial && h.Reason <= HeldBundle, "reason", "unknown value")
 	wire.U32(c, "until", &h.Until)
 	c.Bool("no domain", &h.Hidden)
 	if !h.Hidden {
