@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -60,6 +61,8 @@ type Config struct {
 	Refresh time.Duration
 	// Store is used instead of the one in the data directory, and left open.
 	Store store.Store
+
+	connBacklog int // instead of the constant, in tests
 }
 
 // Node is a running provider.
@@ -88,7 +91,10 @@ type Node struct {
 	draining     context.Context // ends when the server is to shut down
 	drain        context.CancelFunc
 	publications publications // has its own lock
-	fatal        chan error   // holds one: why the server has to stop
+	fromClients  backlog
+	fromPeers    backlog
+	connBacklog  int
+	fatal        chan error // holds one: why the server has to stop
 	intakes      tracker
 	rotating     sync.Mutex // held while keys are changed and described
 }
@@ -97,7 +103,10 @@ type Node struct {
 // Errors are ErrConfig, ErrNotInitialised, and those of the store, the file
 // system and the network.
 func Open(conf Config) (_ *Node, err error) {
-	n := &Node{dir: conf.Dir, now: conf.Now, log: conf.Logger, notify: newNotifier(), fatal: make(chan error, 1)}
+	n := &Node{
+		dir: conf.Dir, now: conf.Now, log: conf.Logger, notify: newNotifier(), fatal: make(chan error, 1),
+		fromClients: backlog{limit: clientBacklog}, fromPeers: backlog{limit: peerBacklog}, connBacklog: cmp.Or(conf.connBacklog, connBacklog),
+	}
 	if n.now == nil {
 		n.now = time.Now
 	}
