@@ -310,7 +310,10 @@ func (r *Reports) Export(ctx context.Context, now time.Time, id franking.ReportI
 	if err != nil {
 		return nil, err
 	}
-	x := franking.Export{Report: id, Reader: rec.reporter, Messages: report.Messages, Findings: rec.faults()}
+	x := franking.Export{
+		Report: id, Reader: rec.reporter, Messages: report.Messages, Findings: rec.faults(),
+		Desk: d.public, Root: r.conf.Root.Public(),
+	}
 	seen := map[franking.SnapshotID]bool{}
 	for i := range report.Messages {
 		e := &report.Messages[i]

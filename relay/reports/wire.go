@@ -13,16 +13,6 @@ import (
 // version. Key files are beside the keys in keyring.go.
 const recordVersion = 1
 
-// allowanceRecord: version 1 | epoch 4 | taken 4.
-type allowanceRecord struct{ franking.Allowance }
-
-// Fields lists the layout.
-func (r *allowanceRecord) Fields(c *wire.Codec) {
-	c.Const("version", recordVersion)
-	wire.U32(c, "epoch", &r.Epoch)
-	wire.U32(c, "taken", &r.Taken)
-}
-
 // State is how far a report has come. Numbers are never used again.
 type State uint8
 
@@ -190,7 +180,7 @@ func (e *Entry) Fields(c *wire.Codec) {
 // Layouts returns the layouts of the stored records for the documentation.
 func Layouts() map[string][]wire.Row {
 	return map[string][]wire.Row{
-		"desk key": wire.Layout(new(deskRecord)), "allowance": wire.Layout(new(allowanceRecord)),
+		"desk key": wire.Layout(new(deskRecord)), "allowance": wire.Layout(new(franking.Allowance)),
 		"report": wire.Layout(new(reportRecord)), "answer": wire.Layout(new(answerRecord)),
 		"published secret": wire.Layout(new(secretRecord)), "audit entry": wire.Layout(new(Entry)),
 	}

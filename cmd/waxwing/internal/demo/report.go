@@ -22,7 +22,7 @@ func operate[R any](ctx context.Context, s *child.Server, m admin.Method, params
 
 // reported hands a report of bob's making in and says what was found first.
 func reported(ctx context.Context, u *user, e ...*franking.Evidence) (string, error) {
-	r := &franking.Report{ID: franking.NewReportID(), Reason: franking.ReasonHarassment, Consents: franking.ConsentOrigin}
+	r := &franking.Report{ID: franking.NewReportID(), Reason: franking.ReasonThreat, Consents: franking.ConsentOrigin}
 	for _, m := range e {
 		r.Messages = append(r.Messages, *m)
 	}
@@ -51,7 +51,7 @@ func (d *demo) reportMessages(ctx context.Context) (err error) {
 		return err
 	}
 	found, err := d.bob.c.Report(ctx, client.ReportConfig{
-		Reason: franking.ReasonHarassment, Note: "She does not stop.", TellOrigin: true,
+		Reason: franking.ReasonThreat, Note: "She threatens me.", TellOrigin: true,
 	}, messages...)
 	if err != nil {
 		return err
