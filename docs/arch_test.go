@@ -129,6 +129,7 @@ var architecture = rules{
 		{path: "github.com/cloudflare/circl", in: []string{"core/group", "core/ratchet", "ratelimit/privacypass"}, why: "groups, an ML-KEM whose encapsulation can be split, and the oblivious PRF of submission tokens, behind our own types"},
 		{path: "github.com/gtank/ristretto255", in: []string{"core/group"}, why: "ristretto255 with multi-scalar multiplication, over the edwards25519 that we have anyway"},
 		{path: "github.com/dgraph-io", in: []string{"core/store/badgerstore"}, why: "the engine is replaceable only while nobody else knows it"},
+		{path: "github.com/quic-go/quic-go/testutils/simnet", in: []string{"relay/node", "relay/quicnet"}, testOnly: true, why: "a network inside a test, with the test's clock"},
 		{path: "github.com/quic-go/quic-go", in: []string{"relay/quicnet", "cmd/waxwing"}, why: "the transport; and bench's floor is a bare receiver of the same bytes"},
 		{path: "github.com/pelletier/go-toml/v2", in: []string{"relay/daemon"}, why: "the configuration file: strict, with line and column of every mistake"},
 		{path: "github.com/prometheus", in: []string{"relay/node", "relay/daemon"}, why: "labels are bounded in one place"},

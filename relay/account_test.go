@@ -90,3 +90,30 @@ func TestRegistrationOfAnAccountKey(t *testing.T) {
 		t.Errorf("transplanted X_S: %+v", m)
 	}
 }
+
+// A name that passes for another is refused for what it is, and makes no
+// account.
+func TestRegisterConfusable(t *testing.T) {
+	for name, ok := range map[string]bool{
+		"carol": true, "борис": true, "山田たろう": true,
+		"cаrol": false, "асе": false, "bοb": false,
+	} {
+		p := newProvider(t, nil)
+		a := p.applicant(name+"@beta.example", group.Ristretto255().RandomScalar())
+		switch m := a.register(a.manifest.Bytes()).(type) {
+		case *wire.Session:
+			if !ok {
+				t.Errorf("%q was registered", name)
+			}
+		case *wire.Refusal:
+			if ok || m.Code != wire.CodeConfusable || m.RetryAfter != 0 {
+				t.Errorf("%q: %+v", name, m)
+			}
+		default:
+			t.Errorf("%q: %+v", name, m)
+		}
+		if _, err := p.directory.Account(t.Context(), a.manifest.Address()); (err == nil) != ok {
+			t.Errorf("%q: account: %v", name, err)
+		}
+	}
+}

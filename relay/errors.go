@@ -6,6 +6,7 @@ import (
 
 	"waxwing/blocklist"
 	"waxwing/core/directory"
+	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/mailbox"
 	"waxwing/core/query"
@@ -39,6 +40,7 @@ var codes = []struct {
 	{directory.ErrForeign, wire.CodeForbidden, 0},
 	{directory.ErrMismatch, wire.CodeForbidden, 0},
 	{directory.ErrExists, wire.CodeExists, 0},
+	{ids.ErrConfusable, wire.CodeConfusable, 0},
 	// An X_S that another account has is a fault or an attack of whoever asks,
 	// and not the address's: an honest client draws its own.
 	{directory.ErrAccountKeyTaken, wire.CodeForbidden, 0},

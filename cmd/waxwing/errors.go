@@ -184,6 +184,8 @@ func refused(about string, code wire.Code, retry time.Duration) *failure {
 	switch code {
 	case wire.CodeExists:
 		f.what, f.next = "the address "+about+" is taken", "choose another name"
+	case wire.CodeConfusable:
+		f.what, f.next = "the name "+about+" mixes scripts or looks like another", "choose a name in one script"
 	case wire.CodeSuspended:
 		f.what, f.next = "the provider has suspended this account", "ask its operator; what comes can still be read with \"waxwing inbox\""
 	case wire.CodeForbidden:

@@ -72,8 +72,8 @@ func (r *Registration) Manifest() *Manifest { return r.manifest }
 // VerifyRegistration checks a request to register with the provider server:
 // the manifest is a first one, of this provider, and the identity key signed
 // for this connection. Errors are wire.ErrMalformed, keys.ErrSignature (the
-// manifest's), ErrPossession, ErrForeign, ErrConflict (not a first manifest) and
-// ErrUnauthenticated. Whether the account may be had is the caller's decision.
+// manifest's), ErrPossession, ErrForeign, ErrConflict (not a first manifest),
+// ids.ErrConfusable (the name looks like another) and ErrUnauthenticated. Whether the account may be had is the caller's decision.
 func VerifyRegistration(m *wire.Register, server ids.Domain, ch Challenge) (*Registration, error) {
 	manifest, err := ParseManifest(m.Manifest)
 	if err != nil {
@@ -84,6 +84,11 @@ func VerifyRegistration(m *wire.Register, server ids.Domain, ch Challenge) (*Reg
 		return nil, ErrForeign
 	case manifest.Version() != 1:
 		return nil, ErrConflict
+	}
+	// Here and nowhere later: an account that exists keeps its name, and a name
+	// that is refused spends no use of an invite.
+	if err := manifest.Address().CheckConfusable(); err != nil {
+		return nil, err
 	}
 	input := ch.input(server, manifest.Address(), manifest.f.Devices[0].ID)
 	if manifest.Identity().Verify(keys.ContextRegister, input, m.Signature[:]) != nil {

@@ -8,6 +8,8 @@
 // A-labels of RFC 5891 for the domain), because names enter hashes: two
 // encodings of one name would make a message unreportable.
 //
-// It does not protect against names that only look alike; mixed-script
-// confusables are a matter for registration.
+// ParseAddress does not protect against names that only look alike; a provider
+// that registers one asks CheckConfusable (UTS 39), which refuses mixed scripts
+// and ASCII names in disguise, and does not refuse what is alike within one
+// script (rn and m, l and 1), nor whole words of two other scripts that are.
 package ids

@@ -232,14 +232,15 @@ const (
 	CodeUnreachable     Code = 10 // the other provider does not answer
 	CodeConflict        Code = 11 // a newer version is stored
 	CodeSuspended       Code = 12 // the provider suspended the account
-	codeEnd             Code = 13
+	CodeConfusable      Code = 13 // the name looks like another
+	codeEnd             Code = 14
 )
 
 var codeNames = [codeEnd]string{
 	CodeMalformed: "malformed", CodeUnauthenticated: "unauthenticated", CodeForbidden: "forbidden",
 	CodeUnknownProvider: "unknown provider", CodeLimit: "over a limit", CodeBusy: "busy", CodeExists: "exists",
 	CodeNotFound: "not found", CodeStale: "stale", CodeUnreachable: "unreachable", CodeConflict: "conflict",
-	CodeSuspended: "suspended",
+	CodeSuspended: "suspended", CodeConfusable: "confusable",
 }
 
 // Valid reports whether the code is one of this version.

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -37,6 +38,8 @@ type Config struct {
 	LockTimeout time.Duration
 	// Timeouts bounds how long the provider may take.
 	Timeouts quicnet.Timeouts
+	// Socket makes the socket of each connection; a UDP socket of the system.
+	Socket func() (net.PacketConn, error)
 	// Passphrase opens a profile that is under one; a new profile is put under
 	// it. None if empty.
 	Passphrase []byte
@@ -73,8 +76,23 @@ type Client struct {
 	mu   sync.Mutex
 	link *link // the connection that Run or Sync keeps; guarded by mu
 
-	upkeep sync.Mutex // held by whoever asks the provider for supplies
+	upkeep turn // of whoever asks the provider for supplies
 }
+
+// turn is a lock that is held while the provider is asked, and so waited for only
+// as long as the caller wants to: capacity 1, full while somebody has it.
+type turn chan struct{}
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turn) give() { <-t }
 
 // Exists reports whether there is a profile in a directory.
 func Exists(dir string) bool {
@@ -110,6 +128,7 @@ func open(conf Config) (*Client, error) {
 	}
 	c := &Client{
 		conf: conf, e: &engine{store: s, delay: conf.ReceiptDelay, syncEvery: conf.SyncEvery}, wake: make(chan struct{}, 1), news: newNews(),
+		upkeep: make(turn, 1),
 	}
 	// Whatever cannot be read is found here, not in the middle of something.
 	if err := c.e.view(c.now(), func(*work) error { return nil }); err != nil {

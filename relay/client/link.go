@@ -30,7 +30,7 @@ type link struct {
 // dial connects and says Hello, but does not authenticate.
 func (c *Client) dial(ctx context.Context, addr string, domain ids.Domain, pin directory.Pin) (*link, error) {
 	conn, err := quicnet.Dial(ctx, quicnet.DialConfig{
-		Addr: addr, Domain: domain, Pin: quicnet.Pin(pin), Now: c.conf.Now, Timeouts: c.conf.Timeouts,
+		Addr: addr, Domain: domain, Pin: quicnet.Pin(pin), Now: c.conf.Now, Timeouts: c.conf.Timeouts, Socket: c.conf.Socket,
 	})
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ type RegisterConfig struct {
 // Register makes an account, with keys made here, publishes its keys and asks
 // for the first tickets. Called again after a failure it goes on with the same
 // keys. Errors are ErrRegistered, *RefusedError (CodeExists: the address is
-// taken), those of the connection (package quicnet) and the store's.
+// taken; CodeConfusable: its name mixes scripts or looks like another), those of the connection (package quicnet) and the store's.
 func (c *Client) Register(ctx context.Context, r RegisterConfig) error {
 	// The keys are durable before anything is sent: a crash after the provider
 	// made the account is healed by registering again with the same manifest.

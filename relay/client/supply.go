@@ -16,8 +16,10 @@ import (
 // supply asks the provider for whatever the account is short of: descriptors, a
 // certificate, tickets; and publishes prekeys and seal key when it is time.
 func (l *link) supply(ctx context.Context) error {
-	l.c.upkeep.Lock()
-	defer l.c.upkeep.Unlock()
+	if err := l.c.upkeep.take(ctx); err != nil {
+		return err
+	}
+	defer l.c.upkeep.give()
 	due := false
 	if err := l.c.view(func(w *work) error { due = w.n.Swept != w.today; return nil }); err != nil {
 		return err
@@ -208,8 +210,10 @@ func (l *link) mint(ctx context.Context) error {
 // strike carries out what blocking and unblocking asked for. A refusal is an
 // error: whoever blocks wants to know.
 func (l *link) strike(ctx context.Context) error {
-	l.c.upkeep.Lock()
-	defer l.c.upkeep.Unlock()
+	if err := l.c.upkeep.take(ctx); err != nil {
+		return err
+	}
+	defer l.c.upkeep.give()
 	return l.strikeNow(ctx)
 }
 
@@ -246,8 +250,10 @@ func (l *link) strikeNow(ctx context.Context) error {
 // lookUp looks up the contacts whose keys are missing. What goes wrong with one
 // of them is joined into failed and does not keep the others.
 func (l *link) lookUp(ctx context.Context) (failed error, err error) {
-	l.c.upkeep.Lock()
-	defer l.c.upkeep.Unlock()
+	if err := l.c.upkeep.take(ctx); err != nil {
+		return nil, err
+	}
+	defer l.c.upkeep.give()
 	var addresses []ids.Address
 	if err := l.c.view(func(w *work) error {
 		addresses = w.lookups()

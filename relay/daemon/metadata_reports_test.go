@@ -19,7 +19,7 @@ func init() {
 	documents["reports/desk/"] = documentLayout{slashKey("domain", "number", 10), structures["desk"]}
 	documents["reports/secret/"] = documentLayout{sizedKey("kind and epoch", 12), func() wire.Schema { return new(secretRecord) }}
 	documents["reports/report/"] = documentLayout{sizedKey("id", 32), func() wire.Schema { return new(reportRecord) }}
-	documents["reports/seen/"] = documentLayout{sizedKey("hash", 64), func() wire.Schema { return new(flagRecord) }}
+	documents["reports/seen/"] = documentLayout{sizedKey("hash", 64), func() wire.Schema { return new(seenRecord) }}
 	documents["reports/pending/"] = documentLayout{slashKey("domain", "id", 32), structures["verdict"]}
 	documents["reports/opened/"] = documentLayout{sizedKey("hash", 64), func() wire.Schema { return new(answerRecord) }}
 }
@@ -113,17 +113,22 @@ func (r *reportRecord) Fields(c *wire.Codec) {
 	c.Bytes("sealed", &r.sealed, wire.MaxSealedReport)
 }
 
-type flagRecord struct{ one uint8 }
+type seenRecord struct{ day ids.Day }
 
-func (r *flagRecord) Fields(c *wire.Codec) { wire.U8(c, "version", &r.one) }
+func (r *seenRecord) Fields(c *wire.Codec) {
+	c.Const("version", 1)
+	wire.U32(c, "day", &r.day)
+}
 
 type answerRecord struct {
+	day     ids.Day
 	verdict [32]byte
 	answer  []byte
 }
 
 func (r *answerRecord) Fields(c *wire.Codec) {
 	c.Const("version", 1)
+	wire.U32(c, "day", &r.day)
 	c.Fixed("verdict", r.verdict[:])
 	c.Bytes("answer", &r.answer, wire.MaxVerdictAnswer)
 }

@@ -108,7 +108,7 @@ func (l *link) run(ctx context.Context) {
 // connect serves the link for the life of one connection.
 func (l *link) connect(ctx context.Context) error {
 	c, err := quicnet.Dial(ctx, quicnet.DialConfig{
-		Addr: l.peer.Addr, Domain: l.peer.Domain, Pin: l.peer.Pin, Identity: l.n.identity, Now: l.n.now,
+		Addr: l.peer.Addr, Domain: l.peer.Domain, Pin: l.peer.Pin, Identity: l.n.identity, Now: l.n.now, Socket: l.n.socket, Timeouts: l.n.timeouts,
 	})
 	if err != nil {
 		return err

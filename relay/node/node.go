@@ -63,6 +63,9 @@ type Config struct {
 	Refresh time.Duration
 	// Store is used instead of the one in the data directory, and left open.
 	Store store.Store
+	// Socket makes the socket of each connection to a peer; a UDP socket of the
+	// system. Network.PacketConn is its counterpart for those that are accepted.
+	Socket func() (net.PacketConn, error)
 
 	connBacklog int // instead of the constant, in tests
 }
@@ -76,6 +79,8 @@ type Node struct {
 	endpoints []string
 	refresh   time.Duration
 	now       func() time.Time
+	socket    func() (net.PacketConn, error) // nil: the system's
+	timeouts  quicnet.Timeouts
 	log       *slog.Logger
 	identity  *quicnet.Identity
 	listener  *quicnet.Listener
@@ -106,8 +111,9 @@ type Node struct {
 // system and the network.
 func Open(conf Config) (_ *Node, err error) {
 	n := &Node{
-		dir: conf.Dir, now: conf.Now, log: conf.Logger, notify: newNotifier(), fatal: make(chan error, 1),
 		fromClients: backlog{limit: clientBacklog}, fromPeers: backlog{limit: peerBacklog}, connBacklog: cmp.Or(conf.connBacklog, connBacklog),
+		dir: conf.Dir, now: conf.Now, socket: conf.Socket, timeouts: conf.Network.Timeouts, log: conf.Logger,
+		notify: newNotifier(), fatal: make(chan error, 1),
 	}
 	if n.now == nil {
 		n.now = time.Now

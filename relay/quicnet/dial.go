@@ -24,7 +24,10 @@ type DialConfig struct {
 	// PacketConn is used instead of a new socket. It serves one connection, and
 	// is left open.
 	PacketConn net.PacketConn
-	Timeouts   Timeouts
+	// Socket makes the socket of the connection, which is closed with it. Default:
+	// a UDP socket of the system.
+	Socket   func() (net.PacketConn, error)
+	Timeouts Timeouts
 }
 
 // Dial connects to a provider. It returns when the provider has proven to be
@@ -53,11 +56,10 @@ func Dial(ctx context.Context, conf DialConfig) (*Conn, error) {
 
 	socket, closeSocket := conf.PacketConn, func() {}
 	if socket == nil {
-		udp, err := net.ListenUDP("udp", nil)
-		if err != nil {
+		var err error
+		if socket, closeSocket, err = conf.socket(); err != nil {
 			return nil, ErrUnreachable
 		}
-		socket, closeSocket = receiveJoined(udp, dialReads), func() { _ = udp.Close() }
 	}
 	q, err := quic.Dial(ctx, socket, addr, tlsConf, qconf)
 	if err != nil {
@@ -71,6 +73,22 @@ func Dial(ctx context.Context, conf DialConfig) (*Conn, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// socket makes the socket of one connection.
+func (conf *DialConfig) socket() (_ net.PacketConn, closeSocket func(), _ error) {
+	if conf.Socket != nil {
+		s, err := conf.Socket()
+		if err != nil {
+			return nil, nil, err
+		}
+		return s, func() { _ = s.Close() }, nil
+	}
+	udp, err := net.ListenUDP("udp", nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return receiveJoined(udp, dialReads), func() { _ = udp.Close() }, nil
 }
 
 // dialError is mapError, with what only happens before there is a connection.

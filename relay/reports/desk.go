@@ -43,7 +43,7 @@ func (r *Reports) Take(ctx context.Context, now time.Time, reporter ids.Address,
 		if rec.reporter != reporter {
 			return nil, franking.ErrReport // somebody else's id
 		}
-		return rec.faults(), r.remember(ctx, reporter, report, rec)
+		return rec.faults(), r.remember(ctx, now, reporter, report, rec)
 	} else if !errors.Is(err, ErrUnknown) {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (r *Reports) Take(ctx context.Context, now time.Time, reporter ids.Address,
 		// In the queue. A crash now forgets at most that its messages were
 		// reported, and the reporter's resend puts that right.
 		r.waiting++
-		if err := r.remember(ctx, reporter, report, rec); err != nil {
+		if err := r.remember(ctx, now, reporter, report, rec); err != nil {
 			return nil, err
 		}
 	}
@@ -129,14 +129,14 @@ func (r *Reports) examine(ctx context.Context, now time.Time, reporter ids.Addre
 }
 
 // remember notes that the reporter has reported the proven messages.
-func (r *Reports) remember(ctx context.Context, reporter ids.Address, report *franking.Report, rec *reportRecord) error {
+func (r *Reports) remember(ctx context.Context, now time.Time, reporter ids.Address, report *franking.Report, rec *reportRecord) error {
 	for i := range report.Messages {
 		if i >= len(rec.findings) || rec.findings[i].fault != franking.FaultNone {
 			continue
 		}
 		m := &report.Messages[i]
 		key := seenKey(reporter, m.Token.Hash(), m.Key.Digest(m.Frame))
-		if err := r.put(ctx, key, []byte{recordVersion}); err != nil {
+		if err := r.put(ctx, key, wire.MustMarshal(&seenRecord{dayOf(now)})); err != nil {
 			return err
 		}
 	}

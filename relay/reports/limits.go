@@ -17,12 +17,28 @@ const (
 	// snapshotLead is how long before it comes into force a snapshot is there, so
 	// that every delivery after that moment names it.
 	snapshotLead = 10_000 // milliseconds
+	// maxRecent is how many of a provider's snapshots are looked through for the
+	// one in force: more are not signed within snapshotLead but by a peer that
+	// publishes a new list with every fetch.
+	maxRecent = 8
 	// maxDesks is how many of a provider's desks are known: the one in force and
 	// the one before or after it.
 	maxDesks = 3
 	// deskKept is for how many days after its last one a desk's keys are kept:
 	// reports sealed on the last day are looked at until then.
 	deskKept = franking.ReviewDays + franking.ReportDays
+	// seenKept is for how many days it is remembered that a message was reported: as
+	// long as it can be, and one for clocks that differ.
+	seenKept = franking.ReportDays + 2
+	// answerKept is for how many days the answer to a verdict is kept, for a desk that
+	// has not got it; the log of openings knows the report for ever.
+	answerKept = 2 * franking.ReviewDays
+	// reportKept is for how many days a decided report is kept: as long as its desk's
+	// key, which opens it.
+	reportKept = franking.DeskDays + deskKept
+	// snapshotKept is for how many days a snapshot is kept after another came into
+	// force: as long as what was received under it is reported and decided.
+	snapshotKept = franking.ReportDays + franking.ReviewDays + reportKept
 	// maxReviewer is the longest name of a reviewer, in bytes.
 	maxReviewer = 64
 	// tries is how often a change of a document is tried again when another one

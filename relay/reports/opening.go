@@ -156,7 +156,7 @@ func (r *Reports) act(ctx context.Context, now time.Time, from ids.Domain, verdi
 	if err != nil {
 		return nil, err
 	}
-	rec := answerRecord{verdict: franking.HashVerdict(verdict), answer: answer}
+	rec := answerRecord{day: dayOf(now), verdict: franking.HashVerdict(verdict), answer: answer}
 	return answer, r.put(ctx, openedKey(from, verdict), wire.MustMarshal(&rec))
 }
 

@@ -59,6 +59,9 @@ type Reports struct {
 	queue   sync.Mutex // held while a report is added or decided; guards waiting
 	waiting int        // reports in StateOpen or StateSecond
 
+	sweeping sync.Mutex // guards swept
+	swept    ids.Day    // when what is over was removed last
+
 	learning sync.Mutex // held while snapshots change
 	known    atomic.Pointer[map[ids.Domain]*issuerKeys]
 }
@@ -107,7 +110,7 @@ func Open(ctx context.Context, c Config, now time.Time) (*Reports, error) {
 // Renew draws the keys that are due, and signs what follows from them. It is
 // called at start and every few minutes.
 func (r *Reports) Renew(ctx context.Context, now time.Time) error {
-	if err := r.keyring.renew(dayOf(now)); err != nil {
+	if err := r.keyring.renew(dayOf(now), r.of(r.conf.Domain)); err != nil {
 		return err
 	}
 	_, own := r.keyring.own()
@@ -139,7 +142,10 @@ func (r *Reports) Retire(ctx context.Context, now time.Time, confirmed bool) err
 			return err
 		}
 	}
-	return r.keyring.retireDesks(today)
+	if err := r.keyring.retireDesks(today); err != nil {
+		return err
+	}
+	return r.sweep(ctx, now)
 }
 
 // The keys of what is stored.
@@ -150,6 +156,8 @@ var (
 	prefixReport   = store.Key("reports/report/")
 	prefixList     = store.Key("reports/list/")
 	prefixSnapshot = store.Key("reports/snapshot/")
+	prefixSeen     = store.Key("reports/seen/")
+	prefixOpened   = store.Key("reports/opened/")
 )
 
 // allowanceKey has two places for an account: tokens of today and of tomorrow are
@@ -195,11 +203,11 @@ func hashKey(prefix string, parts ...[]byte) store.Key {
 }
 
 func seenKey(reporter ids.Address, token franking.TokenHash, d franking.Digest) store.Key {
-	return hashKey("reports/seen/", []byte(reporter.String()), token[:], d[:])
+	return hashKey(string(prefixSeen), []byte(reporter.String()), token[:], d[:])
 }
 
 func openedKey(from ids.Domain, verdict []byte) store.Key {
-	return hashKey("reports/opened/", []byte(from.String()), verdict)
+	return hashKey(string(prefixOpened), []byte(from.String()), verdict)
 }
 
 // put replaces a document that only this process writes; nil removes it.

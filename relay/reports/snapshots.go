@@ -22,7 +22,7 @@ type issuerKeys struct {
 	list    *franking.EpochKeys
 	bytes   []byte
 	history *franking.History
-	last    []*franking.Snapshot // the newest two, the newest first
+	last    []*franking.Snapshot // the newest, at most maxRecent, the newest first; the one in force among them
 }
 
 // all returns what is known of a provider, nil if nothing is.
@@ -71,6 +71,25 @@ func (r *Reports) Learn(ctx context.Context, issuer ids.Domain, list []byte, roo
 	return r.snapshot(ctx, issuer, next, now)
 }
 
+// recent puts a snapshot before the newest ones and leaves out what no delivery
+// will name: those behind the one in force at now. Several may be signed within
+// snapshotLead, as after a start, and until the first of them is in force the one
+// before them has to be there, or deliveries of that time would name none and be
+// shown to nobody. Beyond maxRecent it is the older ones of those to come that go.
+func recent(s *franking.Snapshot, last []*franking.Snapshot, now uint64) []*franking.Snapshot {
+	out := append([]*franking.Snapshot{s}, last...)
+	for i, o := range out {
+		if o.From() <= now {
+			out = out[:i+1]
+			break
+		}
+	}
+	if n := len(out); n > maxRecent {
+		out = append(out[:maxRecent-1], out[n-1])
+	}
+	return out
+}
+
 // resign signs new snapshots where the own keys in them have changed.
 func (r *Reports) resign(ctx context.Context, now time.Time) error {
 	r.learning.Lock()
@@ -112,7 +131,7 @@ func (r *Reports) snapshot(ctx context.Context, d ids.Domain, k *issuerKeys, now
 		if err := next.history.Add(s); err != nil {
 			return err
 		}
-		next.last = append([]*franking.Snapshot{s}, next.last[:min(1, len(next.last))]...)
+		next.last = recent(s, next.last, uint64(now.UnixMilli()))
 	}
 	table := maps.Clone(*r.known.Load())
 	table[d] = next
@@ -137,7 +156,7 @@ func (r *Reports) loadSnapshots(ctx context.Context) error {
 		if k.history.Add(s) != nil {
 			return ErrState
 		}
-		k.last = append([]*franking.Snapshot{s}, k.last[:min(1, len(k.last))]...)
+		k.last = append([]*franking.Snapshot{s}, k.last[:min(maxRecent-1, len(k.last))]...)
 		return nil
 	})
 	if err != nil {

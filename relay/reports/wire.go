@@ -93,9 +93,19 @@ func (r *reportRecord) Fields(c *wire.Codec) {
 	c.Bytes("sealed", &r.sealed, wire.MaxSealedReport)
 }
 
-// answerRecord is what was answered to a verdict: version 1 | hash of the
+// seenRecord is that a message was reported: version 1 | day of the report 4.
+type seenRecord struct{ day ids.Day }
+
+// Fields lists the layout.
+func (r *seenRecord) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	wire.U32(c, "day", &r.day)
+}
+
+// answerRecord is what was answered to a verdict: version 1 | day 4 | hash of the
 // verdict 32 | answer.
 type answerRecord struct {
+	day     ids.Day
 	verdict franking.VerdictHash
 	answer  []byte
 }
@@ -103,6 +113,7 @@ type answerRecord struct {
 // Fields lists the layout.
 func (r *answerRecord) Fields(c *wire.Codec) {
 	c.Const("version", recordVersion)
+	wire.U32(c, "day", &r.day)
 	c.Fixed("verdict", r.verdict[:])
 	c.Bytes("answer", &r.answer, wire.MaxVerdictAnswer)
 }
@@ -181,7 +192,7 @@ func (e *Entry) Fields(c *wire.Codec) {
 func Layouts() map[string][]wire.Row {
 	return map[string][]wire.Row{
 		"desk key": wire.Layout(new(deskRecord)), "allowance": wire.Layout(new(franking.Allowance)),
-		"report": wire.Layout(new(reportRecord)), "answer": wire.Layout(new(answerRecord)),
+		"report": wire.Layout(new(reportRecord)), "answer": wire.Layout(new(answerRecord)), "seen": wire.Layout(new(seenRecord)),
 		"published secret": wire.Layout(new(secretRecord)), "audit entry": wire.Layout(new(Entry)),
 	}
 }
