@@ -98,7 +98,12 @@ var (
 	refusedSuspended = &Refusal{Reason: RefusedSuspended}
 	refusedOutbox    = &Refusal{RefusedOutbox, outboxRetry}
 	refusedStore     = &Refusal{RefusedStore, storeRetry}
+	refusedBusy      = &Refusal{RefusedBusy, busyRetry}
 )
+
+// Busy refuses an envelope before anything of it is looked at, because the
+// server has taken more than it has settled. It depends on that alone.
+func Busy() *Refusal { return refusedBusy }
 
 // admitHere opens the ticket, checks the binder and stamps. From here on
 // nothing is refused: what does not fit is disposed of, after the same work. from

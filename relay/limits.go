@@ -24,6 +24,9 @@ const (
 	// storeRetry is when to try again after the store did not take something:
 	// it comes back with a restart.
 	storeRetry = 5 * time.Second
+	// busyRetry is when to try again after more was taken than is settled: a few
+	// commits later there is room.
+	busyRetry = time.Second
 	// fullRetry is when to try again where something of the asker's own is full:
 	// only what its owner takes out makes room, or what is over by tomorrow.
 	fullRetry = time.Hour

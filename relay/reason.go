@@ -36,6 +36,7 @@ const (
 	RefusedOutbox      // the outbox to that peer is full
 	RefusedSuspended   // the account was suspended
 	RefusedStore       // the store does not take it now
+	RefusedBusy        // more was taken than is settled
 	ReasonEnd          // how many reasons there are
 )
 
@@ -46,6 +47,7 @@ var reasonNames = [ReasonEnd]string{
 	DisposedFull: "disposed_full", RefusedMalformed: "refused_malformed", RefusedStale: "refused_stale",
 	RefusedAccount: "refused_account", RefusedPeer: "refused_peer", RefusedDestination: "refused_destination",
 	RefusedOutbox: "refused_outbox", RefusedSuspended: "refused_suspended", RefusedStore: "refused_store",
+	RefusedBusy: "refused_busy",
 }
 
 // String returns the metric label.
@@ -78,7 +80,7 @@ func (r *Refusal) Code() wire.Code {
 		return wire.CodeSuspended
 	case RefusedDestination:
 		return wire.CodeUnknownProvider
-	case RefusedOutbox, RefusedStore:
+	case RefusedOutbox, RefusedStore, RefusedBusy:
 		return wire.CodeBusy
 	}
 	panic("relay: " + r.Reason.String() + " is not a refusal")

@@ -225,6 +225,12 @@ func TestEveryReason(t *testing.T) {
 			p.Relay.store = failing{p.store, store.ErrUnknownOutcome}
 			return p.forward(p.fresh())
 		}},
+		{RefusedBusy, func(*provider) Reason {
+			if r := Busy(); r.RetryAfter > 0 && r.Code() == wire.CodeBusy {
+				return r.Reason
+			}
+			return ReasonEnd
+		}},
 	} {
 		t.Run(tt.want.String(), func(t *testing.T) {
 			var settings limits.Settings

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +27,13 @@ func TestMain(m *testing.M) {
 		"waxwing":       func() { os.Exit(user()) },
 		"waxwingd":      func() { os.Exit(server()) },
 		bench.FloorName: func() { os.Exit(bench.FloorMain(os.Stdin, os.Stdout, os.Stderr)) },
+		crashTalk: func() {
+			if err := crashTalkMain(os.Args[1], os.Args[2]); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			os.Exit(0)
+		},
 	})
 }
 

@@ -31,7 +31,9 @@ type intake struct {
 	// fixed
 	n      *Node
 	stream *quicnet.Stream
-	admit  func(now time.Time, body []byte, a *relay.Admitted) (number uint64, ref *relay.Refusal, err error)
+	parse  func(body []byte) (number uint64, dest ids.Domain, envelope []byte, err error)
+	admit  func(now time.Time, dest ids.Domain, envelope []byte, a *relay.Admitted) *relay.Refusal
+	held   *backlog // of the connection
 	frame  wire.FrameType
 	counts *[relay.ReasonEnd]prometheus.Counter
 	peer   *[relay.ReasonEnd]atomic.Uint64 // the same of one peer; nil for clients
@@ -54,6 +56,7 @@ type job struct {
 	refused  []refusedNumber
 	last     uint64 // the highest number in the batch
 	bytes    int
+	held     int // bytes of the connection's backlog
 }
 
 type refusedNumber struct {
@@ -92,7 +95,9 @@ func (in *intake) run(ctx context.Context) error {
 	defer stop()
 	ready, free := make(chan *job, intakeJobs), make(chan *job, intakeJobs)
 	for range intakeJobs {
-		free <- new(job)
+		j := new(job)
+		free <- j
+		defer func() { in.held.give(j.held) }() // what an error left
 	}
 	done := make(chan error, 1)
 	go func() { done <- in.settleAll(ctx, ready, free) }()
@@ -133,9 +138,14 @@ func (in *intake) fill(j *job) error {
 		if t != in.frame {
 			return quicnet.ErrProtocol
 		}
-		number, ref, err := in.admit(in.n.now(), body, j.slot())
+		number, dest, envelope, err := in.parse(body)
 		if err != nil || number != in.next {
 			return quicnet.ErrProtocol
+		}
+		ref := in.held.take(len(body))
+		if ref == nil {
+			j.held += len(body)
+			ref = in.admit(in.n.now(), dest, envelope, j.slot())
 		}
 		in.next++
 		j.last, j.bytes = number, j.bytes+len(body)
@@ -170,6 +180,7 @@ func (in *intake) settleAll(ctx context.Context, ready <-chan *job, free chan<- 
 }
 
 func (in *intake) settle(ctx context.Context, j *job) error {
+	defer func() { in.held.give(j.held); j.held = 0 }()
 	if len(j.admitted) > 0 {
 		in.n.metrics.batches.Observe(float64(len(j.admitted)))
 		woken := ids.MailboxID{}

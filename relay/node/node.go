@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -65,6 +66,8 @@ type Config struct {
 	// Socket makes the socket of each connection to a peer; a UDP socket of the
 	// system. Network.PacketConn is its counterpart for those that are accepted.
 	Socket func() (net.PacketConn, error)
+
+	connBacklog int // instead of the constant, in tests
 }
 
 // Node is a running provider.
@@ -95,7 +98,10 @@ type Node struct {
 	draining     context.Context // ends when the server is to shut down
 	drain        context.CancelFunc
 	publications publications // has its own lock
-	fatal        chan error   // holds one: why the server has to stop
+	fromClients  backlog
+	fromPeers    backlog
+	connBacklog  int
+	fatal        chan error // holds one: why the server has to stop
 	intakes      tracker
 	rotating     sync.Mutex // held while keys are changed and described
 }
@@ -105,6 +111,7 @@ type Node struct {
 // system and the network.
 func Open(conf Config) (_ *Node, err error) {
 	n := &Node{
+		fromClients: backlog{limit: clientBacklog}, fromPeers: backlog{limit: peerBacklog}, connBacklog: cmp.Or(conf.connBacklog, connBacklog),
 		dir: conf.Dir, now: conf.Now, socket: conf.Socket, timeouts: conf.Network.Timeouts, log: conf.Logger,
 		notify: newNotifier(), fatal: make(chan error, 1),
 	}

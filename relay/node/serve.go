@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"waxwing/core/ids"
 	"waxwing/core/store"
 	"waxwing/core/wire"
 	"waxwing/relay"
@@ -37,10 +38,11 @@ func (n *Node) serveConn(ctx context.Context, c *quicnet.Conn) {
 	stop := context.AfterFunc(c.Context(), cancel)
 	defer stop()
 	kind, serve := "client", (*connection).clientStream
-	conn := &connection{n: n, c: c}
+	conn := &connection{n: n, c: c, held: backlog{limit: n.connBacklog, above: &n.fromClients}}
 	if domain, ok := c.Peer(); ok {
 		kind, serve = "peer", (*connection).peerStream
 		conn.peer, conn.link = relay.PeerOf(domain), n.peers.link(domain)
+		conn.held.above = &n.fromPeers
 		if conn.link == nil || !conn.link.attach(c) {
 			c.Close(wire.CodeForbidden)
 			return
@@ -92,6 +94,7 @@ type connection struct {
 	peer    *relay.Peer    // of a provider's connection
 	link    *link          // of that provider
 	session *relay.Session // of a client's
+	held    backlog        // what it sent that is not settled
 	nonce   [wire.NonceSize]byte
 }
 
@@ -107,13 +110,9 @@ func (c *connection) clientStream(ctx context.Context, s *quicnet.Stream) error 
 	case wire.StreamSubmit:
 		var parser wire.SubmitParser
 		from := c.session.Sender()
-		in := &intake{n: c.n, stream: s, frame: wire.TypeSubmit, counts: &c.n.metrics.submitted}
-		in.admit = func(now time.Time, body []byte, a *relay.Admitted) (uint64, *relay.Refusal, error) {
-			number, dest, envelope, err := parser.Parse(body)
-			if err != nil {
-				return 0, nil, err
-			}
-			return number, c.n.relay.AdmitSubmit(now, from, dest, envelope, a), nil
+		in := &intake{n: c.n, stream: s, frame: wire.TypeSubmit, counts: &c.n.metrics.submitted, parse: parser.Parse, held: &c.held}
+		in.admit = func(now time.Time, dest ids.Domain, envelope []byte, a *relay.Admitted) *relay.Refusal {
+			return c.n.relay.AdmitSubmit(now, from, dest, envelope, a)
 		}
 		return in.run(ctx)
 	case wire.StreamDeliver:
@@ -128,13 +127,13 @@ func (c *connection) peerStream(ctx context.Context, s *quicnet.Stream) error {
 	case wire.StreamControl:
 		return c.control(ctx, s)
 	case wire.StreamForward:
-		in := &intake{n: c.n, stream: s, frame: wire.TypeForward, counts: &c.n.metrics.forwarded, peer: &c.link.admitted}
-		in.admit = func(now time.Time, body []byte, a *relay.Admitted) (uint64, *relay.Refusal, error) {
-			number, envelope, err := wire.ParseForward(body)
-			if err != nil {
-				return 0, nil, err
-			}
-			return number, c.n.relay.AdmitForward(now, c.peer, envelope, a), nil
+		in := &intake{n: c.n, stream: s, frame: wire.TypeForward, counts: &c.n.metrics.forwarded, peer: &c.link.admitted, held: &c.held}
+		in.parse = func(body []byte) (number uint64, _ ids.Domain, envelope []byte, err error) {
+			number, envelope, err = wire.ParseForward(body)
+			return number, ids.Domain{}, envelope, err
+		}
+		in.admit = func(now time.Time, _ ids.Domain, envelope []byte, a *relay.Admitted) *relay.Refusal {
+			return c.n.relay.AdmitForward(now, c.peer, envelope, a)
 		}
 		return in.run(ctx)
 	}

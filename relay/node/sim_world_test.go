@@ -301,8 +301,8 @@ func (w *simWorld) look() {
 	}
 }
 
-// look reads what is new in the log: every message once, in order, and none
-// that was written after its sender was blocked.
+// look reads what is new in the log: every message once, and none of a sender
+// who was blocked.
 func (u *simUser) look() {
 	u.w.t.Helper()
 	if u.c == nil || u.w.failed {
