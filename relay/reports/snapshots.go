@@ -115,8 +115,11 @@ func (r *Reports) snapshot(ctx context.Context, d ids.Domain, k *issuerKeys, now
 	if len(k.last) > 0 {
 		old = k.last[0]
 		// In force a moment from now: what is received then names it, whoever
-		// looked at the table a moment before.
-		at = now.Add(snapshotLead * time.Millisecond)
+		// looked at the table a moment before. At once if the one before lacks
+		// today's keys: what names that could not be shown.
+		if old.Serves(dayOf(now)) {
+			at = now.Add(snapshotLead * time.Millisecond)
+		}
 	}
 	f, changed := franking.NextSnapshot(old, r.conf.Domain, k.list, joins, reviewers, at)
 	next := &issuerKeys{list: k.list, bytes: k.bytes, history: k.history, last: k.last}
