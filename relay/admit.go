@@ -97,6 +97,7 @@ var (
 	refusedStale     = &Refusal{Reason: RefusedStale}
 	refusedSuspended = &Refusal{Reason: RefusedSuspended}
 	refusedOutbox    = &Refusal{RefusedOutbox, outboxRetry}
+	refusedKeys      = &Refusal{RefusedKeys, keysRetry}
 	refusedStore     = &Refusal{RefusedStore, storeRetry}
 	refusedBusy      = &Refusal{RefusedBusy, busyRetry}
 )
@@ -135,7 +136,11 @@ func (r *Relay) admitHere(now time.Time, from ids.Domain, a *Admitted) *Refusal 
 	}
 	snapshot := noSnapshot
 	if r.snapshots != nil {
-		snapshot = r.snapshots.SnapshotID(from, received)
+		// A recipient shows nothing that names none: rather than ack what is lost,
+		// have it sent again.
+		if snapshot = r.snapshots.SnapshotID(from, received); snapshot == noSnapshot {
+			return refusedKeys
+		}
 	}
 	a.body = appendDelivery(a.body[:0], e, received, &stamp, &snapshot, &opened)
 	a.req = store.AppendReq{

@@ -27,6 +27,9 @@ const (
 	// busyRetry is when to try again after more was taken than is settled: a few
 	// commits later there is room.
 	busyRetry = time.Second
+	// keysRetry is when to try again while a peer's token-signing keys are being
+	// fetched, which begins with the connection to it.
+	keysRetry = 500 * time.Millisecond
 	// fullRetry is when to try again where something of the asker's own is full:
 	// only what its owner takes out makes room, or what is over by tomorrow.
 	fullRetry = time.Hour

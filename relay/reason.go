@@ -35,6 +35,7 @@ const (
 	RefusedDestination // no such peer
 	RefusedOutbox      // the outbox to that peer is full
 	RefusedSuspended   // the account was suspended
+	RefusedKeys        // the keys that the sender's provider signs tokens with are not known yet
 	RefusedStore       // the store does not take it now
 	RefusedBusy        // more was taken than is settled
 	ReasonEnd          // how many reasons there are
@@ -46,7 +47,7 @@ var reasonNames = [ReasonEnd]string{
 	DisposedSpent: "disposed_spent", DisposedStruck: "disposed_struck", DisposedUnknown: "disposed_unknown",
 	DisposedFull: "disposed_full", RefusedMalformed: "refused_malformed", RefusedStale: "refused_stale",
 	RefusedAccount: "refused_account", RefusedPeer: "refused_peer", RefusedDestination: "refused_destination",
-	RefusedOutbox: "refused_outbox", RefusedSuspended: "refused_suspended", RefusedStore: "refused_store",
+	RefusedOutbox: "refused_outbox", RefusedSuspended: "refused_suspended", RefusedKeys: "refused_keys", RefusedStore: "refused_store",
 	RefusedBusy: "refused_busy",
 }
 
@@ -80,7 +81,7 @@ func (r *Refusal) Code() wire.Code {
 		return wire.CodeSuspended
 	case RefusedDestination:
 		return wire.CodeUnknownProvider
-	case RefusedOutbox, RefusedStore, RefusedBusy:
+	case RefusedOutbox, RefusedKeys, RefusedStore, RefusedBusy:
 		return wire.CodeBusy
 	}
 	panic("relay: " + r.Reason.String() + " is not a refusal")

@@ -147,6 +147,11 @@ func (p *provider) stored() []store.Message {
 	return msgs
 }
 
+// noSnapshots knows no provider's keys.
+type noSnapshots struct{}
+
+func (noSnapshots) SnapshotID(ids.Domain, uint64) [32]byte { return [32]byte{} }
+
 // TestEveryReason takes an envelope to every end that there is.
 func TestEveryReason(t *testing.T) {
 	ctx := context.Background()
@@ -220,6 +225,10 @@ func TestEveryReason(t *testing.T) {
 			from := SenderOf(ids.MustParseAddress("mallory@beta.example"))
 			from.suspended.Store(true)
 			return p.AdmitSubmit(p.now, from, alpha, p.fresh(), &a).Reason
+		}},
+		{RefusedKeys, func(p *provider) Reason {
+			p.snapshots = noSnapshots{}
+			return p.forward(p.fresh())
 		}},
 		{RefusedStore, func(p *provider) Reason {
 			p.Relay.store = failing{p.store, store.ErrUnknownOutcome}
