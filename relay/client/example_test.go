@@ -8,6 +8,7 @@ import (
 
 	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/franking"
 	"waxwing/relay/client"
 )
 
@@ -109,5 +110,27 @@ func ExampleClient_Block() {
 		fmt.Println("not a contact")
 	case err != nil:
 		fmt.Println("blocked here; the provider will be told")
+	}
+}
+
+// Messages are reported to the own provider's reviewers, who learn what was
+// written and not by whom.
+func ExampleClient_Report() {
+	c, err := client.Open(client.Config{Dir: "bob-profile"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	var messages []client.MessageID // which the user chose, from Receive or History
+	found, err := c.Report(context.Background(), client.ReportConfig{
+		Reason: franking.ReasonHarassment, Note: "since yesterday", TellOrigin: true,
+	}, messages...)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, m := range found {
+		if m.Fault != franking.FaultNone {
+			fmt.Printf("message %d: %v\n", m.ID, m.Fault)
+		}
 	}
 }
