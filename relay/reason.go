@@ -35,6 +35,8 @@ const (
 	RefusedDestination // no such peer
 	RefusedOutbox      // the outbox to that peer is full
 	RefusedSuspended   // the account was suspended
+	RefusedAddress     // over the limit of an address prefix, or a connection's of bad tokens
+	RefusedToken       // the submission token does not verify, is over or was spent
 	RefusedStore       // the store does not take it now
 	ReasonEnd          // how many reasons there are
 )
@@ -46,6 +48,7 @@ var reasonNames = [ReasonEnd]string{
 	DisposedFull: "disposed_full", RefusedMalformed: "refused_malformed", RefusedStale: "refused_stale",
 	RefusedAccount: "refused_account", RefusedPeer: "refused_peer", RefusedDestination: "refused_destination",
 	RefusedOutbox: "refused_outbox", RefusedSuspended: "refused_suspended", RefusedStore: "refused_store",
+	RefusedAddress: "refused_address", RefusedToken: "refused_token",
 }
 
 // String returns the metric label.
@@ -72,8 +75,10 @@ func (r *Refusal) Code() wire.Code {
 		return wire.CodeMalformed
 	case RefusedStale:
 		return wire.CodeStale
-	case RefusedAccount, RefusedPeer:
+	case RefusedAccount, RefusedPeer, RefusedAddress:
 		return wire.CodeLimit
+	case RefusedToken:
+		return wire.CodeToken
 	case RefusedSuspended:
 		return wire.CodeSuspended
 	case RefusedDestination:

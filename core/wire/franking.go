@@ -64,6 +64,9 @@ const (
 	PublicationSnapshot PublicationKind = 2
 	// PublicationDesk is whom a provider's reports go to (franking.Desk).
 	PublicationDesk PublicationKind = 3
+	// PublicationAdmission is a provider's list of its keys of admission
+	// (keylist.List).
+	PublicationAdmission PublicationKind = 4
 )
 
 // Publish asks for a signed public document of a provider: the server's own, or
@@ -83,7 +86,7 @@ func (*Publish) Type() FrameType { return TypePublish }
 func (m *Publish) Fields(c *Codec) {
 	m.id(c)
 	U8(c, "kind", &m.Kind)
-	c.Check(m.Kind >= PublicationEpochKeys && m.Kind <= PublicationDesk, "kind", "unknown value")
+	c.Check(m.Kind >= PublicationEpochKeys && m.Kind <= PublicationAdmission, "kind", "unknown value")
 	c.Domain("provider", &m.Provider)
 	c.Domain("issuer", &m.Issuer)
 	c.Fixed("document id", m.ID[:])

@@ -101,7 +101,7 @@ func (c *connection) clientStream(ctx context.Context, s *quicnet.Stream) error 
 	}
 	who := c.session.Device()
 	if who == nil {
-		return quicnet.ErrProtocol // authenticate first
+		return c.bearerStream(ctx, s)
 	}
 	switch s.Kind() {
 	case wire.StreamSubmit:
@@ -109,9 +109,12 @@ func (c *connection) clientStream(ctx context.Context, s *quicnet.Stream) error 
 		from := c.session.Sender()
 		in := &intake{n: c.n, stream: s, frame: wire.TypeSubmit, counts: &c.n.metrics.submitted}
 		in.admit = func(now time.Time, body []byte, a *relay.Admitted) (uint64, *relay.Refusal, error) {
-			number, dest, envelope, err := parser.Parse(body)
+			number, dest, token, envelope, err := parser.Parse(body)
 			if err != nil {
 				return 0, nil, err
+			}
+			if len(token) != 0 { // here it would be the account's
+				return 0, nil, quicnet.ErrProtocol
 			}
 			return number, c.n.relay.AdmitSubmit(now, from, dest, envelope, a), nil
 		}
@@ -121,6 +124,31 @@ func (c *connection) clientStream(ctx context.Context, s *quicnet.Stream) error 
 		return d.run(ctx)
 	}
 	return quicnet.ErrProtocol
+}
+
+// bearerStream serves a connection that is nobody's: it submits with tokens, and
+// does nothing else.
+func (c *connection) bearerStream(ctx context.Context, s *quicnet.Stream) error {
+	if s.Kind() != wire.StreamSubmit {
+		return quicnet.ErrProtocol // authenticate first
+	}
+	from := c.session.Bearer(c.c.Prefix().String())
+	if from == nil {
+		return quicnet.ErrProtocol // it recovers an account
+	}
+	var parser wire.SubmitParser
+	in := &intake{n: c.n, stream: s, frame: wire.TypeSubmit, counts: &c.n.metrics.submitted}
+	in.admit = func(now time.Time, body []byte, a *relay.Admitted) (uint64, *relay.Refusal, error) {
+		number, dest, token, envelope, err := parser.Parse(body)
+		if err != nil {
+			return 0, nil, err
+		}
+		if len(token) == 0 {
+			return 0, nil, quicnet.ErrProtocol // authenticate first
+		}
+		return number, c.n.relay.AdmitToken(now, from, dest, token, envelope, a), nil
+	}
+	return in.run(ctx)
 }
 
 func (c *connection) peerStream(ctx context.Context, s *quicnet.Stream) error {
@@ -220,6 +248,8 @@ func requestName(m wire.Message) string {
 		return "describe"
 	case *wire.SyncPut:
 		return "sync_put"
+	case *wire.IssueSubmission:
+		return "issue_submission"
 	case *wire.IssueTokens:
 		return "issue_tokens"
 	case *wire.Publish:
