@@ -13,6 +13,9 @@ import (
 // ErrExport: a file is no exported evidence, or was changed.
 var ErrExport = errors.New("franking: not an evidence file, or changed")
 
+// ErrExportRoot: the file is of another provider than the pin's.
+var ErrExportRoot = errors.New("franking: evidence of another provider")
+
 // exportMagic begins an evidence file.
 const exportMagic = "waxwing evidence 1"
 
@@ -25,6 +28,8 @@ const (
 	PartSnapshot
 	PartVerdict
 	PartAnswer
+	PartDesk // the desk's keys, signed by the root key
+	PartRoot // the provider's root key, for who knows its pin
 	partEnd
 )
 
@@ -71,6 +76,10 @@ type Export struct {
 	Snapshots []*Snapshot
 	Verdict   []byte // or nil
 	Answer    []byte // or nil
+	// Desk and Root go along so that whoever knows the provider's pin needs nothing
+	// else; Desk may be nil.
+	Desk *Desk
+	Root keys.VerifyKey
 	keys.Redacted
 }
 
@@ -102,6 +111,10 @@ func (x *Export) Sign(provider ids.Domain, key *keys.SigningKey, now time.Time) 
 	if x.Answer != nil {
 		add(PartAnswer, FaultNone, x.Answer)
 	}
+	if x.Desk != nil {
+		add(PartDesk, FaultNone, x.Desk.raw)
+		add(PartRoot, FaultNone, x.Root[:])
+	}
 	signed, err := wire.Marshal(&f.manifest)
 	if err != nil {
 		return nil, err
@@ -124,6 +137,41 @@ type ExportedMessage struct {
 	Stated   Fault     // what the desk states, stamp, ownership and age included
 	Fault    Fault     // what Verify says here
 	Verified *Verified // nil unless FaultNone
+}
+
+// ReadExport is VerifyExport with the keys that the file brings along: trusted says
+// whether the reader knows the root key, by its pin. Errors wrap ErrExport; a root
+// key that is not trusted is ErrExportRoot.
+func ReadExport(b []byte, trusted func(keys.VerifyKey) bool, frame FrameReader) (*Exported, error) {
+	f := new(exportFile)
+	if err := wire.Unmarshal(b, f); err != nil {
+		return nil, errors.Join(ErrExport, err)
+	}
+	var desk []byte
+	var root keys.VerifyKey
+	for i, p := range f.manifest.Parts[:min(len(f.manifest.Parts), len(f.contents))] {
+		switch p.Kind {
+		case PartDesk:
+			desk = f.contents[i]
+		case PartRoot:
+			k, err := keys.ParseVerifyKey(f.contents[i])
+			if err != nil {
+				return nil, errors.Join(ErrExport, err)
+			}
+			root = k
+		}
+	}
+	if desk == nil || root == (keys.VerifyKey{}) {
+		return nil, ErrExport
+	}
+	if !trusted(root) {
+		return nil, errors.Join(ErrExport, ErrExportRoot)
+	}
+	d, err := ParseDesk(desk, f.manifest.Provider, root)
+	if err != nil {
+		return nil, errors.Join(ErrExport, err)
+	}
+	return VerifyExport(b, d.f.Countersign, root, frame)
 }
 
 // VerifyExport checks a file with nothing but the provider's root key and its

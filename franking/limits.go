@@ -69,7 +69,7 @@ const (
 
 	// MaxParts and MaxPart bound an evidence file: the messages of one report,
 	// with their snapshots, the verdict and the answer.
-	MaxParts = 2*MaxMessages + 2
+	MaxParts = 2*MaxMessages + 4
 	MaxPart  = MaxFrame + 4096
 
 	// MaxOpenings is how many openings one log holds in memory: 64 bytes each.

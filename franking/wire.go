@@ -229,20 +229,6 @@ func (a *Allowance) Fields(c *wire.Codec) {
 	wire.U32(c, "taken", &a.Taken)
 }
 
-// Fields lists the layout: an entry of a desk's audit trail.
-func (e *DeskEvent) Fields(c *wire.Codec) {
-	c.Const("version", version)
-	wire.U8(c, "kind", &e.Kind)
-	c.Check(e.Kind >= DeskReceived && e.Kind < deskEnd, "kind", "unknown value")
-	c.Fixed("report", e.Report[:])
-	wire.U64(c, "at", &e.At)
-	c.String("reviewer", &e.Reviewer, MaxReviewer)
-	c.Check(validText(e.Reviewer), "reviewer", "not UTF-8")
-	wire.U8(c, "reason", &e.Reason)
-	wire.U8(c, "asked", &e.Asked)
-	c.Fixed("hash", e.Hash[:])
-}
-
 // Fields lists the layout.
 func (h *LogHead) Fields(c *wire.Codec) {
 	c.Const("version", version)
@@ -472,7 +458,7 @@ func Layouts() map[string][]wire.Row {
 		"EpochKeys": new(EpochKeys), "KeySnapshot": new(SnapshotFields), "TokenBundle": new(BundleFields),
 		"Evidence": new(Evidence), "Report": new(Report), "ReportDesk": new(DeskFields),
 		"Verdict": new(VerdictFields), "VerdictAnswer": new(AnswerFields), "OpeningEntry": new(openingEntry),
-		"EvidenceFile": new(exportFile), "OwnToken": new(ownRecord), "Allowance": new(Allowance), "DeskEvent": new(DeskEvent), "LogHead": new(LogHead),
+		"EvidenceFile": new(exportFile), "OwnToken": new(ownRecord), "Allowance": new(Allowance), "LogHead": new(LogHead),
 	} {
 		out[name] = wire.Layout(s)
 	}

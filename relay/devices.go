@@ -54,8 +54,8 @@ func (t *sessions) end(ref deviceRef) {
 	}
 }
 
-// suspend has the connections of an account's devices send nothing more.
-func (t *sessions) suspend(mailbox ids.MailboxID) {
+// suspend has the connections of an account's devices send nothing more, or again.
+func (t *sessions) suspend(mailbox ids.MailboxID, stop bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for ref, set := range t.set {
@@ -63,19 +63,19 @@ func (t *sessions) suspend(mailbox ids.MailboxID) {
 			continue
 		}
 		for s := range set {
-			s.suspended.Store(true)
+			s.suspended.Store(stop)
 		}
 	}
 }
 
-// Suspend stops what a suspended account sends on connections that it has. New
-// ones look at its standing.
-func (r *Relay) Suspend(ctx context.Context, account ids.Address) error {
+// Suspend stops what a suspended account sends on connections that it has, or lets
+// it send again. New ones look at its standing.
+func (r *Relay) Suspend(ctx context.Context, account ids.Address, stop bool) error {
 	a, err := r.directory.Account(ctx, account)
 	if err != nil {
 		return err
 	}
-	r.sessions.suspend(a.Mailbox)
+	r.sessions.suspend(a.Mailbox, stop)
 	return nil
 }
 

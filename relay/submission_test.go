@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"sync"
 	"testing"
@@ -10,6 +9,7 @@ import (
 
 	"waxwing/core/group"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/mailbox"
 	"waxwing/core/store"
 	"waxwing/core/wire"
@@ -39,10 +39,8 @@ func newTokenKeys(t testing.TB, d ids.Domain, e privacypass.Epoch) *tokenKeys {
 // tokens gets eight tokens.
 func (k *tokenKeys) tokens(t testing.TB) [][]byte {
 	t.Helper()
-	var seed [32]byte
-	rand.Read(seed[:])
 	k.batch++
-	pending, err := k.key.Public().RequestSeeded(seed, k.batch, privacypass.SubmissionChallenge(k.provider, k.epoch), 8)
+	pending, err := k.key.Public().RequestSeeded(keys.NewSecret(), k.batch, privacypass.SubmissionChallenge(k.provider, k.epoch), 8)
 	must(t, err)
 	answer, err := k.key.Issue(pending.Bytes())
 	must(t, err)
@@ -235,8 +233,9 @@ func TestIssueSubmission(t *testing.T) {
 	if _, ok := a.register(a.manifest.Bytes()).(*wire.Session); !ok {
 		t.Fatal("not registered")
 	}
+	seed := keys.NewSecret()
 	ask := func(n int, batch uint64) (*wire.SubmissionIssued, error) {
-		pending, err := k.key.Public().RequestSeeded([32]byte{1}, batch, privacypass.SubmissionChallenge(beta, k.epoch), n)
+		pending, err := k.key.Public().RequestSeeded(seed, batch, privacypass.SubmissionChallenge(beta, k.epoch), n)
 		must(t, err)
 		switch m := a.ask(&wire.IssueSubmission{Tokens: pending.Bytes()}).(type) {
 		case *wire.SubmissionIssued:
@@ -263,7 +262,7 @@ func TestIssueSubmission(t *testing.T) {
 		t.Errorf("the same request again: %v", err)
 	}
 	p.Relay.submissions = newTokenKeys(t, beta, k.epoch)
-	pending, err := k.key.Public().RequestSeeded([32]byte{1}, 0, privacypass.SubmissionChallenge(beta, k.epoch), 8)
+	pending, err := k.key.Public().RequestSeeded(seed, 0, privacypass.SubmissionChallenge(beta, k.epoch), 8)
 	must(t, err)
 	m := a.ask(&wire.IssueSubmission{Tokens: pending.Bytes()})
 	if r, ok := m.(*wire.Refusal); !ok || r.Code != wire.CodeStale && r.Code != wire.CodeMalformed {

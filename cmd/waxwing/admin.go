@@ -138,6 +138,7 @@ func (a *app) adminCommand() *cobra.Command {
 	c.AddCommand(
 		a.inviteCommand(r), a.invitesCommand(r), a.revokeCommand(r),
 		a.statsCommand(r), a.healthCommand(r), a.limitsCommand(r), a.rotateCommand(r), a.drainCommand(r),
+		a.reviewCommand(r), a.standingCommand(r),
 	)
 	return c
 }

@@ -184,6 +184,8 @@ func refused(about string, code wire.Code, retry time.Duration) *failure {
 	switch code {
 	case wire.CodeExists:
 		f.what, f.next = "the address "+about+" is taken", "choose another name"
+	case wire.CodeSuspended:
+		f.what, f.next = "the provider has suspended this account", "ask its operator; what comes can still be read with \"waxwing inbox\""
 	case wire.CodeForbidden:
 		f.next = "ask the provider's operator: registration may be closed, or need an invite that is still good (--invite CODE)"
 	case wire.CodeUnauthenticated:

@@ -61,6 +61,7 @@ func (a *app) reportCommand() *cobra.Command {
 	c.Flags().BoolVar(&f.origin, "tell-origin", false, "let the contact's provider be told, so that it can act")
 	c.Flags().BoolVar(&f.content, "share-content", false, "let it be shown the messages as well")
 	waitFlag(c, &f.wait)
+	c.AddCommand(a.reportVerifyCommand())
 	return c
 }
 

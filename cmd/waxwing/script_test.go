@@ -50,6 +50,7 @@ func TestMain(m *testing.M) {
 //	say PROFILE TEXT         type a line into it
 //	hears PROFILE REGEXP     wait until it shows something
 //	hangup PROFILE           end its input; it must end well
+//	firstid JSON VARIABLE    set a variable to the id in the first of some lines of JSON
 //	keys KEY...              each line of the last output is a JSON object with exactly these keys
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -72,6 +73,7 @@ func TestScripts(t *testing.T) {
 			"tickets":   positive(cmdTickets),
 			"history":   positive(cmdHistory),
 			"keys":      positive(cmdKeys),
+			"firstid":   positive(cmdFirstID),
 			"chat":      positive(cmdChat),
 			"say":       positive(cmdSay),
 			"hears":     positive(cmdHears),
@@ -257,4 +259,16 @@ func cmdKeys(ts *testscript.TestScript, args []string) {
 			ts.Fatalf("keys %v, want %v", got, args)
 		}
 	}
+}
+
+func cmdFirstID(ts *testscript.TestScript, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: firstid JSON VARIABLE")
+	}
+	line, _, _ := strings.Cut(args[0], "\n")
+	var v struct {
+		ID string `json:"id"`
+	}
+	ts.Check(json.Unmarshal([]byte(line), &v))
+	ts.Setenv(args[1], v.ID)
 }

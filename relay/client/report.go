@@ -56,17 +56,42 @@ func (c *Client) Report(ctx context.Context, conf ReportConfig, messages ...Mess
 	if len(messages) == 0 || len(messages) > franking.MaxMessages {
 		return nil, ErrReportSize
 	}
+	for _, id := range messages {
+		e, err := c.Evidence(id)
+		if err != nil {
+			return nil, err
+		}
+		r.Messages = append(r.Messages, *e)
+	}
+	faults, err := c.SendReport(ctx, r)
+	for i, f := range faults {
+		out = append(out, Reported{messages[i], f})
+	}
+	return out, err
+}
+
+// Evidence is what proves a received message to the own provider's reviewers, for
+// whoever makes reports itself. It holds the message's key: it is as secret as the
+// message. Errors are ErrUnknownMessage, ErrNotReceived, ErrTooOld and the store's.
+func (c *Client) Evidence(id MessageID) (e *franking.Evidence, err error) {
+	err = c.view(func(w *work) error {
+		e, err = w.evidence(id)
+		return err
+	})
+	return e, err
+}
+
+// SendReport hands a report to the own provider's reviewers and returns what was
+// found about each of its messages. Sent again with the same id it is one report.
+// Errors are those of Report.
+func (c *Client) SendReport(ctx context.Context, r *franking.Report) (out []franking.Fault, err error) {
 	err = c.withLink(ctx, func(l *link) error {
 		var own ids.Domain
 		if err := c.view(func(w *work) error {
-			own = w.self.Address.Domain()
-			for _, id := range messages {
-				e, err := w.evidence(id)
-				if err != nil {
-					return err
-				}
-				r.Messages = append(r.Messages, *e)
+			if w.self == nil {
+				return ErrNotRegistered
 			}
+			own = w.self.Address.Domain()
 			return nil
 		}); err != nil {
 			return err
@@ -75,11 +100,11 @@ func (c *Client) Report(ctx context.Context, conf ReportConfig, messages ...Mess
 		if err != nil {
 			return err
 		}
-		if len(found.Findings) != len(messages) {
+		if len(found.Findings) != len(r.Messages) {
 			return ErrServer
 		}
-		for i, f := range found.Findings {
-			out = append(out, Reported{messages[i], franking.Fault(f)})
+		for _, f := range found.Findings {
+			out = append(out, franking.Fault(f))
 		}
 		return nil
 	})

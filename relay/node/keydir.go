@@ -176,7 +176,7 @@ func Init(dir string, domain ids.Domain, secret []byte) (quicnet.Pin, error) {
 	if err != nil {
 		return quicnet.Pin{}, err
 	}
-	root := keys.NewSigningKey()
+	root := newRoot()
 	defer root.Erase()
 	seed := root.Seed()
 	defer clear(seed)
@@ -193,6 +193,18 @@ func Init(dir string, domain ids.Domain, secret []byte) (quicnet.Pin, error) {
 		return quicnet.Pin{}, err
 	}
 	return pin, nil
+}
+
+// newRoot draws a root key whose pin does not begin with a hyphen: people give pins
+// to commands, which would take it for a flag.
+func newRoot() *keys.SigningKey {
+	for {
+		root := keys.NewSigningKey()
+		if !strings.HasPrefix(quicnet.PinOf(root.Public()).String(), "-") {
+			return root
+		}
+		root.Erase()
+	}
 }
 
 // Identify returns whose data directory it is, without reading a secret. Errors

@@ -183,16 +183,16 @@ func (l *link) fetch(ctx context.Context, caller *quicnet.Caller) error {
 	if err != nil {
 		return err
 	}
-	if err := l.n.peers.learn(ctx, l, d.Descriptor); err != nil {
-		return err
-	}
-	return l.fetchKeys(ctx, caller)
+	return l.n.peers.learn(ctx, l, d.Descriptor)
 }
 
 // refresh fetches the descriptor from time to time and when it was found to be
 // old, until ctx ends or what comes is not acceptable.
 func (l *link) refresh(ctx context.Context, caller *quicnet.Caller) error {
 	for {
+		if err := l.fetchKeys(ctx, caller); err != nil {
+			return err
+		}
 		// Not all links of all providers at the same moment.
 		t := time.NewTimer(l.n.refresh + rand.N(l.n.refresh/8+1))
 		select {

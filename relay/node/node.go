@@ -16,6 +16,7 @@ import (
 	"waxwing/core/ids"
 	"waxwing/core/store"
 	"waxwing/core/store/badgerstore"
+	"waxwing/franking"
 	"waxwing/ratelimit/limits"
 	"waxwing/relay"
 	"waxwing/relay/quicnet"
@@ -49,8 +50,9 @@ type Config struct {
 	// Allowance is how many franking tokens an account may have of one day. Default:
 	// reports.DefaultAllowance.
 	Allowance uint32
-	// Policy is how far other providers' reviewers are followed.
-	Policy  reports.Policy
+	// Policy is how far other providers' reviewers are followed. Default:
+	// franking.DefaultPolicy.
+	Policy  *franking.Policy
 	Limits  limits.Settings  // instead of the defaults
 	Network quicnet.Config   // limits and timeouts of connections; identity, address and limits are set here
 	Logger  *slog.Logger     // default: none

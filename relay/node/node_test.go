@@ -370,10 +370,18 @@ func lookup(t testing.TB, d *device, dest *directory.Descriptor, whom ids.Addres
 		wire.MustMarshal(&directory.LookupRequest{Address: whom}), time.Now())
 	must(t, err)
 	ask := func() *wire.Answer {
-		a, err := quicnet.Ask[*wire.Answer](testContext(t), d.caller, &wire.Query{
-			Dest: dest.Domain(), Kind: uint8(query.KindLookup), Sealed: sealed,
+		var a *wire.Answer
+		until(t, "answer of the other provider", func() bool { // which may not be connected yet
+			a, err = quicnet.Ask[*wire.Answer](testContext(t), d.caller, &wire.Query{
+				Dest: dest.Domain(), Kind: uint8(query.KindLookup), Sealed: sealed,
+			})
+			var refused *quicnet.RefusedError
+			if errors.As(err, &refused) && refused.Code == wire.CodeUnreachable {
+				return false
+			}
+			must(t, err)
+			return true
 		})
-		must(t, err)
 		return a
 	}
 	first := ask()

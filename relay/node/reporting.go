@@ -59,9 +59,26 @@ func (n *Node) openReports(conf Config, book *limits.Book, now time.Time) (err e
 func (n *Node) suspended(a ids.Address) {
 	ctx, cancel := context.WithTimeout(context.Background(), storePatience)
 	defer cancel()
-	if err := n.relay.Suspend(ctx, a); errors.Is(err, store.ErrUnavailable) {
+	if err := n.relay.Suspend(ctx, a, true); errors.Is(err, store.ErrUnavailable) {
 		n.fail(err)
 	}
+}
+
+// Standing returns what was decided about an account of this provider; with lift
+// it is ended first, also on connections that there are. Errors are
+// directory.ErrUnknown and the store's.
+func (n *Node) Standing(ctx context.Context, a ids.Address, lift bool) (*directory.Standing, error) {
+	if _, err := n.directory.Account(ctx, a); err != nil {
+		return nil, err
+	}
+	if !lift {
+		return n.directory.Standing(ctx, a)
+	}
+	s, err := n.reports.Lift(ctx, n.now(), a)
+	if err != nil {
+		return nil, err
+	}
+	return s, n.relay.Suspend(ctx, a, false)
 }
 
 // Reports returns the provider's reports, for its reviewers.
@@ -303,6 +320,8 @@ func (p *peers) root(d ids.Domain) (keys.VerifyKey, bool) {
 // fetchKeys fetches a peer's token-signing keys and its desk's. What does not
 // verify is left: it must not end the link, which carries messages.
 func (l *link) fetchKeys(ctx context.Context, caller *quicnet.Caller) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	root, ok := l.n.peers.root(l.peer.Domain)
 	if !ok {
 		return nil

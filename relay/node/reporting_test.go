@@ -173,7 +173,7 @@ func (a *author) report(r *franking.Report) []uint8 {
 
 func newReport(e ...*franking.Evidence) *franking.Report {
 	r := &franking.Report{
-		ID: franking.NewReportID(), Reason: franking.ReasonHarassment, Consents: franking.ConsentOrigin, Note: "please look",
+		ID: franking.NewReportID(), Reason: franking.ReasonThreat, Consents: franking.ConsentOrigin, Note: "please look",
 	}
 	for _, m := range e {
 		r.Messages = append(r.Messages, *m)

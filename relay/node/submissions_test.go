@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/keylist"
 	"waxwing/ratelimit/privacypass"
@@ -15,7 +16,7 @@ import (
 )
 
 // submissionTokens fetches the provider's list of keys and eight tokens.
-func (d *device) submissionTokens(s *server) [][]byte {
+func (d *device) submissionTokens(s *server, seed *keys.Secret) [][]byte {
 	d.t.Helper()
 	p, err := quicnet.Ask[*wire.Published](testContext(d.t), d.caller, &wire.Publish{Kind: wire.PublicationAdmission, Provider: s.domain, Issuer: s.domain})
 	must(d.t, err)
@@ -26,7 +27,7 @@ func (d *device) submissionTokens(s *server) [][]byte {
 	if !ok {
 		d.t.Fatal("no key of this epoch")
 	}
-	pending, err := key.RequestSeeded([32]byte{7}, 0, privacypass.SubmissionChallenge(s.domain, epoch), 8)
+	pending, err := key.RequestSeeded(seed, 0, privacypass.SubmissionChallenge(s.domain, epoch), 8)
 	must(d.t, err)
 	m, err := quicnet.Ask[*wire.SubmissionIssued](testContext(d.t), d.caller, &wire.IssueSubmission{Tokens: pending.Bytes()})
 	must(d.t, err)
@@ -63,8 +64,9 @@ func bear(t testing.TB, s *server, dest ids.Domain, token, raw []byte) wire.Code
 func TestAnonymousSubmission(t *testing.T) {
 	alpha, beta := federated(t)
 	alice, bob := newDevice(t, alpha, "alice@alpha.example"), newDevice(t, beta, "bob@beta.example")
-	tokens, minted := alice.submissionTokens(alpha), bob.mint(3)
-	if again := alice.submissionTokens(alpha); !bytes.Equal(again[0], tokens[0]) {
+	seed := keys.NewSecret()
+	tokens, minted := alice.submissionTokens(alpha, seed), bob.mint(3)
+	if again := alice.submissionTokens(alpha, seed); !bytes.Equal(again[0], tokens[0]) {
 		t.Error("the same request has other tokens")
 	}
 	first := envelope(&minted.Tickets[0], wire.Class1K)

@@ -72,7 +72,7 @@ func (r *Reports) Issue(ctx context.Context, now time.Time, account ids.Address,
 func (r *Reports) take(ctx context.Context, account ids.Address, epoch ids.Day, c *franking.CheckedRequest, limit uint32) (*franking.Granted, error) {
 	key := allowanceKey(account, epoch)
 	for range tries {
-		var rec allowanceRecord
+		var rec franking.Allowance
 		doc, err := r.st.Get(ctx, key)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, err
@@ -80,12 +80,11 @@ func (r *Reports) take(ctx context.Context, account ids.Address, epoch ids.Day, 
 		if err == nil && wire.Unmarshal(doc.Value, &rec) != nil {
 			return nil, ErrState
 		}
-		granted, err := c.Take(rec.Allowance, limit)
+		granted, err := c.Take(rec, limit)
 		if err != nil {
 			return nil, err
 		}
-		rec.Allowance = granted.Next
-		_, err = r.st.CAS(ctx, key, doc.Version, wire.MustMarshal(&rec))
+		_, err = r.st.CAS(ctx, key, doc.Version, wire.MustMarshal(&granted.Next))
 		if err == nil {
 			return granted, nil
 		}

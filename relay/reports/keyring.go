@@ -153,8 +153,8 @@ func (k *keyring) desk(r *deskRecord) (*desk, error) {
 }
 
 // renew draws the keys that are missing, each durable before it is used, and
-// signs the list anew if it has changed.
-func (k *keyring) renew(today ids.Day) error {
+// signs the list anew if it differs from the one that was signed last, nil for none.
+func (k *keyring) renew(today ids.Day, last *issuerKeys) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, r := range k.rings {
@@ -177,7 +177,7 @@ func (k *keyring) renew(today ids.Day) error {
 			return err
 		}
 	}
-	return k.sign(today)
+	return k.sign(today, last)
 }
 
 // drawDesk draws the next desk's keys. The caller holds mu.
@@ -212,18 +212,21 @@ func (k *keyring) drawDesk(today ids.Day) error {
 func deskName(number uint32) string { return fmt.Sprintf("%s%010d", prefixDesk, number) }
 
 // sign signs the list of token-signing keys that a delivery can be of. The
-// caller holds mu. Its number follows its newest epoch, so that it is the same
-// after a restart.
-func (k *keyring) sign(today ids.Day) error {
-	f := franking.EpochKeys{Issuer: k.domain}
+// caller holds mu. Lists are numbered by what was signed before, not by the clock,
+// which may go back.
+func (k *keyring) sign(today ids.Day, last *issuerKeys) error {
+	f := franking.EpochKeys{Issuer: k.domain, Number: 1}
 	for day := today - min(today, ids.MaxDelay+2); day <= today+1; day++ {
 		if s := k.rings[ringSign].Of(day); s != nil {
 			f.Epochs = append(f.Epochs, franking.EpochKey{Epoch: day, Key: s.SigningKey().Public()})
-			f.Number = uint64(day)
 		}
 	}
-	if k.list != nil && slices.Equal(k.list.Epochs, f.Epochs) {
-		return nil
+	if last != nil {
+		if slices.Equal(last.list.Epochs, f.Epochs) {
+			k.list, k.bytes = last.list, last.bytes
+			return nil
+		}
+		f.Number = last.list.Number + 1
 	}
 	b, err := franking.SignEpochKeys(f, k.root)
 	if err != nil {

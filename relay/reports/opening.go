@@ -135,7 +135,8 @@ func (r *Reports) logOpening(ctx context.Context, now time.Time, c *franking.Che
 func (r *Reports) act(ctx context.Context, now time.Time, from ids.Domain, verdict []byte, c *franking.CheckedVerdict, o *franking.Opened) ([]byte, error) {
 	var action franking.Action
 	standing, err := r.conf.Directory.ChangeStanding(ctx, o.Account(), func(s *directory.Standing) {
-		action = r.conf.Policy.Act(s, o.Asked(), now)
+		action = r.conf.Policy.Decide(o, before(s, now))
+		apply(s, action, now)
 	})
 	if err != nil {
 		return nil, err

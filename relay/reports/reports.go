@@ -38,8 +38,9 @@ type Config struct {
 	// Allowance is how many tokens an account may have of one day; zero means
 	// DefaultAllowance.
 	Allowance uint32
-	// Policy is how far this provider follows other providers' reviewers.
-	Policy Policy
+	// Policy is how far this provider follows other providers' reviewers; nil means
+	// franking.DefaultPolicy.
+	Policy *franking.Policy
 	// Suspended is called, once it is durable, when an account was suspended.
 	Suspended func(ids.Address)
 }
@@ -71,6 +72,13 @@ func Open(ctx context.Context, c Config, now time.Time) (*Reports, error) {
 	if c.Allowance == 0 {
 		c.Allowance = DefaultAllowance
 	}
+	if c.Policy == nil {
+		p := franking.DefaultPolicy()
+		c.Policy = &p
+	}
+	if err := c.Policy.Check(); err != nil {
+		return nil, err
+	}
 	r := &Reports{conf: c, st: c.Store}
 	r.known.Store(&map[ids.Domain]*issuerKeys{})
 	var err error
@@ -99,7 +107,7 @@ func Open(ctx context.Context, c Config, now time.Time) (*Reports, error) {
 // Renew draws the keys that are due, and signs what follows from them. It is
 // called at start and every few minutes.
 func (r *Reports) Renew(ctx context.Context, now time.Time) error {
-	if err := r.keyring.renew(dayOf(now)); err != nil {
+	if err := r.keyring.renew(dayOf(now), r.of(r.conf.Domain)); err != nil {
 		return err
 	}
 	_, own := r.keyring.own()

@@ -8,6 +8,7 @@ import (
 
 	"waxwing/core/auditlog"
 	"waxwing/core/content"
+	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/store"
@@ -309,7 +310,10 @@ func (r *Reports) Export(ctx context.Context, now time.Time, id franking.ReportI
 	if err != nil {
 		return nil, err
 	}
-	x := franking.Export{Report: id, Reader: rec.reporter, Messages: report.Messages, Findings: rec.faults()}
+	x := franking.Export{
+		Report: id, Reader: rec.reporter, Messages: report.Messages, Findings: rec.faults(),
+		Desk: d.public, Root: r.conf.Root.Public(),
+	}
 	seen := map[franking.SnapshotID]bool{}
 	for i := range report.Messages {
 		e := &report.Messages[i]
@@ -327,6 +331,27 @@ func (r *Reports) Export(ctx context.Context, now time.Time, id franking.ReportI
 		return nil, err
 	}
 	return file, r.note(ctx, &Entry{Act: ActExported, Report: id, Reviewer: reviewer}, now)
+}
+
+// Logs returns the size and root of the audit log, and of the log of openings.
+func (r *Reports) Logs() (size uint64, root auditlog.Hash, openings uint64, openingsRoot auditlog.Hash) {
+	r.audit.mu.Lock()
+	size, root = r.audit.log.Size(), r.audit.log.Root()
+	r.audit.mu.Unlock()
+	r.opening.Lock()
+	defer r.opening.Unlock()
+	log := r.openings.Log()
+	return size, root, log.Size(), log.Root()
+}
+
+// Lift ends an account's limit or suspension and forgets its warnings. The error
+// is directory.ErrUnknown, or the store's.
+func (r *Reports) Lift(ctx context.Context, now time.Time, a ids.Address) (*directory.Standing, error) {
+	s, err := r.conf.Directory.ChangeStanding(ctx, a, func(s *directory.Standing) { *s = directory.Standing{} })
+	if err != nil {
+		return nil, err
+	}
+	return s, r.note(ctx, &Entry{Act: ActLifted}, now)
 }
 
 // Trail returns entries of the audit log from an index on, at most limit.

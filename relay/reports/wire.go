@@ -1,6 +1,8 @@
 package reports
 
 import (
+	"slices"
+
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
@@ -10,16 +12,6 @@ import (
 // The records of this package. Integers are big-endian; each begins with its
 // version. Key files are beside the keys in keyring.go.
 const recordVersion = 1
-
-// allowanceRecord: version 1 | epoch 4 | taken 4.
-type allowanceRecord struct{ franking.Allowance }
-
-// Fields lists the layout.
-func (r *allowanceRecord) Fields(c *wire.Codec) {
-	c.Const("version", recordVersion)
-	wire.U32(c, "epoch", &r.Epoch)
-	wire.U32(c, "taken", &r.Taken)
-}
 
 // State is how far a report has come. Numbers are never used again.
 type State uint8
@@ -42,6 +34,12 @@ func (s State) String() string {
 		return "invalid"
 	}
 	return stateNames[s]
+}
+
+// ParseState returns the state of a name.
+func ParseState(name string) (State, bool) {
+	i := slices.Index(stateNames[1:], name)
+	return State(i + 1), i >= 0
 }
 
 // reportRecord is a report in the queue:
@@ -135,11 +133,12 @@ const (
 	ActSent                    // the verdict was made
 	ActAnswered                // the sender's provider answered
 	ActExported                // the evidence was exported
+	ActLifted                  // an operator ended what was decided about an account
 	ActOpened                  // a token was opened on another's verdict, and this was done
 	actEnd
 )
 
-var actNames = [actEnd]string{"", "taken", "decided", "sent", "answered", "exported", "opened"}
+var actNames = [actEnd]string{"", "taken", "decided", "sent", "answered", "exported", "lifted", "opened"}
 
 // String returns the act's name.
 func (a Act) String() string {
@@ -181,7 +180,7 @@ func (e *Entry) Fields(c *wire.Codec) {
 // Layouts returns the layouts of the stored records for the documentation.
 func Layouts() map[string][]wire.Row {
 	return map[string][]wire.Row{
-		"desk key": wire.Layout(new(deskRecord)), "allowance": wire.Layout(new(allowanceRecord)),
+		"desk key": wire.Layout(new(deskRecord)), "allowance": wire.Layout(new(franking.Allowance)),
 		"report": wire.Layout(new(reportRecord)), "answer": wire.Layout(new(answerRecord)),
 		"published secret": wire.Layout(new(secretRecord)), "audit entry": wire.Layout(new(Entry)),
 	}

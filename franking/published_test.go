@@ -12,49 +12,6 @@ import (
 	"waxwing/ratelimit"
 )
 
-func TestTrail(t *testing.T) {
-	tr, err := LoadTrail()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var records [][]byte
-	events := []DeskEvent{
-		{Kind: DeskReceived, Report: ReportID{1}, At: 5, Hash: [32]byte{2}},
-		{Kind: DeskDecided, Report: ReportID{1}, At: 6, Reviewer: "dave", Reason: ReasonThreat, Asked: ActionSuspend},
-		{Kind: DeskSeconded, Report: ReportID{1}, At: 7, Reviewer: "erin", Reason: ReasonThreat, Asked: ActionSuspend},
-	}
-	for i := range events {
-		p, err := tr.Prepare(&events[i])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if r, err := tr.Commit(p); err != nil || r.Index() != uint64(i) {
-			t.Fatal(err)
-		}
-		records = append(records, p.Record)
-	}
-	again, err := LoadTrail(records...)
-	if err != nil || again.Log().Root() != tr.Log().Root() {
-		t.Fatal(err)
-	}
-	for i, b := range records {
-		if e, err := ParseDeskEvent(b); err != nil || *e != events[i] {
-			t.Error(err)
-		}
-	}
-	_, err = LoadTrail(records[0], records[2])
-	wants(t, "one taken out", err, ErrRecord)
-	_, err = ParseDeskEvent(records[0][:45])
-	wants(t, "cut", err, ErrRecord)
-	for name, e := range map[string]DeskEvent{
-		"kind": {}, "unknown kind": {Kind: deskEnd}, "name": {Kind: DeskDecided, Reviewer: string(make([]byte, MaxReviewer+1))},
-		"text": {Kind: DeskDecided, Reviewer: "\xff"},
-	} {
-		_, err := tr.Prepare(&e)
-		wants(t, name, err, wire.ErrMalformed)
-	}
-}
-
 func TestPublishedSecrets(t *testing.T) {
 	w := newWorld(t)
 	sign := PublishedSecret(SignSecret, today, w.a.sign.Of(today).Secret())
@@ -139,16 +96,6 @@ func TestAuthorIsTheFormula(t *testing.T) {
 	if err := e.Token.Key.Verify(keys.ContextAuthor, msg, e.Author[:]); err != nil {
 		t.Error("sigma2 of a group:", err)
 	}
-}
-
-func FuzzDeskEvent(f *testing.F) {
-	f.Add(wire.MustMarshal(&DeskEvent{Kind: DeskDecided, Reviewer: "dave"}))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		e := new(DeskEvent)
-		if wire.Unmarshal(b, e) == nil && !bytes.Equal(wire.MustMarshal(e), b) {
-			t.Error("not canonical")
-		}
-	})
 }
 
 func FuzzAllowance(f *testing.F) {

@@ -1,0 +1,120 @@
+package admin
+
+import "time"
+
+// The methods about reports, with the types of their parameters and results.
+const (
+	ReportList   Method = "reports.list"   // ReportListParams -> ReportsResult
+	ReportShow   Method = "reports.show"   // ReportParams -> ReportResult
+	ReportDecide Method = "reports.decide" // DecideParams -> Report
+	ReportExport Method = "reports.export" // ReportParams -> ExportResult
+	ReportTrail  Method = "reports.trail"  // TrailParams -> TrailResult
+	StandingShow Method = "standing.show"  // StandingParams -> StandingResult
+)
+
+// ReportListParams asks for reports.
+type ReportListParams struct {
+	State string `json:"state,omitempty"` // open, second, closed, sent or answered; all if empty
+}
+
+// ReportParams names a report, and who asks.
+type ReportParams struct {
+	ID       string `json:"id"`
+	Reviewer string `json:"reviewer,omitempty"` // of an export, for the audit log
+}
+
+// DecideParams is a reviewer's decision.
+type DecideParams struct {
+	ID       string `json:"id"`
+	Action   string `json:"action"` // none, warn, limit or suspend
+	Reviewer string `json:"reviewer"`
+}
+
+// Report is a report in a list.
+type Report struct {
+	ID       string    `json:"id"`
+	State    string    `json:"state"`
+	Received time.Time `json:"received"`
+	Messages int       `json:"messages"`
+	Proven   int       `json:"proven"`
+	Provider string    `json:"provider,omitempty"` // the sender's
+	Asked    string    `json:"asked,omitempty"`    // what it is asked to do
+	Done     string    `json:"done,omitempty"`     // what it did
+}
+
+// ReportsResult is a list of reports.
+type ReportsResult struct {
+	Reports []Report `json:"reports"`
+}
+
+// ReportMessage is one message of a report.
+type ReportMessage struct {
+	Finding  string    `json:"finding"` // proven, or the check that failed
+	Text     string    `json:"text,omitempty"`
+	Sent     time.Time `json:"sent,omitzero"` // as the sender claims
+	Received time.Time `json:"received,omitzero"`
+	Sequence uint64    `json:"sequence,omitempty"`
+	Linked   bool      `json:"linked,omitempty"` // it names the message before it
+	Gap      bool      `json:"gap,omitempty"`    // messages between are missing
+}
+
+// ReportResult is a whole report. Who wrote the messages is not in it: nobody here
+// knows.
+type ReportResult struct {
+	Report
+	Reporter     string          `json:"reporter"`
+	Reason       string          `json:"reason"`
+	Note         string          `json:"note,omitempty"`
+	TellOrigin   bool            `json:"tell_origin"`
+	ShareContent bool            `json:"share_content"`
+	Reviewers    []string        `json:"reviewers,omitempty"`
+	Found        []ReportMessage `json:"found"`
+}
+
+// ExportResult is an evidence file.
+type ExportResult struct {
+	File []byte `json:"file"`
+}
+
+// TrailParams asks for entries of the audit log.
+type TrailParams struct {
+	From  uint64 `json:"from,omitempty"`
+	Limit int    `json:"limit,omitempty"`
+}
+
+// TrailEntry is an entry of the audit log.
+type TrailEntry struct {
+	Act      string    `json:"act"`
+	Time     time.Time `json:"time"`
+	Report   string    `json:"report,omitempty"`
+	Peer     string    `json:"peer,omitempty"`
+	Reviewer string    `json:"reviewer,omitempty"`
+	Action   string    `json:"action,omitempty"`
+	Finding  string    `json:"finding,omitempty"`
+}
+
+// TrailResult is a part of the audit log, and what it is now.
+type TrailResult struct {
+	Entries  []TrailEntry `json:"entries"`
+	Size     uint64       `json:"size"`
+	Root     string       `json:"root"` // of the Merkle tree over all entries, hexadecimal
+	Openings uint64       `json:"openings"`
+	// OpeningsRoot is the root of the log of openings.
+	OpeningsRoot string `json:"openings_root"`
+}
+
+// StandingParams names an account of the server's.
+type StandingParams struct {
+	Address string `json:"address"`
+	Lift    bool   `json:"lift,omitempty"` // end a limit or suspension
+}
+
+// StandingResult is what was decided about an account.
+type StandingResult struct {
+	Address        string    `json:"address"`
+	Warned         int       `json:"warned"`
+	Openings       int       `json:"openings"`
+	LimitedUntil   time.Time `json:"limited_until,omitzero"`
+	SuspendedUntil time.Time `json:"suspended_until,omitzero"`
+	Suspended      bool      `json:"suspended"`
+}
