@@ -10,6 +10,7 @@ import (
 	"waxwing/core/store"
 	"waxwing/core/wire"
 	"waxwing/franking"
+	"waxwing/ratelimit/ledger"
 	"waxwing/ratelimit/ticket"
 )
 
@@ -23,6 +24,8 @@ type Admitted struct {
 	outbox   bool   // to an outbox, not to a mailbox here
 	body     []byte // owned; what req.Body points to
 	scratch  ticket.Scratch
+	token    *ledger.TokenSpend // what pays for it, spent by Settle; nil if an account or a peer answers for it
+	taken    time.Time          // when the token was verified
 	envelope wire.Envelope
 }
 
@@ -39,6 +42,7 @@ func (r *Relay) AdmitForward(now time.Time, peer *Peer, raw []byte, a *Admitted)
 	if ref := r.limitPeer(now, peer, len(raw)); ref != nil {
 		return ref
 	}
+	a.token = nil
 	return r.admitHere(now, peer.Domain, a)
 }
 
@@ -55,11 +59,18 @@ func (r *Relay) AdmitSubmit(now time.Time, from *Sender, dest ids.Domain, raw []
 	if ref := r.limitAccount(now, from); ref != nil {
 		return ref
 	}
+	a.token = nil
+	if dest != r.domain && !r.peers.Known(dest) {
+		return &Refusal{Reason: RefusedDestination}
+	}
+	return r.admitOn(now, dest, raw, a)
+}
+
+// admitOn admits what this provider's own client may hand in: here, or to the
+// outbox.
+func (r *Relay) admitOn(now time.Time, dest ids.Domain, raw []byte, a *Admitted) *Refusal {
 	if dest == r.domain {
 		return r.admitHere(now, r.domain, a)
-	}
-	if !r.peers.Known(dest) {
-		return &Refusal{Reason: RefusedDestination}
 	}
 	payload := wire.PayloadHash(a.envelope.Head, a.envelope.Body)
 	a.body = append(a.body[:0], raw...)

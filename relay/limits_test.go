@@ -58,6 +58,12 @@ var askers = map[limits.Name]func(p *provider, a *applicant) func() (wire.Code, 
 	limits.AccountSync: func(p *provider, a *applicant) func() (wire.Code, uint32) {
 		return func() (wire.Code, uint32) { return ofMessage(a.ask(p.batch())) }
 	},
+	limits.PrefixSubmissions: func(p *provider, _ *applicant) func() (wire.Code, uint32) {
+		tokens, raw := p.withTokens().tokens(p.t), p.fresh()
+		return func() (wire.Code, uint32) {
+			return ofEnvelope(p.AdmitToken(p.now, BearerOf("192.0.2.1/32"), alpha, tokens[0], raw, new(Admitted)))
+		}
+	},
 	limits.PeerEnvelopes: func(p *provider, _ *applicant) func() (wire.Code, uint32) {
 		raw := p.fresh()
 		return func() (wire.Code, uint32) { return ofEnvelope(p.AdmitForward(p.now, p.peer, raw, new(Admitted))) }

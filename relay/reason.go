@@ -36,6 +36,8 @@ const (
 	RefusedOutbox      // the outbox to that peer is full
 	RefusedSuspended   // the account was suspended
 	RefusedKeys        // the keys that the sender's provider signs tokens with are not known yet
+	RefusedAddress     // over the limit of an address prefix, or a connection's of bad tokens
+	RefusedToken       // the submission token does not verify, is over or was spent
 	RefusedStore       // the store does not take it now
 	RefusedBusy        // more was taken than is settled
 	ReasonEnd          // how many reasons there are
@@ -48,7 +50,8 @@ var reasonNames = [ReasonEnd]string{
 	DisposedFull: "disposed_full", RefusedMalformed: "refused_malformed", RefusedStale: "refused_stale",
 	RefusedAccount: "refused_account", RefusedPeer: "refused_peer", RefusedDestination: "refused_destination",
 	RefusedOutbox: "refused_outbox", RefusedSuspended: "refused_suspended", RefusedKeys: "refused_keys", RefusedStore: "refused_store",
-	RefusedBusy: "refused_busy",
+	RefusedBusy:    "refused_busy",
+	RefusedAddress: "refused_address", RefusedToken: "refused_token",
 }
 
 // String returns the metric label.
@@ -75,8 +78,10 @@ func (r *Refusal) Code() wire.Code {
 		return wire.CodeMalformed
 	case RefusedStale:
 		return wire.CodeStale
-	case RefusedAccount, RefusedPeer:
+	case RefusedAccount, RefusedPeer, RefusedAddress:
 		return wire.CodeLimit
+	case RefusedToken:
+		return wire.CodeToken
 	case RefusedSuspended:
 		return wire.CodeSuspended
 	case RefusedDestination:

@@ -230,6 +230,14 @@ func TestEveryReason(t *testing.T) {
 			p.snapshots = noSnapshots{}
 			return p.forward(p.fresh())
 		}},
+		{RefusedAddress, func(p *provider) Reason {
+			k := p.withTokens().tokens(p.t)
+			p.bear(alpha, k[0], p.fresh())
+			return p.bear(alpha, k[1], p.fresh())
+		}},
+		{RefusedToken, func(p *provider) Reason {
+			return p.bear(alpha, make([]byte, wire.SubmissionTokenSize), p.fresh())
+		}},
 		{RefusedStore, func(p *provider) Reason {
 			p.Relay.store = failing{p.store, store.ErrUnknownOutcome}
 			return p.forward(p.fresh())
@@ -243,6 +251,9 @@ func TestEveryReason(t *testing.T) {
 	} {
 		t.Run(tt.want.String(), func(t *testing.T) {
 			var settings limits.Settings
+			if tt.want == RefusedAddress {
+				settings = limits.Settings{{Name: limits.PrefixSubmissions}: gcra.PerSecond(1, 1)}
+			}
 			if tt.want == RefusedAccount || tt.want == RefusedPeer {
 				settings = limits.Settings{
 					{Name: limits.AccountEnvelopes}: gcra.PerSecond(1, 1), {Name: limits.PeerEnvelopes}: gcra.PerSecond(1, 1),

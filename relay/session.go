@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +26,8 @@ type Session struct {
 	suspended atomic.Bool
 	attempts  atomic.Int32
 	asked     atomic.Int32 // descriptors, before it was a device's
+	bearing   sync.Once    // decides bearer
+	bearer    *Bearer      // of a connection that submits with tokens; set in bearing
 	met       atomic.Int32 // requests about a rendezvous, before it was a device's
 }
 
@@ -110,6 +113,8 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 		return r.meet(now, who, m)
 	case *wire.Certify:
 		return r.certify(ctx, now, who)
+	case *wire.IssueSubmission:
+		return r.issueSubmission(ctx, now, who, m)
 	case *wire.Block:
 		return r.block(ctx, now, who, m)
 	case *wire.Unblock:
@@ -129,7 +134,7 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 // sends reports whether a request is of use only to who sends messages.
 func sends(m wire.Message) bool {
 	switch m.(type) {
-	case *wire.Query, *wire.Certify:
+	case *wire.Query, *wire.Certify, *wire.IssueSubmission:
 		return true
 	}
 	return false

@@ -25,6 +25,7 @@ type Settled struct {
 func (r *Relay) Settle(ctx context.Context, batch []*Admitted) []Settled {
 	reqs := make([]store.AppendReq, len(batch))
 	out := make([]Settled, len(batch))
+	spent := r.spendTokens(ctx, batch)
 	for i, a := range batch {
 		if err := r.markUnknown(ctx, a); err != nil {
 			for j := range out {
@@ -34,8 +35,18 @@ func (r *Relay) Settle(ctx context.Context, batch []*Admitted) []Settled {
 		}
 		reqs[i] = a.req
 	}
-	for i, res := range r.store.Append(ctx, reqs) {
-		out[i] = settled(batch[i], res)
+	// Tokens are spent for these envelopes, durably. A crash before the append
+	// costs a resend, which wins its token again: it is the same claimant.
+	kept, places := reqs[:0], make([]int, 0, len(batch))
+	for i, ref := range spent {
+		if ref != nil {
+			out[i] = Settled{ref.Reason, ref}
+			continue
+		}
+		kept, places = append(kept, reqs[i]), append(places, i)
+	}
+	for i, res := range r.store.Append(ctx, kept) {
+		out[places[i]] = settled(batch[places[i]], res)
 	}
 	return out
 }

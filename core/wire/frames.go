@@ -69,6 +69,9 @@ const (
 
 	TypeSyncPut FrameType = 35
 
+	TypeIssueSubmission  FrameType = 60
+	TypeSubmissionIssued FrameType = 61 // answer to IssueSubmission
+
 	TypeIssueTokens   FrameType = 70
 	TypeIssuedTokens  FrameType = 71 // answer to IssueTokens
 	TypePublish       FrameType = 72
@@ -132,6 +135,7 @@ type Submit struct {
 	Number   uint64 // 1, 2, 3, ... on this stream
 	Dest     ids.Domain
 	Auth     SubmitAuth
+	Token    []byte // privacypass.Token if Auth is AuthToken, else nothing
 	Envelope []byte
 }
 
@@ -140,7 +144,16 @@ func (m *Submit) Fields(c *Codec) {
 	U64(c, "number", &m.Number)
 	c.Domain("dest", &m.Dest)
 	U8(c, "auth", &m.Auth)
-	c.Check(m.Auth == AuthConnection, "auth", "unknown value")
+	c.Check(m.Auth == AuthConnection || m.Auth == AuthToken, "auth", "unknown value")
+	switch {
+	case c.Describing():
+		c.row("token", fmt.Sprintf("0 or %d", SubmissionTokenSize), "if auth is 2")
+	case m.Auth == AuthToken:
+		c.Exact("token", &m.Token, SubmissionTokenSize)
+	default:
+		c.Check(len(m.Token) == 0, "token", "not with this auth")
+		m.Token = nil
+	}
 	c.Rest("envelope", &m.Envelope, MaxEnvelope)
 }
 
@@ -150,7 +163,8 @@ type SubmitAuth uint8
 const (
 	// AuthConnection is the connection's authenticated account.
 	AuthConnection SubmitAuth = 1
-	// AuthToken is reserved: an anonymous submission token follows.
+	// AuthToken is the submission token that follows. It stands on connections
+	// that are nobody's.
 	AuthToken SubmitAuth = 2
 )
 
@@ -233,7 +247,8 @@ const (
 	CodeConflict        Code = 11 // a newer version is stored
 	CodeSuspended       Code = 12 // the provider suspended the account
 	CodeConfusable      Code = 13 // the name looks like another
-	codeEnd             Code = 14
+	CodeToken           Code = 14 // the submission token does not verify, is over or was spent
+	codeEnd             Code = 15
 )
 
 var codeNames = [codeEnd]string{
@@ -241,6 +256,7 @@ var codeNames = [codeEnd]string{
 	CodeUnknownProvider: "unknown provider", CodeLimit: "over a limit", CodeBusy: "busy", CodeExists: "exists",
 	CodeNotFound: "not found", CodeStale: "stale", CodeUnreachable: "unreachable", CodeConflict: "conflict",
 	CodeSuspended: "suspended", CodeConfusable: "confusable",
+	CodeToken: "token",
 }
 
 // Valid reports whether the code is one of this version.

@@ -31,26 +31,32 @@ func ParseForward(b []byte) (number uint64, envelope []byte, err error) {
 // destination, as most follow one to the same.
 type SubmitParser struct{ dest ids.Domain }
 
-// Parse parses a Submit. The envelope points into b.
-func (p *SubmitParser) Parse(b []byte) (number uint64, dest ids.Domain, envelope []byte, err error) {
+// Parse parses a Submit. Token, empty without one, and envelope point into b.
+func (p *SubmitParser) Parse(b []byte) (number uint64, dest ids.Domain, token, envelope []byte, err error) {
 	if len(b) < 9 || len(b) < 9+int(b[8])+1 {
-		return 0, dest, nil, errSubmit
+		return 0, dest, nil, nil, errSubmit
 	}
 	n := 9 + int(b[8])
 	if name := b[9:n]; string(name) != p.dest.String() || p.dest.IsZero() {
 		d, err := ids.ParseDomain(string(name))
 		if err != nil || d.String() != string(name) {
-			return 0, dest, nil, &FieldError{"submit.dest", "not a canonical domain"}
+			return 0, dest, nil, nil, &FieldError{"submit.dest", "not a canonical domain"}
 		}
 		p.dest = d
 	}
-	switch {
-	case SubmitAuth(b[n]) != AuthConnection:
-		return 0, dest, nil, errAuth
-	case len(b)-n-1 > MaxEnvelope:
-		return 0, dest, nil, errLong
+	rest := b[n+1:]
+	switch auth := SubmitAuth(b[n]); {
+	case auth == AuthToken && len(rest) >= SubmissionTokenSize:
+		token, rest = rest[:SubmissionTokenSize], rest[SubmissionTokenSize:]
+	case auth == AuthToken:
+		return 0, dest, nil, nil, errSubmit
+	case auth != AuthConnection:
+		return 0, dest, nil, nil, errAuth
 	}
-	return binary.BigEndian.Uint64(b), p.dest, b[n+1:], nil
+	if len(rest) > MaxEnvelope {
+		return 0, dest, nil, nil, errLong
+	}
+	return binary.BigEndian.Uint64(b), p.dest, token, rest, nil
 }
 
 // AppendForward builds a Forward frame.

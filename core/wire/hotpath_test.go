@@ -20,9 +20,9 @@ func checkHotPath(t interface{ Fatalf(string, ...any) }, b []byte) {
 	var s Submit
 	var p SubmitParser
 	for range 2 { // the second time from memory
-		n, dest, env, err := p.Parse(b)
+		n, dest, token, env, err := p.Parse(b)
 		if want := Unmarshal(b, &s); (err == nil) != (want == nil) ||
-			err == nil && (n != s.Number || dest != s.Dest || !bytes.Equal(env, s.Envelope)) {
+			err == nil && (n != s.Number || dest != s.Dest || !bytes.Equal(token, s.Token) || !bytes.Equal(env, s.Envelope)) {
 			t.Fatalf("submit: %v, schema says %v", err, want)
 		}
 	}
@@ -40,8 +40,10 @@ func TestHotPathFollowsTheSchema(t *testing.T) {
 	}
 	for _, s := range []Schema{
 		&Forward{5, long}, &Delivered{6, long},
-		&Submit{7, ids.MustParseDomain("beta.example"), AuthConnection, long},
-		&Submit{8, ids.MustParseDomain("b.example"), AuthConnection, nil},
+		&Submit{7, ids.MustParseDomain("beta.example"), AuthConnection, nil, long},
+		&Submit{8, ids.MustParseDomain("b.example"), AuthConnection, nil, nil},
+		&Submit{9, ids.MustParseDomain("b.example"), AuthToken, long[:SubmissionTokenSize], nil},
+		&Submit{10, ids.MustParseDomain("b.example"), AuthToken, long[:SubmissionTokenSize], long},
 	} {
 		b := MustMarshal(s)
 		checkHotPath(t, b)
@@ -70,7 +72,8 @@ func TestHotPathFollowsTheSchema(t *testing.T) {
 }
 
 func FuzzHotPath(f *testing.F) {
-	f.Add(MustMarshal(&Submit{7, ids.MustParseDomain("beta.example"), AuthConnection, []byte("envelope")}))
+	f.Add(MustMarshal(&Submit{7, ids.MustParseDomain("beta.example"), AuthConnection, nil, []byte("envelope")}))
+	f.Add(MustMarshal(&Submit{7, ids.MustParseDomain("beta.example"), AuthToken, make([]byte, SubmissionTokenSize), []byte("envelope")}))
 	f.Add(MustMarshal(&Forward{7, []byte("envelope")}))
 	f.Fuzz(func(t *testing.T, b []byte) { checkHotPath(t, b) })
 }

@@ -40,7 +40,10 @@ var messages = [...]func() Message{
 	TypeRendezvousGet:      func() Message { return new(RendezvousGet) },
 	TypeRendezvousDocument: func() Message { return new(RendezvousDocument) },
 
-	TypeSyncPut:       func() Message { return new(SyncPut) },
+	TypeSyncPut:          func() Message { return new(SyncPut) },
+	TypeIssueSubmission:  func() Message { return new(IssueSubmission) },
+	TypeSubmissionIssued: func() Message { return new(SubmissionIssued) },
+
 	TypeIssueTokens:   func() Message { return new(IssueTokens) },
 	TypeIssuedTokens:  func() Message { return new(IssuedTokens) },
 	TypePublish:       func() Message { return new(Publish) },

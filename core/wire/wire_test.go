@@ -37,6 +37,7 @@ func samples() []Schema {
 		d, h, sync,
 		&SyncPut{Request: r, Day: 20779, Class: Class16K, Salt: [TicketSize]byte{1}, Payload: fill(Class16K.PayloadSize(), 2)},
 		&Submit{Number: 7, Dest: alpha, Auth: AuthConnection, Envelope: fill(1024, 6)},
+		&Submit{Number: 7, Dest: alpha, Auth: AuthToken, Token: fill(SubmissionTokenSize, 5), Envelope: fill(1024, 6)},
 		&Forward{Number: 8, Envelope: fill(1024, 7)},
 		&Ack{9},
 		&Refused{10, CodeLimit, 1500},
@@ -72,6 +73,8 @@ func samples() []Schema {
 		&RendezvousGet{r, [RendezvousSize]byte{3}, SideExisting, 1},
 		&RendezvousDocument{r, true, fill(300, 4)},
 		&IssueTokens{r, fill(300, 1)},
+		&IssueSubmission{r, fill(261, 1)},
+		&SubmissionIssued{r, fill(322, 2), 24, 1 << 40},
 		&IssuedTokens{r, fill(500, 2)},
 		&Publish{r, PublicationSnapshot, alpha, alpha, [32]byte{9}},
 		&Published{r, fill(700, 3)},
@@ -163,7 +166,9 @@ func TestRefusedValues(t *testing.T) {
 		"unknown code":   &Refused{1, codeEnd, 0},
 		"no domain":      &Describe{Request: r},
 		"no address":     &Auth{Request: r},
-		"token auth":     &Submit{Dest: ids.MustParseDomain("a.example"), Auth: AuthToken},
+		"no token":       &Submit{Dest: ids.MustParseDomain("a.example"), Auth: AuthToken},
+		"needless token": &Submit{Dest: ids.MustParseDomain("a.example"), Auth: AuthConnection, Token: make([]byte, SubmissionTokenSize)},
+		"third auth":     &Submit{Dest: ids.MustParseDomain("a.example"), Auth: 3},
 		"long invite":    &Register{Invite: make([]byte, MaxInvite+1)},
 		"many prekeys":   &Prekeys{OneTime: make([][]byte, MaxPrekeys+1)},
 		"many tickets":   &Minted{Tickets: make([]MintedTicket, MaxMint+1)},
@@ -327,7 +332,7 @@ func TestMessagesByType(t *testing.T) {
 			t.Errorf("%T: request id is not first", m)
 		}
 	}
-	if seen != len(samples())-11 {
+	if seen != len(samples())-12 {
 		t.Errorf("%d control messages; samples() lacks some", seen)
 	}
 }

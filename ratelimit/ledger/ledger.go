@@ -95,6 +95,30 @@ func (l *Ledger) SpendToken(ctx context.Context, s privacypass.Spend, dest ids.D
 	return l.spend(ctx, setID(purposeTokens, uint32(s.Epoch)), last, now, []store.Claim{claim})[0]
 }
 
+// TokenSpend is a redeemed submission token with what it is spent for.
+type TokenSpend struct {
+	privacypass.Spend
+	Dest ids.Domain
+	ID   ids.EnvelopeID // as this relay computed it
+}
+
+// SpendTokens is SpendToken of several, in one step for each epoch.
+func (l *Ledger) SpendTokens(ctx context.Context, list []TokenSpend, now time.Time) []error {
+	errs := make([]error, len(list))
+	claims, places := map[privacypass.Epoch][]store.Claim{}, map[privacypass.Epoch][]int{}
+	for i, s := range list {
+		e := s.Epoch
+		claims[e] = append(claims[e], store.Claim{Token: s.Spend.ID, Claimant: privacypass.Claimant(s.Dest, s.ID)})
+		places[e] = append(places[e], i)
+	}
+	for e, c := range claims {
+		for i, err := range l.spend(ctx, setID(purposeTokens, uint32(e)), e.Last()+privacypass.OverlapDays, now, c) {
+			errs[places[e][i]] = err
+		}
+	}
+	return errs
+}
+
 // TagSpend is the tag of a verified introduction, or of a standing request, with
 // what it is spent for: the envelope's id, or the question's.
 type TagSpend struct {

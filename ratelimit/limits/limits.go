@@ -28,6 +28,7 @@ const (
 	Connections
 	PrefixConnections
 	Handshakes
+	PrefixSubmissions
 	End // how many there are
 )
 
@@ -81,7 +82,7 @@ var keys = [...]int{
 	Peer:     10_000, // several times as many as there may be peers
 	Mailbox:  gcra.DefaultEntries,
 	Provider: 1,
-	Prefix:   1, // only of limits at once, which have no buckets
+	Prefix:   gcra.DefaultEntries,
 }
 
 // All is the table.
@@ -179,6 +180,11 @@ var All = [End]Info{
 		1,
 		"handshakes at once whose address is proven",
 		"about a second of two cores' handshakes; beyond it all would become slow", refusedConn,
+	},
+	PrefixSubmissions: {
+		"prefix_submissions", Prefix, "envelopes", gcra.PerSecond(200, 5000), 1,
+		"envelopes under submission tokens from one address prefix",
+		"several accounts behind one NAT; each costs a scalar multiplication and a commit, whoever sends it", "",
 	},
 }
 

@@ -30,14 +30,15 @@ const (
 	dirKeys        = "keys"
 	dirStore       = "store"
 
-	fileWrapping   = "wrapping"     // of the key files, if they are wrapped: wrapHeader
-	keyRoot        = "root"         // Ed25519 seed; its pin is what peers and clients trust
-	prefixCert     = "certificate-" // Ed25519 seed by first day: signs sender certificates
-	prefixVerify   = "verify-"      // what remains of a certificate key: its public half
-	prefixRelay    = "relay-"       // X-Wing seed by key id: opens queries
-	prefixTicket   = "ticket-key-"  // ticket.Ring's records
-	prefixStamp    = "stamp-key-"   // franking.StampRing's records
-	maxKeyFileSize = 4096           // the largest is a few hundred bytes
+	fileWrapping     = "wrapping"        // of the key files, if they are wrapped: wrapHeader
+	keyRoot          = "root"            // Ed25519 seed; its pin is what peers and clients trust
+	prefixCert       = "certificate-"    // Ed25519 seed by first day: signs sender certificates
+	prefixVerify     = "verify-"         // what remains of a certificate key: its public half
+	prefixRelay      = "relay-"          // X-Wing seed by key id: opens queries
+	prefixTicket     = "ticket-key-"     // ticket.Ring's records
+	prefixStamp      = "stamp-key-"      // franking.StampRing's records
+	prefixSubmission = "submission-key-" // scalar by epoch: issues and redeems submission tokens
+	maxKeyFileSize   = 4096              // the largest is a few hundred bytes
 )
 
 // keydir is a directory of key files. Every write is durable before it

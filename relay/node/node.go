@@ -73,27 +73,28 @@ type Config struct {
 // Node is a running provider.
 type Node struct {
 	// fixed
-	dir       string
-	domain    ids.Domain
-	started   time.Time
-	endpoints []string
-	refresh   time.Duration
-	now       func() time.Time
-	socket    func() (net.PacketConn, error) // nil: the system's
-	timeouts  quicnet.Timeouts
-	log       *slog.Logger
-	identity  *quicnet.Identity
-	listener  *quicnet.Listener
-	store     store.Store
-	ownStore  bool
-	keyring   *keyring
-	peers     *peers
-	directory *directory.Directory
-	relay     *relay.Relay
-	reports   *reports.Reports
-	rules     rules
-	metrics   *metrics
-	notify    *notifier
+	dir         string
+	domain      ids.Domain
+	started     time.Time
+	endpoints   []string
+	refresh     time.Duration
+	now         func() time.Time
+	socket      func() (net.PacketConn, error) // nil: the system's
+	timeouts    quicnet.Timeouts
+	log         *slog.Logger
+	identity    *quicnet.Identity
+	listener    *quicnet.Listener
+	store       store.Store
+	ownStore    bool
+	keyring     *keyring
+	peers       *peers
+	directory   *directory.Directory
+	relay       *relay.Relay
+	reports     *reports.Reports
+	submissions *submissions
+	rules       rules
+	metrics     *metrics
+	notify      *notifier
 
 	draining     context.Context // ends when the server is to shut down
 	drain        context.CancelFunc
@@ -140,6 +141,9 @@ func Open(conf Config) (_ *Node, err error) {
 	now := n.now()
 	n.started = now
 	if n.keyring, err = openKeyring(dir, root, now); err != nil {
+		return nil, err
+	}
+	if n.submissions, err = openSubmissions(dir, n.domain, root, ids.DayOf(now)); err != nil {
 		return nil, err
 	}
 	if n.identity, err = quicnet.NewIdentity(n.domain, root, now); err != nil {
@@ -190,7 +194,7 @@ func (n *Node) decide(conf Config) error {
 	}
 	n.relay, err = relay.New(relay.Config{
 		Domain: n.domain, Store: n.store, Tickets: n.keyring.tickets, Stamps: n.keyring.stamps,
-		Directory: n.directory, Keys: n.keyring, Peers: n.peers, Snapshots: n.reports, Registration: conf.Registration, Limits: book,
+		Directory: n.directory, Keys: n.keyring, Peers: n.peers, Snapshots: n.reports, Submissions: n.submissions, Registration: conf.Registration, Limits: book,
 	})
 	return err
 }

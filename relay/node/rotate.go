@@ -140,7 +140,9 @@ func (n *Node) renewKeys() error {
 	n.rotating.Lock()
 	defer n.rotating.Unlock()
 	now := n.now()
-	return errors.Join(n.keyring.rotate(now), n.describeSelf(ids.DayOf(now)), n.renewReports(context.Background()))
+	today := ids.DayOf(now)
+	rotated := n.keyring.rotate(now)
+	return errors.Join(rotated, n.submissions.rotate(today, n.keyring.settled(now)), n.describeSelf(today), n.renewReports(context.Background()))
 }
 
 // describeSelf makes the provider's descriptor if there is none, if its end is

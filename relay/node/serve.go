@@ -104,13 +104,20 @@ func (c *connection) clientStream(ctx context.Context, s *quicnet.Stream) error 
 	}
 	who := c.session.Device()
 	if who == nil {
-		return quicnet.ErrProtocol // authenticate first
+		return c.bearerStream(ctx, s)
 	}
 	switch s.Kind() {
 	case wire.StreamSubmit:
 		var parser wire.SubmitParser
 		from := c.session.Sender()
-		in := &intake{n: c.n, stream: s, frame: wire.TypeSubmit, counts: &c.n.metrics.submitted, parse: parser.Parse, held: &c.held}
+		in := &intake{n: c.n, stream: s, frame: wire.TypeSubmit, counts: &c.n.metrics.submitted, held: &c.held}
+		in.parse = func(body []byte) (uint64, ids.Domain, []byte, error) {
+			number, dest, token, envelope, err := parser.Parse(body)
+			if err == nil && len(token) != 0 { // here it would be the account's
+				err = quicnet.ErrProtocol
+			}
+			return number, dest, envelope, err
+		}
 		in.admit = func(now time.Time, dest ids.Domain, envelope []byte, a *relay.Admitted) *relay.Refusal {
 			return c.n.relay.AdmitSubmit(now, from, dest, envelope, a)
 		}
@@ -120,6 +127,31 @@ func (c *connection) clientStream(ctx context.Context, s *quicnet.Stream) error 
 		return d.run(ctx)
 	}
 	return quicnet.ErrProtocol
+}
+
+// bearerStream serves a connection that is nobody's: it submits with tokens, and
+// does nothing else.
+func (c *connection) bearerStream(ctx context.Context, s *quicnet.Stream) error {
+	if s.Kind() != wire.StreamSubmit {
+		return quicnet.ErrProtocol // authenticate first
+	}
+	from := c.session.Bearer(c.c.Prefix().String())
+	if from == nil {
+		return quicnet.ErrProtocol // it recovers an account
+	}
+	var parser wire.SubmitParser
+	var token []byte // of the envelope that is admitted next
+	in := &intake{n: c.n, stream: s, frame: wire.TypeSubmit, counts: &c.n.metrics.submitted, held: &c.held}
+	in.parse = func(body []byte) (number uint64, dest ids.Domain, envelope []byte, err error) {
+		if number, dest, token, envelope, err = parser.Parse(body); err == nil && len(token) == 0 {
+			err = quicnet.ErrProtocol // authenticate first
+		}
+		return number, dest, envelope, err
+	}
+	in.admit = func(now time.Time, dest ids.Domain, envelope []byte, a *relay.Admitted) *relay.Refusal {
+		return c.n.relay.AdmitToken(now, from, dest, token, envelope, a)
+	}
+	return in.run(ctx)
 }
 
 func (c *connection) peerStream(ctx context.Context, s *quicnet.Stream) error {
@@ -219,6 +251,8 @@ func requestName(m wire.Message) string {
 		return "describe"
 	case *wire.SyncPut:
 		return "sync_put"
+	case *wire.IssueSubmission:
+		return "issue_submission"
 	case *wire.IssueTokens:
 		return "issue_tokens"
 	case *wire.Publish:

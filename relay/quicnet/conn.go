@@ -3,6 +3,7 @@ package quicnet
 import (
 	"context"
 	"crypto/sha256"
+	"net/netip"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -52,6 +53,10 @@ func (c *Conn) PeerPin() Pin { return c.pin }
 // Peer returns the provider at the other end. On an accepted connection it is
 // false for a client, which has shown nothing yet.
 func (c *Conn) Peer() (ids.Domain, bool) { return c.peer, !c.peer.IsZero() }
+
+// Prefix returns what counts as one place at the other end: an IPv4 address or an
+// IPv6 /64; the zero prefix for anything else.
+func (c *Conn) Prefix() netip.Prefix { return prefixOf(c.q.RemoteAddr()) }
 
 // Exporter returns 32 bytes that both ends of this connection have and nobody
 // else, different for every connection.

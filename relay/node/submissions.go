@@ -1,0 +1,136 @@
+package node
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"waxwing/core/ids"
+	"waxwing/core/keys"
+	"waxwing/ratelimit/keylist"
+	"waxwing/ratelimit/privacypass"
+)
+
+// submissions holds the keys of submission tokens, one for each epoch. It
+// implements relay.Submissions. Rotate is never called twice at once.
+type submissions struct {
+	// fixed
+	dir      keydir
+	provider ids.Domain
+	root     *keys.SigningKey
+
+	mu   sync.RWMutex // guards the rest
+	keys map[privacypass.Epoch]*privacypass.Key
+	ring *privacypass.Ring // of the epochs in use; replaced, never changed
+	list []byte            // the signed list of keys
+}
+
+func submissionName(e privacypass.Epoch) string {
+	return fmt.Sprintf("%s%010d", prefixSubmission, e)
+}
+
+func openSubmissions(dir keydir, provider ids.Domain, root *keys.SigningKey, today ids.Day) (*submissions, error) {
+	s := &submissions{dir: dir, provider: provider, root: root, keys: map[privacypass.Epoch]*privacypass.Key{}}
+	names, err := dir.list(prefixSubmission)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		e, err := strconv.ParseUint(strings.TrimPrefix(name, prefixSubmission), 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("node: key file %s cannot be used: %w", name, err)
+		}
+		b, err := dir.get(name)
+		if err != nil {
+			return nil, fmt.Errorf("node: key file %s cannot be used: %w", name, err)
+		}
+		k, err := privacypass.ParseKey(privacypass.Ristretto255, b)
+		clear(b)
+		if err != nil {
+			return nil, fmt.Errorf("node: key file %s is damaged: %w", name, err)
+		}
+		s.keys[privacypass.Epoch(e)] = k
+	}
+	return s, s.rotate(today, false)
+}
+
+// rotate draws the keys of this epoch and the next and, if the clock has stood
+// for long enough, erases those under which nothing is redeemed any more.
+func (s *submissions) rotate(today ids.Day, settled bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := privacypass.EpochOf(today)
+	fields := keylist.Fields{Provider: s.provider, Number: uint32(now)}
+	for _, e := range []privacypass.Epoch{now, now + 1} {
+		k, err := s.draw(e)
+		if err != nil {
+			return err
+		}
+		fields.Tokens = append(fields.Tokens, keylist.TokenKey{Epoch: e, Key: [32]byte(k.Public().Bytes())})
+	}
+	// The list is a function of the epoch and of keys that are durable: a number
+	// never stands for two lists.
+	list, err := keylist.Sign(fields, s.root)
+	if err != nil {
+		return err
+	}
+	ring := privacypass.NewRing(s.provider)
+	var over []string
+	for e, k := range s.keys {
+		switch {
+		case e+1 >= now && e <= now+1:
+			if err := ring.Add(e, k); err != nil {
+				return err
+			}
+		case settled && e < now && today > e.Last()+privacypass.OverlapDays+1: // a day for clocks
+			over = append(over, submissionName(e))
+			delete(s.keys, e)
+		}
+	}
+	s.ring, s.list = ring, list
+	if len(over) == 0 {
+		return nil
+	}
+	return s.dir.erase(over...)
+}
+
+// draw returns the key of an epoch, durable before it is used. The caller holds
+// mu.
+func (s *submissions) draw(e privacypass.Epoch) (*privacypass.Key, error) {
+	if k := s.keys[e]; k != nil {
+		return k, nil
+	}
+	k, err := privacypass.NewKey(privacypass.Ristretto255)
+	if err != nil {
+		return nil, err
+	}
+	b := k.Bytes()
+	defer clear(b)
+	if err := s.dir.put(submissionName(e), b); err != nil {
+		return nil, err
+	}
+	s.keys[e] = k
+	return k, nil
+}
+
+// Issuing implements relay.Submissions.
+func (s *submissions) Issuing(today ids.Day) (*privacypass.Key, error) { return s.now().Issuing(today) }
+
+// Redeem implements relay.Submissions.
+func (s *submissions) Redeem(t *privacypass.Token, today ids.Day) (privacypass.Spend, error) {
+	return s.now().Redeem(t, today)
+}
+
+func (s *submissions) now() *privacypass.Ring {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.ring
+}
+
+// publication returns the signed list of keys.
+func (s *submissions) publication() []byte {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.list
+}
