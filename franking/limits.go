@@ -48,6 +48,10 @@ const (
 	// day for as long as messages are reported, and revocations.
 	MaxSnapshots = 512
 
+	// maxTokens is how many verified tokens a snapshot remembers, 40 bytes each: the
+	// senders of a busy reader's day.
+	maxTokens = 4096
+
 	// MaxFrame is the longest F, in bytes: what an envelope has room for.
 	MaxFrame = wire.MaxPayload
 	// MaxMessages is how many messages one report shows: a screen of them.

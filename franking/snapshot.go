@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"waxwing/core/group"
@@ -183,6 +184,30 @@ type Snapshot struct {
 	id        SnapshotID
 	joins     map[uint32]group.Element
 	reviewers map[uint32]group.Element
+
+	mu     sync.Mutex
+	tokens map[TokenHash]struct{} // whose sigma1 was verified under it; guarded by mu
+}
+
+// verifyToken verifies sigma1 under the snapshot's key of the epoch: once for a
+// token, which stands under all messages of a day.
+func (s *Snapshot) verifyToken(t *Token, hash TokenHash, key keys.VerifyKey) error {
+	s.mu.Lock()
+	_, known := s.tokens[hash]
+	s.mu.Unlock()
+	if known {
+		return nil
+	}
+	if err := t.verify(key); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tokens == nil || len(s.tokens) >= maxTokens {
+		s.tokens = map[TokenHash]struct{}{}
+	}
+	s.tokens[hash] = struct{}{}
+	return nil
 }
 
 // SignSnapshot signs f with the provider's root key. Errors are those of

@@ -131,7 +131,7 @@ func Verify(e *Evidence, s *Snapshot, reader ids.Address, frame FrameReader) (*V
 	if err != nil || key.Verify(keys.ContextAuthor, authorInput(&v.token, &v.bind, &v.aud, s.f.Provider, e.Hour), e.Author[:]) != nil {
 		return nil, FaultAuthor
 	}
-	if err := e.Token.verify(epoch.Key); err != nil {
+	if err := s.verifyToken(&e.Token, v.token, epoch.Key); err != nil {
 		return nil, err
 	}
 	return v, nil

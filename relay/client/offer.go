@@ -144,6 +144,9 @@ func (w *work) takeMailboxKey(c *contact, raw []byte, identity keys.VerifyKey) {
 
 // ownRecipient is the own account as those who write to it know it.
 func (w *work) ownRecipient() (*franking.Recipient, error) {
+	if w.ownTo != nil && w.ownTo.Generation == w.self.Secrets.Generation && w.ownTo.Mailbox == w.self.Mailbox {
+		return w.ownTo, nil
+	}
 	mw, mz, err := w.self.Secrets.MailboxKeys()
 	if err != nil {
 		return nil, &state.CorruptError{Table: "profile"}
@@ -151,10 +154,11 @@ func (w *work) ownRecipient() (*franking.Recipient, error) {
 	defer mw.Erase()
 	defer mz.Erase()
 	g := group.Ristretto255()
-	return &franking.Recipient{
+	w.ownTo = &franking.Recipient{
 		Provider: w.self.Address.Domain(), Address: w.self.Address, Mailbox: w.self.Mailbox,
 		Generation: w.self.Secrets.Generation, W: g.MulGenerator(mw), Z: g.MulGenerator(mz),
-	}, nil
+	}
+	return w.ownTo, nil
 }
 
 // tokens returns the tokens of this device.

@@ -95,6 +95,9 @@ func TestPeersComeAndGo(t *testing.T) {
 	send(alice, bob, beta.domain, 1)
 	bob.receive(bob.last, 1)
 
+	// Settled: an ack that is lost now would leave the message in the queue.
+	alpha.until(beta.domain, "empty queue", func(p PeerStatus) bool { return p.Queue.Messages == 0 })
+
 	// Beta removes alpha: the connections end, and new ones are refused. What
 	// alpha takes for beta waits there.
 	must(t, beta.node.RemovePeer(ctx, alpha.domain, false))
