@@ -21,7 +21,6 @@ import (
 	"waxwing/core/store/badgerstore/badgerstoretest"
 	"waxwing/core/wire"
 	"waxwing/franking"
-	"waxwing/ratelimit/limits"
 	"waxwing/relay/quicnet/quicnettest"
 	"waxwing/sealedsender"
 )
@@ -54,6 +53,9 @@ func cut(s wire.Schema, b []byte) ([]field, error) {
 	return fields, err
 }
 
+// optional is the size of a field that is there if one before it has a value.
+var optional = regexp.MustCompile(`^0 or (\d+) if (\w+) is (\d+)$`)
+
 var layoutSize = regexp.MustCompile(`^(?:(\d+) \+ )?(up to )?(\d+)( elements)?$`)
 
 // cutRows cuts off what the rows of a layout describe.
@@ -70,6 +72,13 @@ func cutRows(rows []wire.Row, prefix string, b []byte) (fields []field, rest []b
 		r := rows[i]
 		m := layoutSize.FindStringSubmatch(r.Size)
 		last := i == len(rows)-1
+		if o := optional.FindStringSubmatch(r.Size + " " + r.Note); o != nil {
+			n, _ := strconv.ParseUint(o[1], 10, 32)
+			if have(fields, prefix+o[2], o[3]) {
+				fields = append(fields, field{r.Name, take(n)})
+			}
+			continue
+		}
 		switch {
 		case r.Size == "rest" || m != nil && m[1] == "" && (m[2] != "" || last && prefix == ""):
 			fields = append(fields, field{r.Name, take(uint64(len(b)))})
@@ -98,6 +107,13 @@ func cutRows(rows []wire.Row, prefix string, b []byte) (fields []field, rest []b
 		}
 	}
 	return fields, b, err
+}
+
+// have reports whether a field is a number.
+func have(fields []field, name, number string) bool {
+	return slices.ContainsFunc(fields, func(f field) bool {
+		return f.name == name && strconv.FormatUint(badgerstoretest.Number(f.bytes), 10) == number
+	})
 }
 
 // structures are what a field can be as a whole, by the names in metadata.md.
@@ -160,141 +176,6 @@ func frameItem(f *quicnettest.Frame) item {
 		return item{place: i.place, fields: []field{{"body", f.Body}}, broken: true}
 	}
 	return i
-}
-
-// document is what the store's documents hold, by the beginning of their keys.
-// The records are package-private where they are made; these are read from
-// their documentation, so that a change there is noticed here.
-type documentLayout struct {
-	key   func(b []byte) ([]field, bool)
-	value func() wire.Schema
-}
-
-var documents = map[string]documentLayout{
-	"dir/account/":     {wholeKey("address"), func() wire.Schema { return new(accountRecord) }},
-	"dir/sealkey/":     {wholeKey("address"), structures["mailbox key"]},
-	"dir/device/":      {deviceKey, func() wire.Schema { return new(deviceRecord) }},
-	"dir/xs/":          {sizedKey("hash", 32), func() wire.Schema { return new(accountKeyRecord) }},
-	"dir/invite/":      {sizedKey("id", 16), func() wire.Schema { return new(inviteRecord) }},
-	"dir/scratch/":     {sizedKey("stripe", 2), func() wire.Schema { return new(scratchRecord) }},
-	"mailbox/serials/": {sizedKey("mailbox", 16), func() wire.Schema { return new(serialsRecord) }},
-	"mailbox/blocks/":  {sizedKey("mailbox", 16), func() wire.Schema { return new(blocklist.List) }},
-	"peer/descriptor/": {wholeKey("domain"), structures["descriptor"]},
-	"peer/entry/":      {wholeKey("domain"), func() wire.Schema { return new(peerRecord) }},
-	"limit/change/":    {limitKey, func() wire.Schema { return new(limits.Change) }},
-}
-
-// pools are the stocks, alike: an item is a structure.
-var pools = map[string]func() wire.Schema{"dir/onetime/": structures["prekey pair"]}
-
-func wholeKey(name string) func([]byte) ([]field, bool) {
-	return func(b []byte) ([]field, bool) { return []field{{"key." + name, b}}, len(b) > 0 }
-}
-
-func sizedKey(name string, n int) func([]byte) ([]field, bool) {
-	return func(b []byte) ([]field, bool) { return []field{{"key." + name, b}}, len(b) == n }
-}
-
-// deviceKey is address | "/" | device 4.
-func deviceKey(b []byte) ([]field, bool) {
-	n := len(b) - 5
-	if n < 1 || b[n] != '/' {
-		return nil, false
-	}
-	return []field{{"key.address", b[:n]}, {"key.device", b[n+1:]}}, true
-}
-
-// limitKey is name "/" mode "/" domain.
-func limitKey(b []byte) ([]field, bool) {
-	parts := bytes.Split(b, []byte("/"))
-	if len(parts) != 3 {
-		return nil, false
-	}
-	return []field{{"key.limit", parts[0]}, {"key.mode", parts[1]}, {"key.domain", parts[2]}}, true
-}
-
-type accountRecord struct {
-	mailbox    ids.MailboxID
-	registered ids.Day
-	manifest   []byte
-	removed    []ids.DeviceID
-}
-
-func (r *accountRecord) Fields(c *wire.Codec) {
-	c.Const("version", 1)
-	c.Fixed("mailbox", r.mailbox[:])
-	wire.U32(c, "registered", &r.registered)
-	c.Bytes("manifest", &r.manifest, wire.MaxManifest)
-	wire.List(c, "removed", &r.removed, directory.MaxDevices, func(c *wire.Codec, id *ids.DeviceID) { wire.U32(c, "id", id) })
-}
-
-type deviceRecord struct {
-	hasSigned, hasLast bool
-	signed             ratchet.PublicSignedPrekey
-	last               ratchet.PublicOneTime
-}
-
-func (r *deviceRecord) Fields(c *wire.Codec) {
-	c.Const("version", 1)
-	c.Bool("signed present", &r.hasSigned)
-	if r.hasSigned {
-		c.Nested("signed", &r.signed)
-	}
-	c.Bool("last resort present", &r.hasLast)
-	if r.hasLast {
-		c.Nested("last resort", &r.last)
-	}
-}
-
-type accountKeyRecord struct{ owner ids.Address }
-
-func (r *accountKeyRecord) Fields(c *wire.Codec) {
-	c.Const("version", 1)
-	c.Address("owner", &r.owner)
-}
-
-type inviteRecord struct {
-	uses    uint16
-	made    ids.Day
-	expires uint64
-	revoked bool
-	used    [][16]byte
-}
-
-func (r *inviteRecord) Fields(c *wire.Codec) {
-	c.Const("version", 1)
-	wire.U16(c, "uses", &r.uses)
-	wire.U32(c, "made", &r.made)
-	wire.U64(c, "expires", &r.expires)
-	c.Bool("revoked", &r.revoked)
-	wire.List(c, "used", &r.used, directory.MaxInviteUses, func(c *wire.Codec, u *[16]byte) { c.Fixed("use", u[:]) })
-}
-
-type scratchRecord struct{ number uint64 }
-
-func (r *scratchRecord) Fields(c *wire.Codec) {
-	wire.U64(c, "number", &r.number)
-	c.Padding("zeros")
-}
-
-type serialsRecord struct{ next uint64 }
-
-func (r *serialsRecord) Fields(c *wire.Codec) {
-	c.Const("version", 1)
-	wire.U64(c, "next serial", &r.next)
-}
-
-type peerRecord struct {
-	removed bool
-	addr    string
-	pin     [32]byte
-}
-
-func (r *peerRecord) Fields(c *wire.Codec) {
-	c.Const("version", 1)
-	c.Bool("removed", &r.removed)
-	c.String("address", &r.addr, 262)
-	c.Fixed("pin", r.pin[:])
 }
 
 // rowItem is a row of the store. Rows of a mailbox are those of an outbox if
