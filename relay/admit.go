@@ -111,11 +111,16 @@ var (
 	refusedKeys      = &Refusal{RefusedKeys, keysRetry}
 	refusedStore     = &Refusal{RefusedStore, storeRetry}
 	refusedBusy      = &Refusal{RefusedBusy, busyRetry}
+	refusedRevoked   = &Refusal{RefusedRevoked, revokedRetry}
 )
 
 // Busy refuses an envelope before anything of it is looked at, because the
 // server has taken more than it has settled. It depends on that alone.
 func Busy() *Refusal { return refusedBusy }
+
+// Revoked refuses an envelope of a client that does not know yet that a key was
+// revoked which its tokens may be under. It depends on the connection alone.
+func Revoked() *Refusal { return refusedRevoked }
 
 // admitHere opens the ticket, checks the binder and stamps. From here on
 // nothing is refused: what does not fit is disposed of, after the same work. from

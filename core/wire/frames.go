@@ -80,6 +80,7 @@ const (
 	TypeReported      FrameType = 77 // answer to Report
 	TypeVerdict       FrameType = 75 // between providers
 	TypeVerdictAnswer FrameType = 76 // answer to Verdict
+	TypeNotice        FrameType = 78 // between providers
 
 	TypeSubmit  FrameType = 40 // on submit streams
 	TypeForward FrameType = 41 // on forward streams
@@ -248,7 +249,8 @@ const (
 	CodeSuspended       Code = 12 // the provider suspended the account
 	CodeConfusable      Code = 13 // the name looks like another
 	CodeToken           Code = 14 // the submission token does not verify, is over or was spent
-	codeEnd             Code = 15
+	CodeRevoked         Code = 15 // a day's token-signing key was revoked: fetch the list first
+	codeEnd             Code = 16
 )
 
 var codeNames = [codeEnd]string{
@@ -256,7 +258,7 @@ var codeNames = [codeEnd]string{
 	CodeUnknownProvider: "unknown provider", CodeLimit: "over a limit", CodeBusy: "busy", CodeExists: "exists",
 	CodeNotFound: "not found", CodeStale: "stale", CodeUnreachable: "unreachable", CodeConflict: "conflict",
 	CodeSuspended: "suspended", CodeConfusable: "confusable",
-	CodeToken: "token",
+	CodeToken: "token", CodeRevoked: "revoked",
 }
 
 // Valid reports whether the code is one of this version.
