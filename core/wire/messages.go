@@ -44,6 +44,12 @@ var messages = [...]func() Message{
 	TypeIssueSubmission:  func() Message { return new(IssueSubmission) },
 	TypeSubmissionIssued: func() Message { return new(SubmissionIssued) },
 
+	TypeIssueMembership:    func() Message { return new(IssueMembership) },
+	TypeMembershipIssued:   func() Message { return new(MembershipIssued) },
+	TypeAdmissionKeys:      func() Message { return new(AdmissionKeys) },
+	TypeAdmissionKeysAre:   func() Message { return new(AdmissionKeysAre) },
+	TypeShareMembershipKey: func() Message { return new(ShareMembershipKey) },
+
 	TypeIssueTokens:   func() Message { return new(IssueTokens) },
 	TypeIssuedTokens:  func() Message { return new(IssuedTokens) },
 	TypePublish:       func() Message { return new(Publish) },
