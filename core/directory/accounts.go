@@ -258,6 +258,24 @@ func (d *Directory) PublishMailboxKey(ctx context.Context, who *Authenticated, k
 	})
 }
 
+// MailboxKey returns the newest mailbox key of an account, as it was verified when
+// it was published. Errors are ErrUnknown (there is none), ErrState and the store's.
+func (d *Directory) MailboxKey(ctx context.Context, address ids.Address) (*MailboxKey, error) {
+	a, err := d.Account(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := d.get(ctx, mailboxKeyKey(address))
+	if err != nil {
+		return nil, err
+	}
+	k, err := ParseMailboxKey(raw, a.Manifest.Identity())
+	if err != nil || k.Address() != address || k.Mailbox() != a.Mailbox {
+		return nil, ErrState
+	}
+	return k, nil
+}
+
 // update replaces a document by what change makes of it; stored is nil if
 // there is none. Nothing is written if it stays the same.
 func (d *Directory) update(ctx context.Context, key store.Key, change func(stored []byte) ([]byte, error)) error {
