@@ -77,6 +77,8 @@ const (
 	TypeAdmissionKeys      FrameType = 64
 	TypeAdmissionKeysAre   FrameType = 65 // answer to AdmissionKeys
 	TypeShareMembershipKey FrameType = 66 // between providers
+	TypeSetPolicy          FrameType = 68
+	TypeBlockPseudonyms    FrameType = 69
 
 	TypeIssueTokens   FrameType = 70
 	TypeIssuedTokens  FrameType = 71 // answer to IssueTokens
