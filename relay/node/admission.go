@@ -160,9 +160,9 @@ func (l *link) agree(ctx context.Context, caller *quicnet.Caller) (shared bool, 
 	if err != nil {
 		return false, err
 	}
-	if l.n.admission.Recall(ours) {
+	if l.n.admission.Recall(ours) { // it keeps a list that is not known here
 		l.n.metrics.lists.WithLabelValues("unknown_own").Inc()
-		l.n.log.Error("a peer keeps a list of this provider's keys that is not known here: the data directory is a copy; drawing keys anew")
+		l.n.log.Error("this data directory is an old copy of itself")
 		if err := l.n.renewKeys(); err != nil {
 			return false, err
 		}
@@ -194,7 +194,7 @@ func (l *link) learnList(ctx context.Context, b []byte) error {
 		return err
 	case errors.Is(err, keylist.ErrForked):
 		result = "forked"
-		n.log.Error("a peer's list of keys contradicts the one it gave before; it is refused")
+		n.log.Error("the keys of admission of a peer contradict those before")
 	case errors.Is(err, keylist.ErrOld):
 		result = "old"
 	case err != nil:
@@ -202,7 +202,7 @@ func (l *link) learnList(ctx context.Context, b []byte) error {
 		return nil
 	case learned == admission.NewTerm:
 		result = "new_term"
-		n.log.Warn("a peer says that it lost state, and has other keys of admission")
+		n.log.Warn("a peer lost state and has other keys of admission")
 	default:
 		result = "newer"
 	}
