@@ -87,6 +87,7 @@ type Relay struct {
 	ledger       *ledger.Ledger
 	questions    *query.ReplayCache
 	known        knownMailboxes // has its own lock
+	counted      countedTickets // has its own lock
 	sessions     sessions       // has its own lock
 	rendezvous   rendezvous     // has its own lock
 }

@@ -23,6 +23,7 @@ const (
 	PeerRequests
 	PeerPrekeys
 	PeerVerdicts
+	MailboxEnvelopes
 	TargetPrekeys
 	Registrations
 	Connections
@@ -147,6 +148,11 @@ var All = [End]Info{
 		1,
 		"verdicts that one peer's desk sends",
 		"one a second is many for reviewers; each costs signatures and three commits", "",
+	},
+	MailboxEnvelopes: {
+		"mailbox_envelopes", Mailbox, "envelopes", gcra.PerSecond(200, 10_000), 1,
+		"envelopes under tickets of one mailbox",
+		"as many at once as a mailbox holds, then a hundredth of what a relay settles", "",
 	},
 	TargetPrekeys: {
 		"target_prekeys", Mailbox, "prekeys",
