@@ -72,6 +72,11 @@ var askers = map[limits.Name]func(p *provider, a *applicant) func() (wire.Code, 
 		raw := envelope(p.mint(), wire.Class64K, p.today())
 		return func() (wire.Code, uint32) { return ofEnvelope(p.AdmitForward(p.now, p.peer, raw, new(Admitted))) }
 	},
+	limits.PeerIntroductions: func(p *provider, _ *applicant) func() (wire.Code, uint32) {
+		d := p.withDoor()
+		raw := d.introduction(d.stranger())
+		return func() (wire.Code, uint32) { return ofEnvelope(p.AdmitForward(p.now, p.peer, raw, new(Admitted))) }
+	},
 	limits.PeerRequests: func(p *provider, _ *applicant) func() (wire.Code, uint32) {
 		return func() (wire.Code, uint32) {
 			code, after := ofMessage(p.HandlePeer(context.Background(), p.now, p.peer, &wire.Describe{Domain: beta}))

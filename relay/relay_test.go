@@ -19,6 +19,7 @@ import (
 	"waxwing/core/store"
 	"waxwing/core/wire"
 	"waxwing/franking"
+	"waxwing/ratelimit/arc"
 	"waxwing/ratelimit/gcra"
 	"waxwing/ratelimit/limits"
 	"waxwing/ratelimit/ticket"
@@ -202,6 +203,49 @@ func TestEveryReason(t *testing.T) {
 			p.fill(mailbox.Quota.Messages)
 			return p.forward(p.fresh())
 		}},
+		{DisposedSealed, func(p *provider) Reason {
+			d := p.withDoor()
+			e := d.introduction(d.stranger())
+			e[len(e)-1] ^= 1
+			return p.forward(e)
+		}},
+		{DisposedProof, func(p *provider) Reason {
+			d := p.withDoor()
+			e := d.introduction(d.stranger())
+			d.keys.epoch = arc.Ristretto255().NewSecretKey()
+			return p.forward(e)
+		}},
+		{DisposedBlocked, func(p *provider) Reason {
+			d := p.withDoor()
+			carol := d.stranger()
+			d.blockIt(carol)
+			return p.forward(d.introduction(carol))
+		}},
+		{DisposedPolicy, func(p *provider) Reason {
+			d := p.withDoor()
+			d.policy(mailbox.Refuse)
+			return p.forward(d.introduction(d.stranger()))
+		}},
+		{DisposedSenderLimit, func(p *provider) Reason {
+			d := p.withDoor()
+			carol := d.stranger()
+			for range 3 {
+				p.forward(d.introduction(carol))
+			}
+			return p.forward(d.introduction(carol))
+		}},
+		{DisposedMailboxLimit, func(p *provider) Reason {
+			d := p.withDoor()
+			must(t, p.limits.Set(limits.Target{Name: limits.MailboxIntroductions}, &limits.Change{Limit: gcra.PerSecond(1, 1)}))
+			p.forward(d.introduction(d.stranger()))
+			return p.forward(d.introduction(d.stranger()))
+		}},
+		{DisposedTag, func(p *provider) Reason {
+			d := p.withDoor()
+			carol := d.stranger()
+			p.forward(d.introduce(carol, d.at, 1, nil))
+			return p.forward(d.introduce(carol, d.at, 1, nil))
+		}},
 		{RefusedMalformed, func(p *provider) Reason { return p.forward(p.fresh()[1:]) }},
 		{RefusedStale, func(p *provider) Reason { return p.forward(envelope(p.mint(), wire.Class1K, p.today()+2)) }},
 		{RefusedAccount, func(p *provider) Reason { p.submit(alpha, p.fresh()); return p.submit(alpha, p.fresh()) }},
@@ -308,7 +352,7 @@ func (p *provider) submit(dest ids.Domain, raw []byte) Reason {
 
 func (p *provider) strike(serial uint64) {
 	p.t.Helper()
-	req := blocklist.NewRequests(blocklist.NewEntryID(), []blocklist.Serial{{Day: p.today() + 3, N: serial}})
+	req := blocklist.NewRequests(blocklist.NewEntryID(), blocklist.Pseudonym{}, []blocklist.Serial{{Day: p.today() + 3, N: serial}})
 	_, err := p.mailboxes.Block(context.Background(), p.mailbox, req[0], p.now)
 	must(p.t, err)
 }

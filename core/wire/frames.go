@@ -72,6 +72,9 @@ const (
 	TypeIssueSubmission  FrameType = 60
 	TypeSubmissionIssued FrameType = 61 // answer to IssueSubmission
 
+	TypeSetPolicy       FrameType = 68
+	TypeBlockPseudonyms FrameType = 69
+
 	TypeIssueTokens   FrameType = 70
 	TypeIssuedTokens  FrameType = 71 // answer to IssueTokens
 	TypePublish       FrameType = 72
