@@ -72,8 +72,13 @@ const (
 	TypeIssueSubmission  FrameType = 60
 	TypeSubmissionIssued FrameType = 61 // answer to IssueSubmission
 
-	TypeSetPolicy       FrameType = 68
-	TypeBlockPseudonyms FrameType = 69
+	TypeIssueMembership    FrameType = 62
+	TypeMembershipIssued   FrameType = 63 // answer to IssueMembership
+	TypeAdmissionKeys      FrameType = 64
+	TypeAdmissionKeysAre   FrameType = 65 // answer to AdmissionKeys
+	TypeShareMembershipKey FrameType = 66 // between providers
+	TypeSetPolicy          FrameType = 68
+	TypeBlockPseudonyms    FrameType = 69
 
 	TypeIssueTokens   FrameType = 70
 	TypeIssuedTokens  FrameType = 71 // answer to IssueTokens
