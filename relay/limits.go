@@ -27,9 +27,15 @@ const (
 	// busyRetry is when to try again after more was taken than is settled: a few
 	// commits later there is room.
 	busyRetry = time.Second
+	// mailboxRetry is the soonest that an envelope is tried again whose mailbox
+	// gets too many: what is over is many, and each has to wait for the others.
+	mailboxRetry = time.Second
 	// keysRetry is when to try again while a peer's token-signing keys are being
 	// fetched, which begins with the connection to it.
 	keysRetry = 500 * time.Millisecond
+	// revokedRetry is when to try again after a key was revoked: the client asks for
+	// the list first, which takes a moment.
+	revokedRetry = time.Second
 	// fullRetry is when to try again where something of the asker's own is full:
 	// only what its owner takes out makes room, or what is over by tomorrow.
 	fullRetry = time.Hour

@@ -41,11 +41,13 @@ const (
 	RefusedStale       // outside -1..MaxDelay days
 	RefusedAccount     // over a limit of the account
 	RefusedPeer        // over a limit of the forwarding provider
+	RefusedMailbox     // over the limit of the mailbox that a good ticket is for
 	RefusedDestination // no such peer
 	RefusedOutbox      // the outbox to that peer is full
 	RefusedSuspended   // the account was suspended
 	RefusedKeys        // the keys that the sender's provider signs tokens with are not known yet
 	RefusedAddress     // over the limit of an address prefix, or a connection's of bad tokens
+	RefusedRevoked     // a token-signing key was revoked, and the connection has not asked for the list since
 	RefusedToken       // the submission token does not verify, is over or was spent
 	RefusedStore       // the store does not take it now
 	RefusedBusy        // more was taken than is settled
@@ -61,8 +63,9 @@ var reasonNames = [ReasonEnd]string{
 	DisposedMailboxLimit: "disposed_mailbox_limit", DisposedTag: "disposed_tag", RefusedMalformed: "refused_malformed", RefusedStale: "refused_stale",
 	RefusedAccount: "refused_account", RefusedPeer: "refused_peer", RefusedDestination: "refused_destination",
 	RefusedOutbox: "refused_outbox", RefusedSuspended: "refused_suspended", RefusedKeys: "refused_keys", RefusedStore: "refused_store",
-	RefusedBusy:    "refused_busy",
+	RefusedBusy: "refused_busy", RefusedMailbox: "refused_mailbox",
 	RefusedAddress: "refused_address", RefusedToken: "refused_token",
+	RefusedRevoked: "refused_revoked",
 }
 
 // String returns the metric label.
@@ -91,10 +94,14 @@ func (r *Refusal) Code() wire.Code {
 		return wire.CodeStale
 	case RefusedAccount, RefusedPeer, RefusedAddress:
 		return wire.CodeLimit
+	case RefusedMailbox:
+		return wire.CodeMailbox
 	case RefusedToken:
 		return wire.CodeToken
 	case RefusedSuspended:
 		return wire.CodeSuspended
+	case RefusedRevoked:
+		return wire.CodeRevoked
 	case RefusedDestination:
 		return wire.CodeUnknownProvider
 	case RefusedOutbox, RefusedKeys, RefusedStore, RefusedBusy:

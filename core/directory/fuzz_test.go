@@ -12,7 +12,9 @@ import (
 
 func FuzzAccountRecords(f *testing.F) {
 	f.Add(wire.MustMarshal(&Standing{Warned: 1, LimitedUntil: 2, SuspendedUntil: 3, Openings: 4, Last: 5}))
-	f.Add(wire.MustMarshal(&accountKeyRecord{bob}))
+	for claim := claimRegistered; claim <= claimFormer; claim++ {
+		f.Add(wire.MustMarshal(&accountKeyRecord{bob, claim}))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, s := range []wire.Schema{new(Standing), new(accountKeyRecord)} {
 			if err := wire.Unmarshal(b, s); err == nil && !bytes.Equal(wire.MustMarshal(s), b) {

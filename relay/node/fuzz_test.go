@@ -46,7 +46,7 @@ func TestOddKeyNames(t *testing.T) {
 		dir := keydir{path: t.TempDir()}
 		must(t, os.WriteFile(filepath.Join(dir.path, name), keys.NewSigningKey().Seed(), 0o600))
 		_, err := loadDated(dir, prefixCert, keys.SigningKeyFromSeed)
-		_, err2 := openSubmissions(dir, ids.MustParseDomain("alpha.example"), keys.NewSigningKey(), 0)
+		_, err2 := openSubmissions(dir, ids.MustParseDomain("alpha.example"), 0)
 		if !errors.Is(err, errKeyName) && !errors.Is(err2, errKeyName) {
 			t.Errorf("%s: %v, %v", name, err, err2)
 		}
