@@ -8,6 +8,7 @@ import (
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
+	"waxwing/core/store"
 	"waxwing/core/wire"
 	"waxwing/franking"
 	"waxwing/ratelimit/limits"
@@ -42,7 +43,8 @@ func (r *Reports) OpenVerdict(ctx context.Context, now time.Time, from ids.Domai
 		return nil, err
 	}
 	// The opening is in the log. Only now can the token be opened; a crash here
-	// leaves an entry without an answer, and the desk asks again.
+	// leaves an entry without an answer, the desk sends the verdict again, and the
+	// same entry is gone on with.
 	wrap := r.keyring.secret(ringWrap, logged.Epoch())
 	if wrap == nil {
 		return nil, franking.FaultWrap
@@ -121,27 +123,59 @@ func (r *Reports) Published(ctx context.Context, kind franking.SecretKind, epoch
 }
 
 func (r *Reports) logOpening(ctx context.Context, now time.Time, c *franking.CheckedVerdict) (*franking.Logged, error) {
-	p, err := r.openings.Prepare(c, now)
-	if err != nil {
-		return nil, err
+	for range tries {
+		if err := r.catchUp(ctx); err != nil {
+			return nil, err
+		}
+		if logged := r.openings.Again(c); logged != nil {
+			return logged, nil
+		}
+		p, err := r.openings.Prepare(c, now)
+		if err != nil {
+			return nil, err
+		}
+		err = r.st.LogAppend(ctx, keyOpenings, r.openings.Log().Size(), [][]byte{p.Record})
+		if err == nil {
+			return r.openings.Commit(p)
+		}
+		// The entry may be in the log or get there yet.
+		if r.behind = true; !errors.Is(err, store.ErrConflict) {
+			return nil, err
+		}
 	}
-	if err := r.st.LogAppend(ctx, keyOpenings, r.openings.Log().Size(), [][]byte{p.Record}); err != nil {
-		return nil, err
+	return nil, store.ErrConflict
+}
+
+// catchUp reads what of the log of openings is not known: entries whose outcome
+// was unknown. The caller holds opening.
+func (r *Reports) catchUp(ctx context.Context) error {
+	if !r.behind {
+		return nil
 	}
-	return r.openings.Commit(p)
+	if err := follow(ctx, r.st, keyOpenings, r.openings.Log(), r.openings.Extend); err != nil {
+		return err
+	}
+	r.behind = false
+	return nil
 }
 
 // act does what the policy says and answers.
 func (r *Reports) act(ctx context.Context, now time.Time, from ids.Domain, verdict []byte, c *franking.CheckedVerdict, o *franking.Opened) ([]byte, error) {
 	var action franking.Action
 	standing, err := r.conf.Directory.ChangeStanding(ctx, o.Account(), func(s *directory.Standing) {
+		if done, ok := s.Acted(o.Entry()); ok {
+			action = franking.Action(done)
+			return
+		}
 		action = r.conf.Policy.Decide(o, before(s, now))
 		apply(s, action, now)
+		s.Note(o.Entry(), uint8(action))
 	})
 	if err != nil {
 		return nil, err
 	}
-	// The account's standing is durable.
+	// The account's standing is durable, and says which opening it is of: a crash
+	// now has the verdict sent again, which changes it no more.
 	if standing.Suspended(now) && r.conf.Suspended != nil {
 		r.conf.Suspended(o.Account())
 	}
@@ -167,6 +201,5 @@ func (r *Reports) note(ctx context.Context, e *Entry, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.audit.add(ctx, b)
-	return err
+	return r.audit.add(ctx, b)
 }

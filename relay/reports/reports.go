@@ -53,11 +53,12 @@ type Reports struct {
 	keyring *keyring
 	audit   *trail
 
-	opening  sync.Mutex // held while a verdict is opened; guards openings
+	opening  sync.Mutex // held while a verdict is opened; guards openings and behind
 	openings *franking.Openings
+	behind   bool // the log in the store may have entries that openings has not
 
 	queue   sync.Mutex // held while a report is added or decided; guards waiting and banned
-	waiting int        // reports in StateOpen or StateSecond
+	waiting int        // reports in StateOpen or StateSecond; -1 if that has to be counted
 	banned  int        // pseudonyms that were opened
 
 	sweeping sync.Mutex // guards swept
@@ -108,7 +109,10 @@ func Open(ctx context.Context, c Config, now time.Time) (*Reports, error) {
 	if err := r.loadSnapshots(ctx); err != nil {
 		return nil, err
 	}
-	return r, r.Renew(ctx, now)
+	if err := r.Renew(ctx, now); err != nil {
+		return nil, err
+	}
+	return r, r.sendAll(ctx, now)
 }
 
 // Renew draws the keys that are due, and signs what follows from them. It is

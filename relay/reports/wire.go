@@ -132,13 +132,18 @@ func (r *banRecord) Fields(c *wire.Codec) {
 	}
 }
 
-// seenRecord is that a message was reported: version 1 | day of the report 4.
-type seenRecord struct{ day ids.Day }
+// seenRecord is that a message was reported: version 1 | day of the report 4 |
+// report 16. It counts if the report is in the queue.
+type seenRecord struct {
+	day    ids.Day
+	report franking.ReportID
+}
 
 // Fields lists the layout.
 func (r *seenRecord) Fields(c *wire.Codec) {
 	c.Const("version", recordVersion)
 	wire.U32(c, "day", &r.day)
+	c.Fixed("report", r.report[:])
 }
 
 // answerRecord is what was answered to a verdict: version 1 | day 4 | hash of the
