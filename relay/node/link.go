@@ -53,6 +53,7 @@ type link struct {
 	outbox  ids.MailboxID
 	stale   chan struct{} // holds one token: fetch the descriptor
 	verdict chan struct{} // holds one token: there may be a verdict to bring
+	notice  chan struct{} // holds one token: a key was revoked
 	done    chan struct{} // closed when run has ended
 
 	stop context.CancelFunc // guarded by peers.change; nil until it runs
@@ -66,7 +67,8 @@ type link struct {
 
 func newLink(n *Node, p Peer) *link {
 	return &link{
-		n: n, peer: p, outbox: mailbox.Outbox(p.Domain), stale: make(chan struct{}, 1), verdict: make(chan struct{}, 1), done: make(chan struct{}),
+		n: n, peer: p, outbox: mailbox.Outbox(p.Domain), stale: make(chan struct{}, 1), verdict: make(chan struct{}, 1),
+		notice: make(chan struct{}, 1), done: make(chan struct{}),
 		status: linkStatus{refused: map[wire.Code]uint64{}, conns: map[*quicnet.Conn]struct{}{}},
 	}
 }
@@ -140,6 +142,11 @@ func (l *link) connect(ctx context.Context) error {
 	refreshing.Go(func() { cancel(l.refresh(ctx, caller)) })
 	refreshing.Go(func() {
 		if err := l.bringVerdicts(ctx, caller); err != nil {
+			cancel(err)
+		}
+	})
+	refreshing.Go(func() {
+		if err := l.bringNotices(ctx, caller); err != nil {
 			cancel(err)
 		}
 	})
