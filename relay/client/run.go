@@ -29,9 +29,10 @@ const (
 	idleCheck = time.Minute
 )
 
-// Run keeps a connection until ctx ends, or the profile cannot be used: it
-// sends what there is to send, takes what comes, and connects again with
-// backoff when the connection is lost. It returns nil when ctx ended.
+// Run keeps a connection until ctx ends, or the profile or clock cannot be used
+// (ErrClock, quicnet.ErrExpired): it sends what there is to send, takes what
+// comes, and connects again with backoff when the connection is lost. It returns
+// nil when ctx ended.
 func (c *Client) Run(ctx context.Context) error {
 	backoff := minBackoff
 	for {
@@ -62,6 +63,7 @@ func fatal(err error) bool {
 	}
 	for _, e := range []error{
 		ErrNotRegistered, ErrRemoved, ErrCorrupt, ErrClosed, state.ErrIO, quicnet.ErrPin, quicnet.ErrConfig,
+		ErrClock, quicnet.ErrExpired, // until somebody sets the clock
 	} {
 		if errors.Is(err, e) && !errors.Is(err, quicnet.ErrClosed) {
 			return true
@@ -73,7 +75,7 @@ func fatal(err error) bool {
 // Sync does one exchange and returns: everything that can be sent now is with
 // the provider, everything that was there is in the log, receipts are sent.
 // Messages that still wait for a contact are no error. Errors are those of the
-// connection (package quicnet), *RefusedError, ErrNoAccount, ErrIdentityChanged
+// connection (ErrClock and package quicnet's), *RefusedError, ErrNoAccount, ErrIdentityChanged
 // and ErrServer of a contact that could not be looked up, and the store's.
 func (c *Client) Sync(ctx context.Context) error { return c.exchange(ctx, true) }
 
@@ -97,7 +99,7 @@ type exchange struct {
 	fetch    map[ids.Domain]bool
 	parked   bool // messages wait for one before them
 	storing  bool // something came and is not stored yet
-	received bool // something was stored since the main loop looked
+	received bool // something came since the main loop looked
 }
 
 // exchange runs one connection, until it is lost or ctx ends or, with once,
@@ -207,7 +209,7 @@ func (x *exchange) loop(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		unreached := len(held) > 0 || unfranked || errors.Is(missing, ErrProvider)
+		unreached := len(held) > 0 || unfranked || x.revoked.Load() || errors.Is(missing, ErrProvider)
 		if unreached && (!x.once || time.Since(began) < providerPatience) {
 			wait = min(wait, refusedRetry)
 		} else if x.once && x.finished() {
@@ -323,7 +325,7 @@ func (x *exchange) write(room int) (int, error) {
 	if !resting && !x.resume.IsZero() && len(x.flying) == 0 {
 		scanned, x.resume = 0, time.Time{} // from the start: what is left was refused
 	}
-	resting = resting || !x.resume.IsZero()
+	resting = resting || !x.resume.IsZero() || x.revoked.Load()
 	x.mu.Unlock()
 	if room <= 0 || resting {
 		return 0, nil
@@ -349,82 +351,6 @@ func (x *exchange) write(room int) (int, error) {
 		}
 	}
 	return len(rows), x.submit.Flush()
-}
-
-// takeAcks reads what became of submissions.
-func (x *exchange) takeAcks() error {
-	for {
-		t, body, err := x.submit.ReadFrame()
-		if err != nil {
-			return err
-		}
-		switch t {
-		case wire.TypeRefused:
-			var m wire.Refused
-			if wire.Unmarshal(body, &m) != nil {
-				return quicnet.ErrProtocol
-			}
-			err = x.takeRefusal(&m)
-		case wire.TypeAck:
-			var m wire.Ack
-			if wire.Unmarshal(body, &m) != nil {
-				return quicnet.ErrProtocol
-			}
-			err = x.takeAck(m.UpTo)
-		default:
-			return quicnet.ErrProtocol
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func (x *exchange) takeRefusal(m *wire.Refused) error {
-	x.mu.Lock()
-	i := m.Number - x.acked - 1
-	if i >= uint64(len(x.flying)) {
-		x.mu.Unlock()
-		return quicnet.ErrProtocol
-	}
-	number := x.flying[i]
-	x.refused[number] = true
-	later := retryable(m.Code, m.RetryAfter)
-	if later {
-		x.resume = time.Now().Add(max(time.Duration(m.RetryAfter)*time.Millisecond, minBackoff))
-	}
-	x.mu.Unlock()
-	if later {
-		return nil
-	}
-	return x.c.update(func(w *work) error { return w.refused(number, m.Code) })
-}
-
-func (x *exchange) takeAck(upTo uint64) error {
-	x.mu.Lock()
-	n := upTo - x.acked
-	if upTo < x.acked || n > uint64(len(x.flying)) {
-		x.mu.Unlock()
-		return quicnet.ErrProtocol
-	}
-	var settled []uint64
-	for _, number := range x.flying[:n] {
-		if !x.refused[number] {
-			settled = append(settled, number)
-		}
-		delete(x.refused, number)
-	}
-	x.mu.Unlock()
-	// Removed from the outbox before the window moves on. A crash before it
-	// sends the same bytes again, which the provider knows by their hash.
-	if err := x.c.update(func(w *work) error { return w.accepted(settled) }); err != nil {
-		return err
-	}
-	x.mu.Lock()
-	x.flying, x.acked = x.flying[n:], upTo
-	x.mu.Unlock()
-	x.poke()
-	return nil
 }
 
 // takeDeliveries stores what the provider pushes, several in one transaction,

@@ -17,7 +17,7 @@ func init() {
 	documents["reports/list/"] = documentLayout{wholeKey("domain"), structures["epoch keys"]}
 	documents["reports/snapshot/"] = documentLayout{slashKey("domain", "number", 20), structures["snapshot"]}
 	documents["reports/desk/"] = documentLayout{slashKey("domain", "number", 10), structures["desk"]}
-	documents["reports/secret/"] = documentLayout{sizedKey("kind and epoch", 12), func() wire.Schema { return new(secretRecord) }}
+	documents["reports/secret/"] = documentLayout{sizedKey("kind and epoch and number", 14), func() wire.Schema { return new(secretRecord) }}
 	documents["reports/report/"] = documentLayout{sizedKey("id", 32), func() wire.Schema { return new(reportRecord) }}
 	documents["reports/ban/"] = documentLayout{slashKey("id", "message", 2), func() wire.Schema { return new(banRecord) }}
 	documents["reports/seen/"] = documentLayout{sizedKey("hash", 64), func() wire.Schema { return new(seenRecord) }}

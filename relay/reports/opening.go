@@ -87,25 +87,35 @@ func (r *Reports) issued(ctx context.Context, today ids.Day) (*franking.EpochKey
 	out := &franking.EpochKeys{Issuer: r.conf.Domain}
 	first := today - min(today, ids.MaxDelay+franking.ReportDays+franking.ReviewDays+1)
 	for day := first; day <= today+1; day++ {
-		s := r.keyring.secret(ringSign, day)
-		if s == nil {
-			published, err := r.published(ctx, franking.SignSecret, day)
-			if errors.Is(err, ErrUnknown) {
-				continue
-			}
-			if err != nil {
+		// Those that were revoked, from 1, and then the one in force.
+		for number := uint8(1); number < franking.MaxEpochKeys; number++ {
+			if err := r.addIssued(ctx, out, day, number, r.keyring.revokedSecret(day, number)); errors.Is(err, ErrUnknown) {
+				break
+			} else if err != nil {
 				return nil, err
 			}
-			s = published
 		}
-		out.Epochs = append(out.Epochs, franking.EpochKey{Epoch: day, Key: s.SigningKey().Public()})
+		if err := r.addIssued(ctx, out, day, 0, r.keyring.secret(ringSign, day)); err != nil && !errors.Is(err, ErrUnknown) {
+			return nil, err
+		}
 	}
 	return out, nil
 }
 
+// addIssued adds the public key of a secret; of one that was published if s is nil.
+func (r *Reports) addIssued(ctx context.Context, out *franking.EpochKeys, day ids.Day, revoked uint8, s *franking.EpochSecret) (err error) {
+	if s == nil {
+		if s, err = r.published(ctx, franking.SignSecret, day, revoked); err != nil {
+			return err
+		}
+	}
+	out.Epochs = append(out.Epochs, franking.EpochKey{Epoch: day, Key: s.SigningKey().Public()})
+	return nil
+}
+
 // published returns a secret that was published, or ErrUnknown.
-func (r *Reports) published(ctx context.Context, kind franking.SecretKind, epoch ids.Day) (*franking.EpochSecret, error) {
-	b, err := r.get(ctx, secretKey(kind, epoch))
+func (r *Reports) published(ctx context.Context, kind franking.SecretKind, epoch ids.Day, revoked uint8) (*franking.EpochSecret, error) {
+	b, err := r.get(ctx, secretKey(kind, epoch, revoked))
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +129,7 @@ func (r *Reports) published(ctx context.Context, kind franking.SecretKind, epoch
 // Published returns the secret of an epoch that this provider has published, so
 // that anybody can make what was made with it. The error is ErrUnknown.
 func (r *Reports) Published(ctx context.Context, kind franking.SecretKind, epoch ids.Day) (*franking.EpochSecret, error) {
-	return r.published(ctx, kind, epoch)
+	return r.published(ctx, kind, epoch, 0)
 }
 
 func (r *Reports) logOpening(ctx context.Context, now time.Time, c *franking.CheckedVerdict) (*franking.Logged, error) {

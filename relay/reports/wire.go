@@ -192,10 +192,11 @@ const (
 	ActOpened                      // a token was opened on another's verdict, and this was done
 	ActEscrowAsked                 // a reviewer wants an escrow opened
 	ActEscrowOpened                // a second one as well: it is opened, if fault is 0
+	ActRevoked                     // an operator revoked a day\'s token-signing key
 	actEnd
 )
 
-var actNames = [actEnd]string{"", "taken", "decided", "sent", "answered", "exported", "lifted", "opened", "escrow-asked", "escrow-opened"}
+var actNames = [actEnd]string{"", "taken", "decided", "sent", "answered", "exported", "lifted", "opened", "escrow-asked", "escrow-opened", "revoked"}
 
 // String returns the act's name.
 func (a Act) String() string {
@@ -237,7 +238,7 @@ func (e *Entry) Fields(c *wire.Codec) {
 // Layouts returns the layouts of the stored records for the documentation.
 func Layouts() map[string][]wire.Row {
 	return map[string][]wire.Row{
-		"desk key": wire.Layout(new(deskRecord)), "allowance": wire.Layout(new(franking.Allowance)),
+		"desk key": wire.Layout(new(deskRecord)), "revoked key": wire.Layout(new(revokedRecord)), "allowance": wire.Layout(new(franking.Allowance)),
 		"report": wire.Layout(new(reportRecord)), "answer": wire.Layout(new(answerRecord)), "seen": wire.Layout(new(seenRecord)),
 		"ban":              wire.Layout(new(banRecord)),
 		"published secret": wire.Layout(new(secretRecord)), "audit entry": wire.Layout(new(Entry)),
