@@ -112,8 +112,8 @@ func expect[T comparable](t *testing.T, what string, got, want T) {
 	}
 }
 
-// code is what a request was refused with, 0 if it was not.
-func code(err error) wire.Code {
+// refusalOf is what a request was refused with, 0 if it was not.
+func refusalOf(err error) wire.Code {
 	var r *quicnet.RefusedError
 	if errors.As(err, &r) {
 		return r.Code
@@ -173,7 +173,7 @@ func attackOwner(t *testing.T, w *attacked) {
 		sealed, err := r.Seal(desk, reporter)
 		must(t, err)
 		_, err = quicnet.Ask[*wire.Reported](testContext(t), w.carol.caller, &wire.Report{Sealed: sealed})
-		expect(t, name, code(err), wire.CodeForbidden)
+		expect(t, name, refusalOf(err), wire.CodeForbidden)
 	}
 }
 
@@ -245,7 +245,7 @@ func attackGarbage(t *testing.T, w *attacked) {
 		b := make([]byte, n)
 		rand.Read(b)
 		_, err := quicnet.Ask[*wire.Reported](ctx, w.bob.caller, &wire.Report{Sealed: b})
-		if c := code(err); c != wire.CodeForbidden && c != wire.CodeMalformed && c != wire.CodeLimit {
+		if c := refusalOf(err); c != wire.CodeForbidden && c != wire.CodeMalformed && c != wire.CodeLimit {
 			t.Errorf("a report of %d random bytes: %v", n, err)
 		}
 	}
@@ -253,7 +253,7 @@ func attackGarbage(t *testing.T, w *attacked) {
 		b := make([]byte, n)
 		rand.Read(b)
 		_, err := quicnet.Ask[*wire.IssuedTokens](ctx, w.bob.caller, &wire.IssueTokens{Tokens: b})
-		if c := code(err); c != wire.CodeForbidden && c != wire.CodeMalformed && c != wire.CodeLimit {
+		if c := refusalOf(err); c != wire.CodeForbidden && c != wire.CodeMalformed && c != wire.CodeLimit {
 			t.Errorf("a request of %d random bytes: %v", n, err)
 		}
 		if _, err := w.alpha.node.Reports().OpenVerdict(ctx, time.Now(), w.beta.domain, w.beta.node.keyring.root.Public(), b); err == nil {
@@ -266,7 +266,7 @@ func attackGarbage(t *testing.T, w *attacked) {
 	empty := newReport()
 	if sealed, err := empty.Seal(desk, w.bob.address); err == nil {
 		_, err = quicnet.Ask[*wire.Reported](ctx, w.bob.caller, &wire.Report{Sealed: sealed})
-		expect(t, "a report of nothing", code(err), wire.CodeForbidden)
+		expect(t, "a report of nothing", refusalOf(err), wire.CodeForbidden)
 	}
 	expect(t, "and then a good one", w.found(w.bob, newReport(w.hears("one"))), franking.FaultNone)
 	list, err := w.beta.node.Reports().List(ctx, 0, 10)
