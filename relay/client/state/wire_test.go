@@ -40,7 +40,11 @@ func samples() map[string]wire.Schema {
 		"assembly": &devicesync.Assembly{Record: 1, Next: 1, Bytes: []byte{1}},
 		"early":    &Early{Status: StatusDelivered, Failure: 1, Day: 2},
 		"told":     &Told{Changed: 1},
-		"strike":   &Strike{Kind: StrikeBlock, Request: []byte{1}},
+		"admission": &Admission{
+			Identified: true, Alarm: AlarmProof, Batch: 1, Token: 2, Epoch: 3, Size: 128, FetchAt: 4, Remaining: 5, Refill: 6, Refused: wire.CodeLimit,
+		},
+		"submission": &Submission{Epoch: 1},
+		"strike":     &Strike{Kind: StrikeBlock, Request: []byte{1}},
 	}
 }
 
@@ -51,7 +55,7 @@ func empty(name string) wire.Schema {
 		"envelope": new(Envelope), "held": new(HeldDelivery), "unheld": new(HeldDelivery), "code": new(Code),
 		"ownkey": new(OwnKey), "provider": new(Provider), "strike": new(Strike), "setting": new(Setting),
 		"item": new(SyncItem), "batch": new(SyncBatch), "sync": new(SyncState), "assembly": new(devicesync.Assembly),
-		"early": new(Early), "told": new(Told),
+		"early": new(Early), "told": new(Told), "admission": new(Admission), "submission": new(Submission),
 	}[name]
 }
 
