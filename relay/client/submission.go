@@ -238,7 +238,7 @@ func (w *work) dropPaid() error {
 // when it was fetched.
 func (w *work) knownList() (*keylist.List, time.Time, error) {
 	own := w.self.Address.Domain()
-	p, err := state.Keylists.Get(w.tx, []byte(own.String()))
+	p, err := state.KeyLists.Get(w.tx, []byte(own.String()))
 	if errors.Is(err, state.ErrNotFound) {
 		return nil, time.Time{}, nil
 	}
@@ -278,7 +278,7 @@ func (w *work) takeList(b []byte) error {
 	case err != nil: // an older one: the known one stays
 		l = known
 	}
-	return state.Keylists.Put(w.tx, []byte(own.String()), &state.Published{Fetched: uint64(w.now.UnixMilli()), Bytes: l.Bytes()})
+	return state.KeyLists.Put(w.tx, []byte(own.String()), &state.Published{Fetched: uint64(w.now.UnixMilli()), Bytes: l.Bytes()})
 }
 
 // alarm stops all requests for tokens until the user has decided.
@@ -462,7 +462,7 @@ func (w *work) refusedBatch(code wire.Code, after time.Duration) error {
 // ageList has the list asked for again.
 func (w *work) ageList() error {
 	key := []byte(w.self.Address.Domain().String())
-	p, err := state.Keylists.Get(w.tx, key)
+	p, err := state.KeyLists.Get(w.tx, key)
 	if errors.Is(err, state.ErrNotFound) {
 		return nil
 	}
@@ -470,7 +470,7 @@ func (w *work) ageList() error {
 		return err
 	}
 	p.Fetched = 0
-	return state.Keylists.Put(w.tx, key, p)
+	return state.KeyLists.Put(w.tx, key, p)
 }
 
 // setAnonymous fixes how envelopes leave. Turning it on again is the user's word
@@ -483,7 +483,7 @@ func (w *work) setAnonymous(on bool) error {
 	}
 	if on && a.Alarm != state.AlarmNone && w.self != nil {
 		a.Alarm = state.AlarmNone
-		if err := state.Keylists.Delete(w.tx, []byte(w.self.Address.Domain().String())); err != nil {
+		if err := state.KeyLists.Delete(w.tx, []byte(w.self.Address.Domain().String())); err != nil {
 			return err
 		}
 	}

@@ -51,7 +51,7 @@ var (
 	Admissions = newTable[Admission]("admission", 1)             // Single
 	Bucket     = newTable[Submission]("bucket", MaxBucket)       // epoch 4 | number 8; free tokens
 	Paid       = newTable[Submission]("paid", MaxOutbox)         // number 8 of the outbox; what pays for that envelope
-	Keylists   = newNamed[Published]("keylists", MaxDescriptors) // domain; the newest list of its keys of admission
+	KeyLists   = newNamed[Published]("keylists", MaxDescriptors) // domain; the newest list of its keys of admission
 
 	SyncStates  = newTable[SyncState]("sync", 1)                             // Single
 	SyncQueue   = newTable[SyncItem]("syncqueue", MaxSyncQueue)              // number 8; for the other devices

@@ -55,7 +55,7 @@ func newUser(ctx context.Context, root string, p *child.Provider, local string) 
 		ReceiptDelay: 100 * time.Millisecond,
 		// A client that only listens notices a dead server by its own next
 		// keep-alive, which the restarted server does not know.
-		Timeouts: quicnet.Timeouts{KeepAlive: time.Second},
+		Timeouts: quicnet.Timeouts{KeepAlive: time.Second, Idle: 4 * time.Second},
 	}
 	if u.c, err = client.Create(conf); err != nil {
 		return nil, err
