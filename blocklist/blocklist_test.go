@@ -21,6 +21,11 @@ func entry(i int) (e EntryID) {
 	return e
 }
 
+func nr(i byte) (n [32]byte) {
+	n[0] = i
+	return n
+}
+
 func drawSerials(t *rapid.T) []Serial {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Serial {
 		return Serial{Day: ids.Day(rapid.Uint32Range(100, 130).Draw(t, "day")), N: rapid.Uint64Range(0, 40).Draw(t, "n")}
@@ -31,13 +36,17 @@ func TestRequestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		serials, e := drawSerials(t), NewEntryID()
 		var got []Serial
-		for _, r := range NewRequests(e, serials) {
+		p := Pseudonym{}
+		if rapid.Bool().Draw(t, "pseudonym") {
+			p = Pseudonym{rapid.Uint32Range(1, 9).Draw(t, "generation"), nr(7)}
+		}
+		for _, r := range NewRequests(e, p, serials) {
 			b, err := r.Marshal()
 			if err != nil {
 				t.Fatal(err)
 			}
 			again, err := ParseRequest(b)
-			if err != nil || again.Entry != e || !slices.Equal(again.Serials, r.Serials) {
+			if err != nil || again.Entry != e || again.Pseudonym != p || !slices.Equal(again.Serials, r.Serials) {
 				t.Fatalf("changed: %v", err)
 			}
 			got = append(got, again.Serials...)
@@ -56,7 +65,7 @@ func TestRequestsAreSplit(t *testing.T) {
 	for i := range 2*MaxSerials + 1 {
 		serials = append(serials, Serial{Day: ids.Day(100 + i%MaxDays), N: uint64(i)})
 	}
-	reqs := NewRequests(entry(1), serials)
+	reqs := NewRequests(entry(1), Pseudonym{}, serials)
 	if len(reqs) != 3 {
 		t.Fatalf("%d requests", len(reqs))
 	}
@@ -69,10 +78,10 @@ func TestRequestsAreSplit(t *testing.T) {
 	for i := range MaxDays + 1 {
 		days = append(days, Serial{Day: ids.Day(i)})
 	}
-	if n := len(NewRequests(entry(1), days)); n != 2 {
+	if n := len(NewRequests(entry(1), Pseudonym{}, days)); n != 2 {
 		t.Errorf("%d requests for too many days", n)
 	}
-	if reqs := NewRequests(entry(1), nil); len(reqs) != 1 || len(reqs[0].Serials) != 0 {
+	if reqs := NewRequests(entry(1), Pseudonym{}, nil); len(reqs) != 1 || len(reqs[0].Serials) != 0 {
 		t.Error("a block without serials is no request")
 	}
 	if MaxRequestSize > wire.MaxBlock || MaxSerials > store.MaxBatch || MaxListSize > store.MaxValue {
@@ -107,19 +116,19 @@ func TestRequestRefuses(t *testing.T) {
 		"version":        append([]byte{2}, append(bytes.Repeat([]byte{7}, 16), 0, 0, 0)...),
 		"pseudonym":      append(bytes.Clone(head), 1, 0, 0),
 		"day of none":    append(bytes.Clone(head), 0, 0, 1, 0, 0, 0, 1, 0, 0),
-		"serial twice":   append(bytes.Clone(head), 0, 0, 1, 0, 0, 0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 5),
-		"days of number": append(bytes.Clone(head), 0, 0xff, 0xff),
-		"zero entry":     make([]byte, 20),
+		"serial twice":   append(bytes.Clone(head), 0, 0, 0, 1, 0, 0, 0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 5),
+		"days of number": append(bytes.Clone(head), 0, 0, 0xff, 0xff),
+		"zero entry":     append([]byte{1}, make([]byte, 20)...),
 	} {
 		if _, err := ParseRequest(b); !errors.Is(err, wire.ErrMalformed) {
 			t.Errorf("%s: parsed, %v", name, err)
 		}
 	}
-	if _, err := ParseRequest(append(head, 0, 0, 0)); err != nil {
+	if _, err := ParseRequest(append(head, 0, 0, 0, 0)); err != nil {
 		t.Errorf("the good one: %v", err)
 	}
 	// Many serials spread over days, each list below its own limit.
-	b := append(bytes.Clone(head), 0, 0, 2)
+	b := append(bytes.Clone(head), 0, 0, 0, 2)
 	for day := range byte(2) {
 		b = append(b, 0, 0, 0, day, MaxSerials>>8, MaxSerials&0xff)
 		for i := range MaxSerials {
@@ -132,10 +141,10 @@ func TestRequestRefuses(t *testing.T) {
 }
 
 func TestFormatsAreStrict(t *testing.T) {
-	req, _ := NewRequests(entry(5), []Serial{{1, 1}, {1, 2}, {3, 1}})[0].Marshal()
+	req, _ := NewRequests(entry(5), Pseudonym{}, []Serial{{1, 1}, {1, 2}, {3, 1}})[0].Marshal()
 	var l List
 	for i := range 3 {
-		l.Add(entry(i))
+		l.Add(entry(i), Pseudonym{})
 	}
 	for name, tt := range map[string]struct {
 		b     []byte
@@ -192,7 +201,7 @@ func TestListIsASet(t *testing.T) {
 			e := entry(rapid.IntRange(0, 12).Draw(t, "entry"))
 			switch rapid.IntRange(0, 3).Draw(t, "op") {
 			case 0, 1:
-				if changed, err := l.Add(e); err != nil || changed == model[e] {
+				if changed, err := l.Add(e, Pseudonym{}); err != nil || changed == model[e] {
 					t.Fatalf("add: %v, %v", changed, err)
 				}
 				model[e] = true
@@ -217,31 +226,31 @@ func TestListIsASet(t *testing.T) {
 func TestListRefuses(t *testing.T) {
 	var l List
 	for i := range MaxEntries {
-		if changed, err := l.Add(entry(i)); !changed || err != nil {
+		if changed, err := l.Add(entry(i), Pseudonym{}); !changed || err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := l.Add(entry(MaxEntries)); !errors.Is(err, ErrFull) {
+	if _, err := l.Add(entry(MaxEntries), Pseudonym{}); !errors.Is(err, ErrFull) {
 		t.Errorf("above the limit: %v", err)
 	}
-	if changed, err := l.Add(entry(3)); changed || err != nil {
+	if changed, err := l.Add(entry(3), Pseudonym{}); changed || err != nil {
 		t.Errorf("known entry of a full list: %v", err)
 	}
-	if b := l.Marshal(); len(b)+MaxEntries*32 != MaxListSize {
+	if b := l.Marshal(); len(b)+MaxEntries*MaxGenerations*pseudonymSize != MaxListSize {
 		t.Errorf("%d bytes", len(b))
 	}
 	l.Remove(entry(3))
-	if changed, err := l.Add(entry(MaxEntries)); !changed || err != nil {
+	if changed, err := l.Add(entry(MaxEntries), Pseudonym{}); !changed || err != nil {
 		t.Errorf("after a removal: %v", err)
 	}
-	if _, err := l.Add(EntryID{}); !errors.Is(err, wire.ErrMalformed) {
+	if _, err := l.Add(EntryID{}, Pseudonym{}); !errors.Is(err, wire.ErrMalformed) {
 		t.Errorf("zero id: %v", err)
 	}
 	a, b := entry(1), entry(2)
 	put := func(entries ...EntryID) []byte {
 		out := []byte{1, 0, byte(len(entries))}
 		for _, e := range entries {
-			out = append(append(out, e[:]...), 0)
+			out = append(append(out, e[:]...), 0, 0)
 		}
 		return out
 	}
@@ -260,10 +269,59 @@ func TestListRefuses(t *testing.T) {
 	}
 }
 
+// An entry blocks its pseudonyms of two generations, whatever order they come in.
+func TestPseudonyms(t *testing.T) {
+	var l List
+	add := func(e EntryID, g uint32, n byte, want bool) {
+		t.Helper()
+		if changed, err := l.Add(e, Pseudonym{g, nr(n)}); err != nil || changed != want {
+			t.Fatalf("%v, %v", changed, err)
+		}
+	}
+	blocks := func(want string) {
+		t.Helper()
+		again, err := ParseList(l.Marshal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for n := range byte(10) {
+			if again.Blocks(nr(n)) {
+				got += string('0' + n)
+			}
+		}
+		if got != want {
+			t.Fatalf("blocked: %q, want %q", got, want)
+		}
+	}
+	blocks("")
+	add(entry(1), 1, 1, true)
+	add(entry(1), 1, 1, false)
+	add(entry(2), 1, 2, true)
+	blocks("12")
+	add(entry(1), 1, 3, true) // another account under the same entry
+	blocks("23")
+	if !l.Renew([]Renewal{{entry(1), Pseudonym{2, nr(4)}}, {entry(9), Pseudonym{2, nr(5)}}}) || l.Contains(entry(9)) {
+		t.Fatal("renewal")
+	}
+	blocks("234")
+	if l.Renew([]Renewal{{entry(1), Pseudonym{2, nr(4)}}}) {
+		t.Fatal("renewed twice")
+	}
+	add(entry(1), 3, 6, true)
+	blocks("246") // that of generation 1 is over
+	add(entry(1), 1, 3, false)
+	blocks("246")
+	l.Remove(entry(1))
+	blocks("2")
+}
+
 func FuzzFormats(f *testing.F) {
-	req, _ := NewRequests(entry(5), []Serial{{1, 1}, {1, 2}, {3, 1}})[0].Marshal()
+	req, _ := NewRequests(entry(5), Pseudonym{}, []Serial{{1, 1}, {1, 2}, {3, 1}})[0].Marshal()
 	f.Add(req)
-	f.Add((&List{entries: []EntryID{entry(1), entry(2)}}).Marshal())
+	f.Add((&List{entries: []entryOf{{entry(1), nil}, {entry(2), []Pseudonym{{1, nr(1)}, {2, nr(2)}}}}}).Marshal())
+	blocking, _ := NewRequests(entry(5), Pseudonym{3, nr(9)}, nil)[0].Marshal()
+	f.Add(blocking)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if again, err := reparseRequest(b); err == nil && !bytes.Equal(again, b) {
 			t.Error("request is not canonical")
@@ -277,7 +335,7 @@ func FuzzFormats(f *testing.F) {
 func BenchmarkBlocklist(b *testing.B) {
 	var l List
 	for i := range MaxEntries {
-		l.Add(entry(i))
+		l.Add(entry(i), Pseudonym{})
 	}
 	doc := l.Marshal()
 	b.Run("floor: one HMAC", func(b *testing.B) {

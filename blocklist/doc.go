@@ -6,10 +6,10 @@
 // entry, drawn at random by the client, and the serials of the tickets that the
 // blocked contact still holds. The relay marks those serials as spent, so that
 // the next envelope under one of them is disposed of, and adds the entry to the
-// list. The list will hold the contact's pseudonym N_R for this mailbox, by
-// which introductions are refused; its place is there and is empty for now. To
-// unblock removes the entry; struck tickets stay struck, the contact gets new
-// ones.
+// list, with the contact's pseudonym N_R for this mailbox, by which introductions
+// are disposed of. When the mailbox's key W changes, its owner adds the pseudonyms
+// of the new one (ratelimit.Remap). To unblock removes the entry; struck tickets
+// stay struck, the contact gets new ones.
 //
 // Only tickets that are unspent may be struck: a block that named the spent
 // ones would tell the relay which past deliveries came from one contact. The

@@ -11,7 +11,11 @@ const (
 	// a ticket's life, of its last envelope's delay, and of clocks that differ.
 	MaxDays = ids.MaxTicketDays + ids.MaxDelay + 3
 	// MaxEntries is the number of entries of one list: the document stays below
-	// 96 KiB, the longest that every engine takes, also when all of them have a
-	// pseudonym.
-	MaxEntries = 1500
+	// 96 KiB, the longest that every engine takes, also when all of them have
+	// pseudonyms of both generations.
+	MaxEntries = 1000
+	// MaxGenerations is how many generations of a mailbox's W an entry has
+	// pseudonyms of: the current one and the one before, whose introductions may
+	// still be under way.
+	MaxGenerations = 2
 )

@@ -14,15 +14,20 @@ const (
 	version = 1
 
 	// MaxRequestSize is the length of the longest request, in bytes.
-	MaxRequestSize = 1 + EntrySize + 1 + 2 + MaxDays*(4+2) + MaxSerials*8
-	// MaxListSize is the length of the longest list, in bytes, pseudonyms
-	// (32 bytes each) counted although they are not in use yet.
-	MaxListSize = 1 + 2 + MaxEntries*(EntrySize+1+32)
+	MaxRequestSize = 1 + EntrySize + 2 + pseudonymSize + 2 + MaxDays*(4+2) + MaxSerials*8
+	// MaxListSize is the length of the longest list, in bytes.
+	MaxListSize = 1 + 2 + MaxEntries*(EntrySize+2+MaxGenerations*pseudonymSize)
 
-	// noPseudonym is the one value of the byte that says whether a pseudonym
-	// follows. 1 is reserved for "32 bytes follow" and refused for now.
-	noPseudonym = 0
+	pseudonymSize = 4 + 32
 )
+
+// Fields lists the layout.
+func (p *Pseudonym) Fields(c *wire.Codec) {
+	wire.U32(c, "generation", &p.Generation)
+	c.Check(p.Generation > 0, "generation", "zero")
+	c.Fixed("N_R", p.NR[:])
+	c.Check(p.NR != [32]byte{}, "N_R", "zero") // the identity, which is nobody's
+}
 
 // Fields lists the layout. Serials are grouped by day, days and serials of a
 // day ascending, so that one set of serials has one encoding.
@@ -30,14 +35,21 @@ func (r *Request) Fields(c *wire.Codec) {
 	c.Const("version", version)
 	c.Fixed("entry", r.Entry[:])
 	c.Check(r.Entry != EntryID{}, "entry", "zero")
-	c.Const("pseudonym", noPseudonym)
+	var one []Pseudonym
+	if r.Pseudonym != (Pseudonym{}) {
+		one = []Pseudonym{r.Pseudonym}
+	}
+	wire.List(c, "pseudonyms", &one, 1, func(c *wire.Codec, p *Pseudonym) { p.Fields(c) })
 	days := group(r.Serials)
 	wire.List(c, "days", &days, MaxDays, func(c *wire.Codec, d *dayOf) { d.Fields(c) })
 	c.Check(ascending(days, func(a, b dayOf) bool { return a.Day < b.Day }), "days", "not ascending")
 	serials := ungroup(days)
 	c.Check(len(serials) <= MaxSerials, "days", "too many serials")
 	if c.Parsing() {
-		r.Serials = serials
+		r.Serials, r.Pseudonym = serials, Pseudonym{}
+		if len(one) > 0 {
+			r.Pseudonym = one[0]
+		}
 	}
 }
 
@@ -78,12 +90,16 @@ func ungroup(days []dayOf) (serials []Serial) {
 // Fields lists the layout.
 func (l *List) Fields(c *wire.Codec) {
 	c.Const("version", version)
-	wire.List(c, "entries", &l.entries, MaxEntries, func(c *wire.Codec, e *EntryID) {
-		c.Fixed("entry", e[:])
-		c.Check(*e != EntryID{}, "entry", "zero")
-		c.Const("pseudonym", noPseudonym)
-	})
-	c.Check(ascending(l.entries, func(a, b EntryID) bool { return bytes.Compare(a[:], b[:]) < 0 }), "entries", "not ascending")
+	wire.List(c, "entries", &l.entries, MaxEntries, func(c *wire.Codec, e *entryOf) { e.Fields(c) })
+	c.Check(ascending(l.entries, func(a, b entryOf) bool { return bytes.Compare(a.id[:], b.id[:]) < 0 }), "entries", "not ascending")
+}
+
+// Fields lists the layout.
+func (e *entryOf) Fields(c *wire.Codec) {
+	c.Fixed("entry", e.id[:])
+	c.Check(e.id != EntryID{}, "entry", "zero")
+	wire.List(c, "pseudonyms", &e.pseudonyms, MaxGenerations, func(c *wire.Codec, p *Pseudonym) { p.Fields(c) })
+	c.Check(ascending(e.pseudonyms, func(a, b Pseudonym) bool { return a.Generation < b.Generation }), "pseudonyms", "not ascending")
 }
 
 // ascending reports whether each element is less than the next: sorted and

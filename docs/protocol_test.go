@@ -75,7 +75,7 @@ func init() {
 func classTable() string {
 	var b strings.Builder
 	b.WriteString("| class | envelope | head | body | frame and control part | device headers |\n|---|---|---|---|---|---|\n")
-	for c := wire.Class1K; c <= wire.Class64K; c++ {
+	for c := wire.Class1K; c <= wire.ClassIntroduction; c++ {
 		fmt.Fprintf(&b, "| %d | %d | %d | %d | %d | %d |\n", c, c.Size(), c.HeadSize(), c.BodySize(), sealedsender.Room(c), c.Devices())
 	}
 	return b.String()

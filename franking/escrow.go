@@ -175,38 +175,58 @@ func (p *Pseudonym) Bytes() []byte { return p.n.Bytes() }
 // Equal compares in constant time.
 func (p *Pseudonym) Equal(o *Pseudonym) bool { return p.n.Equal(o.n) }
 
-// OpenEscrow opens N_B of a substantiated message with the reviewers' secret x
-// and the recipient's share. to is what the provider's directory holds of the
-// mailbox and generation. Errors are FaultEscrow and FaultShare.
-func (m *Substantiated) OpenEscrow(o *EscrowOpening, to *Recipient, x group.Scalar) (*Pseudonym, error) {
+// openable verifies an escrow of the message's token and the recipient's share of
+// it, and returns what is subtracted from E2 to open it: all but x*E1.
+func (m *Substantiated) openable(o *EscrowOpening, to *Recipient) (k escrowKeys, e1, rest group.Element, err error) {
 	g := group.Ristretto255()
 	if to.Mailbox != m.e.Mailbox || to.Address != m.reader || to.Provider != m.provider {
-		return nil, FaultEscrow
+		return k, e1, rest, FaultEscrow
 	}
 	k, ok := escrowKeysOf(m.snapshot, m.e.Token.Epoch, o.Escrow.Reviewers, to)
-	if !ok || !k.reviewers.Equal(g.MulGenerator(x)) {
-		return nil, FaultEscrow
+	if !ok {
+		return k, e1, rest, FaultEscrow
 	}
 	if err := k.check(&m.e.Token, &m.aud, &o.Escrow); err != nil {
-		return nil, err
+		return k, e1, rest, err
 	}
-	e1, err := g.DecodeElement(o.Escrow.E1[:])
-	if err != nil {
-		return nil, FaultEscrow
+	if e1, err = g.DecodeElement(o.Escrow.E1[:]); err != nil {
+		return k, e1, rest, FaultEscrow
 	}
 	e2, err := g.DecodeElement(o.Escrow.E2[:])
 	if err != nil {
-		return nil, FaultEscrow
+		return k, e1, rest, FaultEscrow
 	}
 	d, err := g.DecodeElement(o.Share.Key[:])
 	if err != nil {
-		return nil, FaultShare
+		return k, e1, rest, FaultShare
 	}
 	st, err := group.DLEQ(g.Generator(), to.Z, e1, d)
 	if err != nil || st.Verify(shareSession(m.token, to, &o.Escrow), o.Share.Proof[:]) != nil {
-		return nil, FaultShare
+		return k, e1, rest, FaultShare
 	}
-	n := e2.Sub(d).Sub(e1.Mul(x))
+	return k, e1, e2.Sub(d), nil
+}
+
+// CheckShare verifies what a report adds for a ban, without opening it: that the
+// escrow is of the message's token and the share of the escrow. to is what the
+// provider's directory holds of the mailbox and generation. Errors are FaultEscrow
+// and FaultShare.
+func (m *Substantiated) CheckShare(o *EscrowOpening, to *Recipient) error {
+	_, _, _, err := m.openable(o, to)
+	return err
+}
+
+// OpenEscrow opens N_B of a substantiated message with the reviewers' secret x
+// and the recipient's share. to is as for CheckShare, and so are the errors.
+func (m *Substantiated) OpenEscrow(o *EscrowOpening, to *Recipient, x group.Scalar) (*Pseudonym, error) {
+	k, e1, rest, err := m.openable(o, to)
+	if err != nil {
+		return nil, err
+	}
+	if !k.reviewers.Equal(group.Ristretto255().MulGenerator(x)) {
+		return nil, FaultEscrow
+	}
+	n := rest.Sub(e1.Mul(x))
 	if n.IsIdentity() {
 		return nil, FaultEscrow // k = 0 is no account's
 	}

@@ -89,3 +89,28 @@ func (r *Relay) block(ctx context.Context, now time.Time, who *directory.Authent
 	}
 	return &wire.Blocked{Struck: uint32(struck)}
 }
+
+// sealKey publishes a mailbox key. Introductions are let in under its W before
+// anybody is told of it.
+func (r *Relay) sealKey(ctx context.Context, now time.Time, who *directory.Authenticated, m *wire.SealKey) wire.Message {
+	key, err := r.directory.CheckMailboxKey(ctx, who, m.Key, now)
+	if err != nil {
+		return answer(err)
+	}
+	if err := r.mailboxes.SetKey(ctx, who.Mailbox(), key.Generation(), key.W(), key.Expiry()); err != nil {
+		return answer(err)
+	}
+	return answer(r.directory.PublishMailboxKey(ctx, who, m.Key, now))
+}
+
+// blockPseudonyms keeps who is blocked so under a new W.
+func (r *Relay) blockPseudonyms(ctx context.Context, who *directory.Authenticated, m *wire.BlockPseudonyms) wire.Message {
+	all := make([]blocklist.Renewal, len(m.Renewals))
+	for i, e := range m.Renewals {
+		all[i] = blocklist.Renewal{Entry: e.Entry, Pseudonym: blocklist.Pseudonym{Generation: m.Generation, NR: e.NR}}
+		if m.Generation == 0 || e.NR == [32]byte{} {
+			return refuse(wire.CodeMalformed)
+		}
+	}
+	return answer(r.mailboxes.Renew(ctx, who.Mailbox(), all))
+}

@@ -23,7 +23,9 @@ type Admitted struct {
 	disposal Reason // what Settle reports instead of Delivered; 0 if none
 	outbox   bool   // to an outbox, not to a mailbox here
 	body     []byte // owned; what req.Body points to
+	raw      []byte // owned; of an introduction, the envelope
 	scratch  ticket.Scratch
+	intro    introduced         // what Settle decides about
 	token    *ledger.TokenSpend // what pays for it, spent by Settle; nil if an account or a peer answers for it
 	taken    time.Time          // when the token was verified
 	envelope wire.Envelope
@@ -43,7 +45,7 @@ func (r *Relay) AdmitForward(now time.Time, peer *Peer, raw []byte, a *Admitted)
 		return ref
 	}
 	a.token = nil
-	return r.admitHere(now, peer.Domain, a)
+	return r.admitHere(now, peer.Domain, raw, a)
 }
 
 // AdmitSubmit admits an envelope that an account of this provider hands in:
@@ -70,11 +72,11 @@ func (r *Relay) AdmitSubmit(now time.Time, from *Sender, dest ids.Domain, raw []
 // outbox.
 func (r *Relay) admitOn(now time.Time, dest ids.Domain, raw []byte, a *Admitted) *Refusal {
 	if dest == r.domain {
-		return r.admitHere(now, r.domain, a)
+		return r.admitHere(now, r.domain, raw, a)
 	}
 	payload := wire.PayloadHash(a.envelope.Head, a.envelope.Body)
 	a.body = append(a.body[:0], raw...)
-	a.disposal, a.outbox = 0, true
+	a.disposal, a.outbox, a.intro.asked = 0, true, false
 	// The row names neither the account nor the connection: only where it goes.
 	a.req = store.AppendReq{
 		Mailbox: mailbox.Outbox(dest),
@@ -108,6 +110,7 @@ var (
 	refusedStale     = &Refusal{Reason: RefusedStale}
 	refusedSuspended = &Refusal{Reason: RefusedSuspended}
 	refusedOutbox    = &Refusal{RefusedOutbox, outboxRetry}
+	refusedMailbox   = &Refusal{RefusedMailbox, mailboxRetry}
 	refusedKeys      = &Refusal{RefusedKeys, keysRetry}
 	refusedStore     = &Refusal{RefusedStore, storeRetry}
 	refusedBusy      = &Refusal{RefusedBusy, busyRetry}
@@ -117,10 +120,20 @@ var (
 // server has taken more than it has settled. It depends on that alone.
 func Busy() *Refusal { return refusedBusy }
 
-// admitHere opens the ticket, checks the binder and stamps. From here on
-// nothing is refused: what does not fit is disposed of, after the same work. from
-// is the sender's provider, whose keys the delivery's snapshot is about.
-func (r *Relay) admitHere(now time.Time, from ids.Domain, a *Admitted) *Refusal {
+// admitHere admits what is for a mailbox of this provider. from is the sender's
+// provider, whose keys the delivery's snapshot is about.
+func (r *Relay) admitHere(now time.Time, from ids.Domain, raw []byte, a *Admitted) *Refusal {
+	if a.envelope.Class == wire.ClassIntroduction {
+		return r.admitIntroduction(now, from, raw, a)
+	}
+	a.intro.asked = false
+	return r.admitTicket(now, from, a)
+}
+
+// admitTicket opens the ticket, checks the binder and stamps. From here on
+// nothing is refused but what is over the mailbox's limit: what does not fit is
+// disposed of, after the same work.
+func (r *Relay) admitTicket(now time.Time, from ids.Domain, a *Admitted) *Refusal {
 	e := &a.envelope
 	payload := wire.PayloadHash(e.Head, e.Body)
 	bound := ticket.BoundOf(e, &payload)
@@ -140,20 +153,28 @@ func (r *Relay) admitHere(now time.Time, from ids.Domain, a *Admitted) *Refusal 
 	case bindErr != nil:
 		a.disposal = DisposedBinder
 	}
+	if a.disposal == 0 {
+		// After the binder, or whoever sees tickets go by could use up the mailbox's
+		// share. Before the store, so that a struck or spent ticket counts alike.
+		if ref := r.limitMailbox(now, &opened); ref != nil {
+			return ref
+		}
+	}
 	received := uint64(now.UnixMilli())
 	stamp, err := r.stamps.Stamp(&franking.Receipt{Mailbox: opened.Mailbox, Com: *e.Com, Day: e.Day, Received: received})
 	if err != nil {
 		return refusedStore // today's key is not stored yet
 	}
-	snapshot := noSnapshot
-	if r.snapshots != nil {
-		// A recipient shows nothing that names none: rather than ack what is lost,
-		// have it sent again.
-		if snapshot = r.snapshots.SnapshotID(from, received); snapshot == noSnapshot {
-			return refusedKeys
-		}
+	snapshot, ref := r.snapshot(from, received)
+	if ref != nil {
+		return ref
 	}
-	a.body = appendDelivery(a.body[:0], e, received, &stamp, &snapshot, &opened)
+	a.body = appendDelivery(a.body[:0], e, received, &stamp, &snapshot)
+	a.body = append(a.body, byte(wire.ByTicket))
+	a.body = append(a.body, e.Ticket[:]...)
+	a.body = binary.BigEndian.AppendUint64(a.body, opened.Serial)
+	a.body = binary.BigEndian.AppendUint32(a.body, uint32(opened.Expiry))
+	a.body = appendPayload(a.body, e)
 	a.req = store.AppendReq{
 		Mailbox:   opened.Mailbox,
 		ID:        e.ID(&payload),
@@ -167,20 +188,32 @@ func (r *Relay) admitHere(now time.Time, from ids.Domain, a *Admitted) *Refusal 
 	return nil
 }
 
-// appendDelivery builds a wire.Delivery without allocating; a test holds it to
-// the schema.
-func appendDelivery(b []byte, e *wire.Envelope, received uint64, stamp *franking.Stamp, snapshot *[32]byte, o *ticket.Opened) []byte {
+// snapshot returns the id of what is in force of the keys of the sender's provider.
+// A recipient shows nothing that names none: rather than ack what is lost, have it
+// sent again.
+func (r *Relay) snapshot(from ids.Domain, received uint64) (id [32]byte, ref *Refusal) {
+	if r.snapshots == nil {
+		return noSnapshot, nil
+	}
+	if id = r.snapshots.SnapshotID(from, received); id == noSnapshot {
+		return id, refusedKeys
+	}
+	return id, nil
+}
+
+// appendDelivery and appendPayload build a wire.Delivery without allocating, but
+// for its origin and what follows that; a test holds them to the schema.
+func appendDelivery(b []byte, e *wire.Envelope, received uint64, stamp *franking.Stamp, snapshot *[32]byte) []byte {
 	b = append(b, wire.Version)
 	b = binary.BigEndian.AppendUint64(b, received)
 	b = append(b, e.Com[:]...)
 	b = binary.BigEndian.AppendUint32(b, uint32(e.Day))
 	b = append(b, byte(e.Class))
 	b = append(b, stamp[:]...)
-	b = append(b, snapshot[:]...)
-	b = append(b, byte(wire.ByTicket))
-	b = append(b, e.Ticket[:]...)
-	b = binary.BigEndian.AppendUint64(b, o.Serial)
-	b = binary.BigEndian.AppendUint32(b, uint32(o.Expiry))
+	return append(b, snapshot[:]...)
+}
+
+func appendPayload(b []byte, e *wire.Envelope) []byte {
 	b = append(b, e.Head...)
 	return append(b, e.Body...)
 }

@@ -9,6 +9,7 @@ import (
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/wire"
+	"waxwing/ratelimit/introduction"
 )
 
 // sessions knows the connections of every device, so that those of a removed
@@ -158,7 +159,11 @@ func (r *Relay) enter(ctx context.Context, now time.Time, s *Session, who *direc
 		r.sessions.drop(ref, s)
 		return answer(err)
 	}
-	return &wire.Session{Mailbox: who.Mailbox()}
+	out := &wire.Session{Mailbox: who.Mailbox()}
+	if r.admission != nil {
+		out.Standing = [32]byte(introduction.StandingKey(r.admission.Standing(), who.Mailbox()).Bytes())
+	}
+	return out
 }
 
 // standing looks at the account's standing. The session is listed already, so

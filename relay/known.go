@@ -40,7 +40,7 @@ func (k *knownMailboxes) add(m ids.MailboxID) {
 // markUnknown turns an admitted envelope to a mailbox that does not exist into
 // a disposal. An error means that the store cannot tell.
 func (r *Relay) markUnknown(ctx context.Context, a *Admitted) error {
-	if a.outbox || a.req.Discard || r.known.has(a.req.Mailbox) {
+	if a.outbox || a.req.Discard || a.intro.asked || r.known.has(a.req.Mailbox) {
 		return nil
 	}
 	known, err := r.mailboxes.Known(ctx, a.req.Mailbox)

@@ -72,6 +72,11 @@ var askers = map[limits.Name]func(p *provider, a *applicant) func() (wire.Code, 
 		raw := envelope(p.mint(), wire.Class64K, p.today())
 		return func() (wire.Code, uint32) { return ofEnvelope(p.AdmitForward(p.now, p.peer, raw, new(Admitted))) }
 	},
+	limits.PeerIntroductions: func(p *provider, _ *applicant) func() (wire.Code, uint32) {
+		d := p.withDoor()
+		raw := d.introduction(d.stranger())
+		return func() (wire.Code, uint32) { return ofEnvelope(p.AdmitForward(p.now, p.peer, raw, new(Admitted))) }
+	},
 	limits.PeerRequests: func(p *provider, _ *applicant) func() (wire.Code, uint32) {
 		return func() (wire.Code, uint32) {
 			code, after := ofMessage(p.HandlePeer(context.Background(), p.now, p.peer, &wire.Describe{Domain: beta}))
@@ -79,6 +84,11 @@ var askers = map[limits.Name]func(p *provider, a *applicant) func() (wire.Code, 
 				return 0, 0 // the peers of this test have no descriptors
 			}
 			return code, after
+		}
+	},
+	limits.MailboxEnvelopes: func(p *provider, _ *applicant) func() (wire.Code, uint32) {
+		return func() (wire.Code, uint32) {
+			return ofEnvelope(p.AdmitForward(p.now, p.peer, p.fresh(), new(Admitted)))
 		}
 	},
 	limits.Registrations: func(p *provider, _ *applicant) func() (wire.Code, uint32) {
@@ -131,7 +141,11 @@ func TestEveryLimitTellsWhen(t *testing.T) {
 					}
 					continue
 				}
-				if code != wire.CodeLimit || after == 0 || p.limits.Refused(n, limits.OverRate) != 1 {
+				want := wire.CodeLimit
+				if n == limits.MailboxEnvelopes {
+					want = wire.CodeMailbox // not the asker's own
+				}
+				if code != want || after == 0 || p.limits.Refused(n, limits.OverRate) != 1 {
 					t.Fatalf("answered with %v, retry after %d ms, %d counted", code, after, p.limits.Refused(n, limits.OverRate))
 				}
 				if n != limits.Registrations { // each is another's

@@ -27,11 +27,21 @@ const (
 	DisposedUnknown // there is no such mailbox
 	DisposedFull    // the mailbox is full
 
+	// Introductions disposed of, likewise.
+	DisposedSealed       // it is not sealed to a key of this relay, or to another envelope
+	DisposedProof        // its proof is false
+	DisposedBlocked      // the mailbox's owner blocked who sent it
+	DisposedPolicy       // the mailbox's owner wants none, or none without a contact code
+	DisposedSenderLimit  // over the limit of one pseudonym at one mailbox
+	DisposedMailboxLimit // over the limit of all that reach one mailbox
+	DisposedTag          // another envelope has used the same introduction of the day's
+
 	// Refused with an answer.
 	RefusedMalformed   // the envelope's form
 	RefusedStale       // outside -1..MaxDelay days
 	RefusedAccount     // over a limit of the account
 	RefusedPeer        // over a limit of the forwarding provider
+	RefusedMailbox     // over the limit of the mailbox that a good ticket is for
 	RefusedDestination // no such peer
 	RefusedOutbox      // the outbox to that peer is full
 	RefusedSuspended   // the account was suspended
@@ -47,10 +57,12 @@ var reasonNames = [ReasonEnd]string{
 	Delivered: "delivered", Queued: "queued", Duplicate: "duplicate",
 	DisposedForged: "disposed_forged", DisposedExpired: "disposed_expired", DisposedBinder: "disposed_binder",
 	DisposedSpent: "disposed_spent", DisposedStruck: "disposed_struck", DisposedUnknown: "disposed_unknown",
-	DisposedFull: "disposed_full", RefusedMalformed: "refused_malformed", RefusedStale: "refused_stale",
+	DisposedFull: "disposed_full", DisposedSealed: "disposed_sealed", DisposedProof: "disposed_proof",
+	DisposedBlocked: "disposed_blocked", DisposedPolicy: "disposed_policy", DisposedSenderLimit: "disposed_sender_limit",
+	DisposedMailboxLimit: "disposed_mailbox_limit", DisposedTag: "disposed_tag", RefusedMalformed: "refused_malformed", RefusedStale: "refused_stale",
 	RefusedAccount: "refused_account", RefusedPeer: "refused_peer", RefusedDestination: "refused_destination",
 	RefusedOutbox: "refused_outbox", RefusedSuspended: "refused_suspended", RefusedKeys: "refused_keys", RefusedStore: "refused_store",
-	RefusedBusy:    "refused_busy",
+	RefusedBusy: "refused_busy", RefusedMailbox: "refused_mailbox",
 	RefusedAddress: "refused_address", RefusedToken: "refused_token",
 }
 
@@ -80,6 +92,8 @@ func (r *Refusal) Code() wire.Code {
 		return wire.CodeStale
 	case RefusedAccount, RefusedPeer, RefusedAddress:
 		return wire.CodeLimit
+	case RefusedMailbox:
+		return wire.CodeMailbox
 	case RefusedToken:
 		return wire.CodeToken
 	case RefusedSuspended:

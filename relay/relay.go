@@ -53,8 +53,8 @@ type Snapshots interface {
 	SnapshotID(issuer ids.Domain, received uint64) [32]byte
 }
 
-// Config is what a Relay is made of. All but Snapshots, Submissions, Registration
-// and Limits are required; without Limits there is a Book of defaults.
+// Config is what a Relay is made of. All but Snapshots, Submissions, Admission,
+// Registration and Limits are required; without Limits there is a Book of defaults.
 type Config struct {
 	Domain       ids.Domain
 	Store        store.Store
@@ -63,8 +63,9 @@ type Config struct {
 	Directory    *directory.Directory
 	Keys         Keys
 	Peers        PeerTable
-	Snapshots    Snapshots   // nil: deliveries name none, and nothing can be reported
-	Submissions  Submissions // nil: no submission tokens are issued or taken
+	Snapshots    Snapshots     // nil: deliveries name none, and nothing can be reported
+	Submissions  Submissions   // nil: no submission tokens are issued or taken
+	Admission    AdmissionKeys // nil: no introductions are taken
 	Registration Registration
 	Limits       *limits.Book
 }
@@ -83,10 +84,13 @@ type Relay struct {
 	peers        PeerTable
 	snapshots    Snapshots // may be nil
 	limits       *limits.Book
-	submissions  Submissions // may be nil
+	submissions  Submissions   // may be nil
+	admission    AdmissionKeys // may be nil
 	ledger       *ledger.Ledger
 	questions    *query.ReplayCache
+	verifiers    verifiers      // has its own lock
 	known        knownMailboxes // has its own lock
+	counted      countedTickets // has its own lock
 	sessions     sessions       // has its own lock
 	rendezvous   rendezvous     // has its own lock
 }
@@ -106,7 +110,8 @@ func New(c Config) (*Relay, error) {
 	return &Relay{
 		domain: c.Domain, registration: c.Registration, store: c.Store, tickets: c.Tickets, stamps: c.Stamps,
 		directory: c.Directory, mailboxes: mailbox.New(c.Store), keys: c.Keys, peers: c.Peers, snapshots: c.Snapshots,
-		limits: c.Limits, submissions: c.Submissions, ledger: ledger.New(c.Store), questions: query.NewReplayCache(),
+		limits: c.Limits, submissions: c.Submissions, admission: c.Admission, ledger: ledger.New(c.Store), questions: query.NewReplayCache(),
+		verifiers:  verifiers{set: map[ids.Day]*dayVerifier{}},
 		known:      knownMailboxes{set: map[ids.MailboxID]struct{}{}},
 		sessions:   sessions{set: map[deviceRef]map[*Session]struct{}{}},
 		rendezvous: rendezvous{set: map[place]*meeting{}},

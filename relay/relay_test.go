@@ -19,6 +19,7 @@ import (
 	"waxwing/core/store"
 	"waxwing/core/wire"
 	"waxwing/franking"
+	"waxwing/ratelimit/arc"
 	"waxwing/ratelimit/gcra"
 	"waxwing/ratelimit/limits"
 	"waxwing/ratelimit/ticket"
@@ -154,7 +155,6 @@ func (noSnapshots) SnapshotID(ids.Domain, uint64) [32]byte { return [32]byte{} }
 
 // TestEveryReason takes an envelope to every end that there is.
 func TestEveryReason(t *testing.T) {
-	ctx := context.Background()
 	seen := map[Reason]bool{}
 	for _, tt := range []struct {
 		want Reason
@@ -200,21 +200,57 @@ func TestEveryReason(t *testing.T) {
 			return p.forward(envelope(&m[0], wire.Class1K, p.today()))
 		}},
 		{DisposedFull, func(p *provider) Reason {
-			reqs := make([]store.AppendReq, 0, 4000)
-			for i := range mailbox.Quota.Messages {
-				id := ids.EnvelopeID{byte(i), byte(i >> 8), byte(i >> 16)}
-				reqs = append(reqs, store.AppendReq{Mailbox: p.mailbox, ID: id, Body: []byte("x"), Expires: p.now.Add(time.Hour)})
-				if len(reqs) == cap(reqs) || i == mailbox.Quota.Messages-1 {
-					p.store.Append(ctx, reqs)
-					reqs = reqs[:0]
-				}
-			}
+			p.fill(mailbox.Quota.Messages)
 			return p.forward(p.fresh())
+		}},
+		{DisposedSealed, func(p *provider) Reason {
+			d := p.withDoor()
+			e := d.introduction(d.stranger())
+			e[len(e)-1] ^= 1
+			return p.forward(e)
+		}},
+		{DisposedProof, func(p *provider) Reason {
+			d := p.withDoor()
+			e := d.introduction(d.stranger())
+			d.keys.epoch = arc.Ristretto255().NewSecretKey()
+			return p.forward(e)
+		}},
+		{DisposedBlocked, func(p *provider) Reason {
+			d := p.withDoor()
+			carol := d.stranger()
+			d.blockIt(carol)
+			return p.forward(d.introduction(carol))
+		}},
+		{DisposedPolicy, func(p *provider) Reason {
+			d := p.withDoor()
+			d.policy(mailbox.Refuse)
+			return p.forward(d.introduction(d.stranger()))
+		}},
+		{DisposedSenderLimit, func(p *provider) Reason {
+			d := p.withDoor()
+			carol := d.stranger()
+			for range 3 {
+				p.forward(d.introduction(carol))
+			}
+			return p.forward(d.introduction(carol))
+		}},
+		{DisposedMailboxLimit, func(p *provider) Reason {
+			d := p.withDoor()
+			must(t, p.limits.Set(limits.Target{Name: limits.MailboxIntroductions}, &limits.Change{Limit: gcra.PerSecond(1, 1)}))
+			p.forward(d.introduction(d.stranger()))
+			return p.forward(d.introduction(d.stranger()))
+		}},
+		{DisposedTag, func(p *provider) Reason {
+			d := p.withDoor()
+			carol := d.stranger()
+			p.forward(d.introduce(carol, d.at, 1, nil))
+			return p.forward(d.introduce(carol, d.at, 1, nil))
 		}},
 		{RefusedMalformed, func(p *provider) Reason { return p.forward(p.fresh()[1:]) }},
 		{RefusedStale, func(p *provider) Reason { return p.forward(envelope(p.mint(), wire.Class1K, p.today()+2)) }},
 		{RefusedAccount, func(p *provider) Reason { p.submit(alpha, p.fresh()); return p.submit(alpha, p.fresh()) }},
 		{RefusedPeer, func(p *provider) Reason { p.forward(p.fresh()); return p.forward(p.fresh()) }},
+		{RefusedMailbox, func(p *provider) Reason { p.forward(p.fresh()); return p.forward(p.fresh()) }},
 		{RefusedDestination, func(p *provider) Reason { return p.submit(gamma, p.fresh()) }},
 		{RefusedOutbox, func(p *provider) Reason {
 			p.Relay.store = failing{p.store, store.ErrFull}
@@ -259,6 +295,9 @@ func TestEveryReason(t *testing.T) {
 					{Name: limits.AccountEnvelopes}: gcra.PerSecond(1, 1), {Name: limits.PeerEnvelopes}: gcra.PerSecond(1, 1),
 				}
 			}
+			if tt.want == RefusedMailbox {
+				settings = limits.Settings{{Name: limits.MailboxEnvelopes}: gcra.PerSecond(1, 1)}
+			}
 			p := newProvider(t, settings)
 			if got := tt.run(p); got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
@@ -272,6 +311,19 @@ func TestEveryReason(t *testing.T) {
 		}
 		if r.String() == "" || r.String() == "invalid" {
 			t.Errorf("reason %d has no label", r)
+		}
+	}
+}
+
+// fill appends messages to the mailbox.
+func (p *provider) fill(messages int) {
+	reqs := make([]store.AppendReq, 0, 4000)
+	for i := range messages {
+		id := ids.EnvelopeID{byte(i), byte(i >> 8), byte(i >> 16)}
+		reqs = append(reqs, store.AppendReq{Mailbox: p.mailbox, ID: id, Body: []byte("x"), Expires: p.now.Add(time.Hour)})
+		if len(reqs) == cap(reqs) || i == messages-1 {
+			p.store.Append(context.Background(), reqs)
+			reqs = reqs[:0]
 		}
 	}
 }
@@ -300,7 +352,7 @@ func (p *provider) submit(dest ids.Domain, raw []byte) Reason {
 
 func (p *provider) strike(serial uint64) {
 	p.t.Helper()
-	req := blocklist.NewRequests(blocklist.NewEntryID(), []blocklist.Serial{{Day: p.today() + 3, N: serial}})
+	req := blocklist.NewRequests(blocklist.NewEntryID(), blocklist.Pseudonym{}, []blocklist.Serial{{Day: p.today() + 3, N: serial}})
 	_, err := p.mailboxes.Block(context.Background(), p.mailbox, req[0], p.now)
 	must(p.t, err)
 }
@@ -443,6 +495,7 @@ func TestRefusalsTellNothingOfTheRecipient(t *testing.T) {
 // dry runs, and refuses nothing.
 var unlimitedPeer = limits.Settings{
 	{Name: limits.PeerEnvelopes}:                        gcra.PerSecond(1<<40, 1<<40),
+	{Name: limits.MailboxEnvelopes}:                     gcra.PerSecond(1<<40, 1<<40),
 	{Name: limits.PeerBytes, Peer: alpha}:               gcra.PerSecond(1<<40, 1<<40),
 	{Name: limits.PeerEnvelopes, DryRun: true}:          gcra.PerSecond(1, 1),
 	{Name: limits.PeerBytes, Peer: alpha, DryRun: true}: gcra.PerSecond(1, wire.MaxEnvelope),

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"waxwing/core/directory"
+	"waxwing/core/mailbox"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/limits"
 )
@@ -104,7 +105,11 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 	case *wire.Prekeys:
 		return r.prekeys(ctx, who, m)
 	case *wire.SealKey:
-		return answer(r.directory.PublishMailboxKey(ctx, who, m.Key, now))
+		return r.sealKey(ctx, now, who, m)
+	case *wire.SetPolicy:
+		return answer(r.mailboxes.SetPolicy(ctx, who.Mailbox(), mailbox.Policy(m.Policy), m.Codes))
+	case *wire.BlockPseudonyms:
+		return r.blockPseudonyms(ctx, who, m)
 	case *wire.UpdateManifest:
 		return r.updateManifest(ctx, who, m)
 	case *wire.Account:

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"waxwing/core/store"
 )
@@ -23,32 +24,50 @@ type Settled struct {
 // A disposal takes the same commit and the same amount of writing as a
 // delivery (store.Mailboxes.Append), so that the time of the ack says nothing.
 func (r *Relay) Settle(ctx context.Context, batch []*Admitted) []Settled {
-	reqs := make([]store.AppendReq, len(batch))
 	out := make([]Settled, len(batch))
-	spent := r.spendTokens(ctx, batch)
-	for i, a := range batch {
-		if err := r.markUnknown(ctx, a); err != nil {
-			for j := range out {
-				out[j] = Settled{RefusedStore, refusedStore}
-			}
-			return out
-		}
-		reqs[i] = a.req
-	}
-	// Tokens are spent for these envelopes, durably. A crash before the append
-	// costs a resend, which wins its token again: it is the same claimant.
-	kept, places := reqs[:0], make([]int, 0, len(batch))
-	for i, ref := range spent {
+	kept, places := make([]*Admitted, 0, len(batch)), make([]int, 0, len(batch))
+	for i, ref := range r.spendTokens(ctx, batch) {
 		if ref != nil {
 			out[i] = Settled{ref.Reason, ref}
 			continue
 		}
-		kept, places = append(kept, reqs[i]), append(places, i)
+		kept, places = append(kept, batch[i]), append(places, i)
 	}
-	for i, res := range r.store.Append(ctx, kept) {
-		out[places[i]] = settled(batch[places[i]], res)
+	// Tokens are spent for these envelopes, durably. A crash before the append
+	// costs a resend, which wins its token again: it is the same claimant.
+	if r.decide(ctx, kept) != nil {
+		for i, a := range kept {
+			r.uncount(a)
+			out[places[i]] = Settled{RefusedStore, refusedStore}
+		}
+		return out
+	}
+	reqs := make([]store.AppendReq, len(kept))
+	for i, a := range kept {
+		reqs[i] = a.req
+	}
+	for i, res := range r.store.Append(ctx, reqs) {
+		out[places[i]] = settled(kept[i], res)
+		if res.Outcome == store.Duplicate || res.Err != nil {
+			r.uncount(kept[i])
+		}
 	}
 	return out
+}
+
+// decide makes the decisions that need the store.
+func (r *Relay) decide(ctx context.Context, batch []*Admitted) error {
+	if slices.ContainsFunc(batch, (*Admitted).Introduction) {
+		if err := r.introduce(ctx, batch); err != nil {
+			return err
+		}
+	}
+	for _, a := range batch {
+		if err := r.markUnknown(ctx, a); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func settled(a *Admitted, res store.AppendRes) Settled {

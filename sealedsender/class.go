@@ -17,7 +17,8 @@ type Needs struct {
 }
 
 // ClassFor returns the smallest size class that a message fits into, ErrClass
-// if it fits into none. First contacts use Class16K and Class64K only.
+// if it fits into none. First contacts use Class16K and Class64K only, and
+// introductions have a class of their own (FitsIntroduction).
 //
 // A certificate and a bundle count with their largest size, whatever they have, and
 // a reference's place is kept free: the class must not depend on how long an address is.
@@ -47,6 +48,10 @@ func (n Needs) fit(c wire.Class) bool {
 	return headSize(n.Confirmed, n.Bundle, sessions, n.Prekeys) <= headPlain(c, overhead(n.First)) &&
 		n.Frame <= Room(c) && n.Control <= Room(c)-n.Frame
 }
+
+// FitsIntroduction reports whether a message fits into an introduction, which is
+// sealed as a first contact is, whatever went before it.
+func (n Needs) FitsIntroduction() bool { return n.First && n.fit(wire.ClassIntroduction) }
 
 // Room returns how many bytes frame and control part have together in a class.
 func Room(c wire.Class) int { return c.BodySize() - gcmTag - bodyFixed }

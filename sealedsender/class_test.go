@@ -119,7 +119,7 @@ func TestSealRefusesWhatDoesNotFit(t *testing.T) {
 		want   error
 	}{
 		"no class":                {func(l *letter) { l.outer.Class = 0 }, ErrClass},
-		"unknown class":           {func(l *letter) { l.outer.Class = 6 }, ErrClass},
+		"unknown class":           {func(l *letter) { l.outer.Class = 7 }, ErrClass},
 		"frame":                   {func(l *letter) { l.content.Frame = make([]byte, Room(wire.Class1K)+1) }, ErrClass},
 		"frame and control":       {func(l *letter) { l.content.Frame, l.content.Control = make([]byte, 200), make([]byte, 17) }, ErrClass},
 		"three devices":           {func(l *letter) { l.devices = []ids.DeviceID{1, 2, 3} }, ErrClass},

@@ -132,6 +132,7 @@ var explanations = []explanation{
 	{client.ErrInterval, exitUsage, "the interval is not between one second and one hour", "give one such as 30s or 5m"},
 	{client.ErrNotReceived, exitUsage, "only messages that you received can be reported", "see their ids with \"waxwing history ADDRESS --json\""},
 	{client.ErrTooOld, exitFailed, "the message can no longer be reported: it came more than a month ago, or to another device", "report it from the device that it came to, or report a newer one"},
+	{client.ErrNoShare, exitFailed, "a ban cannot be asked for with this message: it was sealed to keys that your account does not have any more", "report it without --ban, or report a newer one"},
 	{client.ErrReportSize, exitUsage, "the messages do not fit into one report", "report fewer"},
 	{client.ErrUnknownMessage, exitNotFound, "there is no such message", "see their ids with \"waxwing history ADDRESS --json\""},
 	{client.ErrTooLong, exitUsage, "the text is too long for one message", "send it in parts"},

@@ -27,6 +27,7 @@ type reportFlags struct {
 	note     string
 	origin   bool
 	content  bool
+	ban      bool
 	wait     time.Duration
 }
 
@@ -39,7 +40,8 @@ func (a *app) reportCommand() *cobra.Command {
 			"proves that an account of the contact's provider wrote them to you. They see what was written\n" +
 			"and that it is genuine, and not by whom. With --tell-origin they may tell the contact's provider,\n" +
 			"which then finds out which of its accounts it was; with --share-content they may show it the\n" +
-			"messages. Nobody tells it who reported.",
+			"messages. Nobody tells it who reported. With --ban two reviewers may open the contact's\n" +
+			"pseudonym at your provider, so that it can be banned there; that tells them no name.",
 		Args:              arguments("ADDRESS"),
 		ValidArgsFunction: a.completeContact,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -60,6 +62,7 @@ func (a *app) reportCommand() *cobra.Command {
 	c.Flags().StringVar(&f.note, "note", "", "what the reviewers should know")
 	c.Flags().BoolVar(&f.origin, "tell-origin", false, "let the contact's provider be told, so that it can act")
 	c.Flags().BoolVar(&f.content, "share-content", false, "let it be shown the messages as well")
+	c.Flags().BoolVar(&f.ban, "ban", false, "let two reviewers open the contact's pseudonym here, so that it can be banned")
 	waitFlag(c, &f.wait)
 	c.AddCommand(a.reportVerifyCommand())
 	return c
@@ -73,7 +76,7 @@ func (a *app) reportMessages(ctx context.Context, p *client.Client, address ids.
 	ctx, cancel := context.WithTimeout(ctx, f.wait)
 	defer cancel()
 	found, err := p.Report(ctx, client.ReportConfig{
-		Reason: reason, Note: f.note, TellOrigin: f.origin, ShareContent: f.content,
+		Reason: reason, Note: f.note, TellOrigin: f.origin, ShareContent: f.content, AllowBan: f.ban,
 	}, messages...)
 	if err != nil {
 		return explain("the report", err)

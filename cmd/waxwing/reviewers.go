@@ -17,7 +17,8 @@ import (
 
 func (a *app) reviewCommand(r *remote) *cobra.Command {
 	c := group("reports", "See and decide what accounts of the server reported")
-	c.AddCommand(a.reviewListCommand(r), a.reviewShowCommand(r), a.reviewDecideCommand(r), a.reviewExportCommand(r), a.reviewTrailCommand(r))
+	c.AddCommand(a.reviewListCommand(r), a.reviewShowCommand(r), a.reviewDecideCommand(r), a.reviewExportCommand(r), a.reviewTrailCommand(r),
+		a.reviewOpenCommand(r), a.reviewBansCommand(r))
 	return c
 }
 
@@ -55,6 +56,7 @@ func (a *app) showReport(r *admin.ReportResult) error {
 	}
 	line("sender", "some account of %s", cmp.Or(r.Provider, "a provider that is not proven"))
 	line("it may be told", "%s; the content %s", yesNo(r.TellOrigin), yesNo(r.ShareContent))
+	line("ban wanted", "%s", yesNo(r.AllowBan))
 	if len(r.Reviewers) > 0 {
 		line("decided", "%s by %s", cmp.Or(r.Asked, "-"), strings.Join(r.Reviewers, " and "))
 	}
@@ -74,6 +76,9 @@ func (a *app) showReport(r *admin.ReportResult) error {
 			order = ", follows the one before"
 		}
 		line(fmt.Sprintf("message %d", i+1), "proven, received %s%s: %s", m.Received.Format(time.RFC3339), order, plain(m.Text))
+		if m.Ban != nil {
+			line("  pseudonym", "%s", banText(m.Ban))
+		}
 	}
 	return w.Flush()
 }

@@ -215,24 +215,32 @@ func (d *Directory) DeviceKey(ctx context.Context, address ids.Address, id ids.D
 	return dev.Sign, nil
 }
 
-// PublishMailboxKey stores the mailbox's newest seal key. The one already
-// stored is accepted again. Errors are those of ParseMailboxKey; ErrMismatch
-// (another account or mailbox), ErrEarly, ErrExpired, ErrConflict (an older
-// week's, another key for the stored week, other W and Z without a later
-// generation); the store's.
-func (d *Directory) PublishMailboxKey(ctx context.Context, who *Authenticated, key []byte, now time.Time) error {
+// CheckMailboxKey verifies a key that an account wants to publish: it is signed by
+// the account's identity, for its mailbox, and of now. Errors are those of
+// ParseMailboxKey, ErrMismatch (another account or mailbox), ErrEarly, ErrExpired
+// and the store's.
+func (d *Directory) CheckMailboxKey(ctx context.Context, who *Authenticated, key []byte, now time.Time) (*MailboxKey, error) {
 	a, err := d.Account(ctx, who.address)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	k, err := ParseMailboxKey(key, a.Manifest.Identity())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if k.Address() != who.address || k.Mailbox() != a.Mailbox {
-		return ErrMismatch
+		return nil, ErrMismatch
 	}
-	if err := k.In(ids.DayOf(now)); err != nil {
+	return k, k.In(ids.DayOf(now))
+}
+
+// PublishMailboxKey stores the mailbox's newest seal key. The one already
+// stored is accepted again. Errors are those of CheckMailboxKey, and ErrConflict
+// (an older week's, another key for the stored week, other W and Z without a later
+// generation).
+func (d *Directory) PublishMailboxKey(ctx context.Context, who *Authenticated, key []byte, now time.Time) error {
+	k, err := d.CheckMailboxKey(ctx, who, key, now)
+	if err != nil {
 		return err
 	}
 	return d.update(ctx, mailboxKeyKey(who.address), func(stored []byte) ([]byte, error) {
@@ -248,6 +256,24 @@ func (d *Directory) PublishMailboxKey(ctx context.Context, who *Authenticated, k
 		}
 		return k.raw, nil
 	})
+}
+
+// MailboxKey returns the newest mailbox key of an account, as it was verified when
+// it was published. Errors are ErrUnknown (there is none), ErrState and the store's.
+func (d *Directory) MailboxKey(ctx context.Context, address ids.Address) (*MailboxKey, error) {
+	a, err := d.Account(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := d.get(ctx, mailboxKeyKey(address))
+	if err != nil {
+		return nil, err
+	}
+	k, err := ParseMailboxKey(raw, a.Manifest.Identity())
+	if err != nil || k.Address() != address || k.Mailbox() != a.Mailbox {
+		return nil, ErrState
+	}
+	return k, nil
 }
 
 // update replaces a document by what change makes of it; stored is nil if

@@ -123,7 +123,7 @@ func (m *Mailboxes) Block(ctx context.Context, mailbox ids.MailboxID, r *blockli
 	// The tickets are dead from here on. A crash now leaves the entry out,
 	// which the repeated request adds.
 	return struck, m.updateBlocks(ctx, mailbox, func(l *blocklist.List) error {
-		_, err := l.Add(r.Entry)
+		_, err := l.Add(r.Entry, r.Pseudonym)
 		return err
 	})
 }

@@ -153,7 +153,7 @@ func send(t testing.TB, st store.Store, s blocklist.Serial, id byte) store.Appen
 
 func request(t testing.TB, e blocklist.EntryID, s ...blocklist.Serial) *blocklist.Request {
 	t.Helper()
-	all := blocklist.NewRequests(e, s)
+	all := blocklist.NewRequests(e, blocklist.Pseudonym{}, s)
 	if len(all) != 1 {
 		t.Fatalf("%d requests", len(all))
 	}
@@ -290,7 +290,7 @@ func TestBlockRefuses(t *testing.T) {
 	for i := range blocklist.MaxEntries {
 		var e blocklist.EntryID
 		binary.BigEndian.PutUint32(e[:], uint32(i+1))
-		_, err := full.Add(e)
+		_, err := full.Add(e, blocklist.Pseudonym{})
 		must(t, err)
 	}
 	_, err = st.CAS(t.Context(), blocksKey(box), 0, full.Marshal())

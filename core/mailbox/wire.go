@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/store"
 	"waxwing/core/wire"
 )
@@ -11,6 +12,7 @@ import (
 // The keys of what is stored of a mailbox.
 func serialsKey(m ids.MailboxID) store.Key { return store.Key("mailbox/serials/" + string(m[:])) }
 func blocksKey(m ids.MailboxID) store.Key  { return store.Key("mailbox/blocks/" + string(m[:])) }
+func doorKeyOf(m ids.MailboxID) store.Key  { return store.Key("mailbox/door/" + string(m[:])) }
 
 // serials is the stored counter of a mailbox's tickets.
 //
@@ -23,6 +25,19 @@ func (s *serials) Fields(c *wire.Codec) {
 	c.Const("version", 1)
 	wire.U64(c, "next serial", &s.next)
 	c.Check(s.next >= 1, "next serial", "zero")
+}
+
+// Fields is the stored form of a door.
+func (d *Door) Fields(c *wire.Codec) {
+	c.Const("version", 1)
+	wire.U8(c, "policy", &d.Policy)
+	c.Check(d.Policy.Valid(), "policy", "unknown value")
+	wire.List(c, "codes", &d.codes, MaxCodes, func(c *wire.Codec, b *[keys.SecretSize]byte) { c.Fixed("code", b[:]) })
+	wire.List(c, "keys", &d.keys, maxDoorKeys, func(c *wire.Codec, k *doorKey) {
+		wire.U32(c, "generation", &k.generation)
+		c.Fixed("W", k.w[:])
+		wire.U32(c, "last", &k.last)
+	})
 }
 
 const labelOutbox = "waxwing outbox"

@@ -161,6 +161,9 @@ func (m *AuthInput) Fields(c *Codec) {
 type Session struct {
 	Request
 	Mailbox ids.MailboxID // the account's
+	// Standing is K_R, the key that the mailbox's standing stamps are checked with
+	// (introduction.StandingKey). A secret of the provider and the mailbox's owner.
+	Standing [32]byte
 }
 
 // Type is the frame's number.
@@ -170,6 +173,7 @@ func (*Session) Type() FrameType { return TypeSession }
 func (m *Session) Fields(c *Codec) {
 	m.id(c)
 	c.Fixed("mailbox", m.Mailbox[:])
+	c.Fixed("standing key", m.Standing[:])
 }
 
 // Prekeys publishes a device's prekeys. Empty signed and last-resort fields

@@ -3,6 +3,7 @@ package wire
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 
 	"waxwing/core/ids"
 )
@@ -21,6 +22,9 @@ const (
 	Class4K  Class = 3
 	Class16K Class = 4
 	Class64K Class = 5
+	// ClassIntroduction is that of introductions, and of nothing else: as long as
+	// Class16K, with less room for the body.
+	ClassIntroduction Class = 6
 )
 
 // classes holds, by class, the length of the whole envelope, of the sealed
@@ -28,16 +32,27 @@ const (
 // is a function of the class alone, not of the number of devices: a relay has
 // to know where the body begins in order to hash head and body apart, and
 // nothing on the wire may tell how many devices a recipient has.
-var classes = [...]struct{ envelope, head, devices int }{
-	Class1K:  {1 << 10, 567, 2},
-	Class2K:  {2 << 10, 1168, 4},
-	Class4K:  {4 << 10, 2112, 8},
-	Class16K: {16 << 10, 11776, 8},
-	Class64K: {64 << 10, 11776, 8},
+//
+// Of what comes before the head, introductions have more than the others.
+var classes = [...]struct{ envelope, fixed, head, devices int }{
+	Class1K:           {1 << 10, envelopeFixed, 567, 2},
+	Class2K:           {2 << 10, envelopeFixed, 1168, 4},
+	Class4K:           {4 << 10, envelopeFixed, 2112, 8},
+	Class16K:          {16 << 10, envelopeFixed, 11776, 8},
+	Class64K:          {64 << 10, envelopeFixed, 11776, 8},
+	ClassIntroduction: {16 << 10, introductionFixed, 11776, 8},
 }
 
 // Valid reports whether c is one of the classes.
-func (c Class) Valid() bool { return c >= Class1K && c <= Class64K }
+func (c Class) Valid() bool { return c >= Class1K && c <= ClassIntroduction }
+
+// Kind returns how envelopes of class c name their mailbox.
+func (c Class) Kind() AddressKind {
+	if c == ClassIntroduction {
+		return ByIntroduction
+	}
+	return ByTicket
+}
 
 // Size returns the length of an envelope of class c, in bytes.
 func (c Class) Size() int { return classes[c].envelope }
@@ -46,14 +61,14 @@ func (c Class) Size() int { return classes[c].envelope }
 func (c Class) HeadSize() int { return classes[c].head }
 
 // BodySize returns the length of the sealed body in class c, in bytes.
-func (c Class) BodySize() int { return classes[c].envelope - envelopeFixed - classes[c].head }
+func (c Class) BodySize() int { return c.PayloadSize() - classes[c].head }
 
 // Devices returns how many device headers the head of class c has room for
 // in the steady state.
 func (c Class) Devices() int { return classes[c].devices }
 
 // PayloadSize returns head and body together, in bytes.
-func (c Class) PayloadSize() int { return classes[c].envelope - envelopeFixed }
+func (c Class) PayloadSize() int { return classes[c].envelope - classes[c].fixed }
 
 // MaxEnvelope is the largest envelope, in bytes.
 const MaxEnvelope = 64 << 10
@@ -61,7 +76,7 @@ const MaxEnvelope = 64 << 10
 // MaxPayload is the largest payload, in bytes.
 const MaxPayload = MaxEnvelope - envelopeFixed
 
-// ClassOf returns the class of an envelope of n bytes.
+// ClassOf returns the class of a ticket's envelope of n bytes.
 func ClassOf(n int) (Class, bool) {
 	for c := Class1K; c <= Class64K; c++ {
 		if classes[c].envelope == n {
@@ -77,8 +92,8 @@ type AddressKind uint8
 const (
 	// ByTicket is a sealed-address ticket with its binder.
 	ByTicket AddressKind = 1
-	// ByIntroduction is reserved: an HPKE to the relay with a credential's
-	// presentation. Relays of this version refuse it.
+	// ByIntroduction is an HPKE to the relay with the mailbox and a credential's
+	// presentation (package ratelimit/introduction). Class ClassIntroduction only.
 	ByIntroduction AddressKind = 2
 	// BySync is of deliveries only: a device of the mailbox's own account put it
 	// there, over its authenticated connection (SyncPut). No envelope has it.
@@ -92,6 +107,9 @@ const (
 	BinderSize = 16
 	// ComSize is the size of a franking commitment, in bytes.
 	ComSize = 32
+	// IntroductionSize is the size of an introduction's address, in bytes
+	// (introduction.AddressSize).
+	IntroductionSize = 2839
 
 	offVersion = 0
 	offKind    = offVersion + 1
@@ -105,23 +123,29 @@ const (
 
 	// envelopeFixed is everything before the payload: 117 bytes.
 	envelopeFixed = offPayload
+	// introductionMore is what an introduction's address has more than ticket and
+	// binder, and introductionFixed everything before its payload.
+	introductionMore  = IntroductionSize - TicketSize - BinderSize
+	introductionFixed = envelopeFixed + introductionMore
 )
 
 // MaxTTL is how long a relay keeps an undelivered envelope at most, in
 // seconds. It ends well within the 30 days in which a message can be reported.
 const MaxTTL = 14 * 86400
 
-// Envelope is a parsed envelope of address kind ByTicket. Its slices point
-// into the bytes that it was parsed from.
+// Envelope is a parsed envelope, of the address kind of its class: with ticket
+// and binder, or with an introduction. Its slices point into the bytes that it
+// was parsed from.
 type Envelope struct {
-	Ticket *[TicketSize]byte
-	Binder *[BinderSize]byte
-	Com    *[ComSize]byte
-	Day    ids.Day // the sender's UTC day
-	Class  Class
-	TTL    uint32 // seconds, 1..MaxTTL
-	Head   []byte // sealed, Class.HeadSize() bytes
-	Body   []byte // sealed, Class.BodySize() bytes
+	Ticket       *[TicketSize]byte
+	Binder       *[BinderSize]byte
+	Introduction *[IntroductionSize]byte
+	Com          *[ComSize]byte
+	Day          ids.Day // the sender's UTC day
+	Class        Class
+	TTL          uint32 // seconds, 1..MaxTTL
+	Head         []byte // sealed, Class.HeadSize() bytes
+	Body         []byte // sealed, Class.BodySize() bytes
 }
 
 // ParseEnvelope parses b without copying and without allocating. Errors wrap
@@ -133,25 +157,39 @@ func ParseEnvelope(b []byte, e *Envelope) error {
 		return errEnvelopeSize
 	case b[offVersion] != Version:
 		return errEnvelopeVersion
-	case AddressKind(b[offKind]) != ByTicket:
+	}
+	more := 0
+	switch AddressKind(b[offKind]) {
+	case ByTicket:
+	case ByIntroduction:
+		if class != Class16K {
+			return errEnvelopeSize
+		}
+		class, more = ClassIntroduction, introductionMore
+	default:
 		return errEnvelopeKind
-	case Class(b[offClass]) != class:
+	}
+	if Class(b[more+offClass]) != class {
 		return errEnvelopeClass
 	}
-	ttl := binary.BigEndian.Uint32(b[offTTL:])
+	ttl := binary.BigEndian.Uint32(b[more+offTTL:])
 	if ttl == 0 || ttl > MaxTTL {
 		return errEnvelopeTTL
 	}
-	body := offPayload + class.HeadSize()
+	head := more + offPayload
+	body := head + class.HeadSize()
 	*e = Envelope{
-		Ticket: (*[TicketSize]byte)(b[offTicket:]),
-		Binder: (*[BinderSize]byte)(b[offBinder:]),
-		Com:    (*[ComSize]byte)(b[offCom:]),
-		Day:    ids.Day(binary.BigEndian.Uint32(b[offDay:])),
-		Class:  class,
-		TTL:    ttl,
-		Head:   b[offPayload:body:body],
-		Body:   b[body:len(b):len(b)],
+		Com:   (*[ComSize]byte)(b[more+offCom:]),
+		Day:   ids.Day(binary.BigEndian.Uint32(b[more+offDay:])),
+		Class: class,
+		TTL:   ttl,
+		Head:  b[head:body:body],
+		Body:  b[body:len(b):len(b)],
+	}
+	if more == 0 {
+		e.Ticket, e.Binder = (*[TicketSize]byte)(b[offTicket:]), (*[BinderSize]byte)(b[offBinder:])
+	} else {
+		e.Introduction = (*[IntroductionSize]byte)(b[offTicket:])
 	}
 	return nil
 }
@@ -172,15 +210,24 @@ func (e *Envelope) Append(dst []byte) []byte {
 	if !e.Class.Valid() || len(e.Head) != e.Class.HeadSize() || len(e.Body) != e.Class.BodySize() {
 		panic("wire: head or body has not the length of the class")
 	}
-	dst = append(dst, Version, byte(ByTicket))
-	dst = append(dst, e.Ticket[:]...)
-	dst = append(dst, e.Binder[:]...)
+	dst = e.appendFixed(dst)
+	dst = append(dst, e.Head...)
+	return append(dst, e.Body...)
+}
+
+// appendFixed builds everything before the payload.
+func (e *Envelope) appendFixed(dst []byte) []byte {
+	dst = append(dst, Version, byte(e.Class.Kind()))
+	if e.Class == ClassIntroduction {
+		dst = append(dst, e.Introduction[:]...)
+	} else {
+		dst = append(dst, e.Ticket[:]...)
+		dst = append(dst, e.Binder[:]...)
+	}
 	dst = append(dst, e.Com[:]...)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(e.Day))
 	dst = append(dst, byte(e.Class))
-	dst = binary.BigEndian.AppendUint32(dst, e.TTL)
-	dst = append(dst, e.Head...)
-	return append(dst, e.Body...)
+	return binary.BigEndian.AppendUint32(dst, e.TTL)
 }
 
 // PayloadHash is SHA-256(SHA-256(head) | SHA-256(body)): head and body are
@@ -198,25 +245,18 @@ func PayloadHash(head, body []byte) [32]byte {
 // computed by whoever receives it, never taken from a sender or forwarder: a
 // chosen id would let one ticket pay for two envelopes.
 func (e *Envelope) ID(payloadHash *[32]byte) ids.EnvelopeID {
-	var buf [envelopeFixed + 32]byte
-	buf[offVersion], buf[offKind] = Version, byte(ByTicket)
-	copy(buf[offTicket:], e.Ticket[:])
-	copy(buf[offBinder:], e.Binder[:])
-	copy(buf[offCom:], e.Com[:])
-	binary.BigEndian.PutUint32(buf[offDay:], uint32(e.Day))
-	buf[offClass] = byte(e.Class)
-	binary.BigEndian.PutUint32(buf[offTTL:], e.TTL)
-	copy(buf[envelopeFixed:], payloadHash[:])
-	return sha256.Sum256(buf[:])
+	var buf [introductionFixed + 32]byte
+	return sha256.Sum256(append(e.appendFixed(buf[:0]), payloadHash[:]...))
 }
 
 // Fields describes the layout for the documentation; envelopes are parsed and
 // built by ParseEnvelope and Append, which do not copy.
 func (e *Envelope) Fields(c *Codec) {
 	c.Const("version", Version)
-	c.Const("kind", uint8(ByTicket))
-	c.Fixed("ticket", make([]byte, TicketSize))
-	c.Fixed("binder", make([]byte, BinderSize))
+	U8(c, "kind", new(AddressKind(1)))
+	c.row("ticket", fmt.Sprintf("0 or %d", TicketSize), "if kind is 1")
+	c.row("binder", fmt.Sprintf("0 or %d", BinderSize), "if kind is 1")
+	c.row("introduction", fmt.Sprintf("0 or %d", IntroductionSize), "if kind is 2")
 	c.Fixed("com", make([]byte, ComSize))
 	U32(c, "day", &e.Day)
 	U8(c, "class", &e.Class)

@@ -43,6 +43,8 @@ var messages = [...]func() Message{
 	TypeSyncPut:          func() Message { return new(SyncPut) },
 	TypeIssueSubmission:  func() Message { return new(IssueSubmission) },
 	TypeSubmissionIssued: func() Message { return new(SubmissionIssued) },
+	TypeSetPolicy:        func() Message { return new(SetPolicy) },
+	TypeBlockPseudonyms:  func() Message { return new(BlockPseudonyms) },
 
 	TypeIssueTokens:   func() Message { return new(IssueTokens) },
 	TypeIssuedTokens:  func() Message { return new(IssuedTokens) },

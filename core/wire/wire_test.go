@@ -33,9 +33,13 @@ func samples() []Schema {
 	copy(h.Nonce[:], fill(32, 5))
 	sync := &Delivery{Received: 1 << 40, Day: 20779, Class: Class4K, Origin: BySync, Payload: fill(Class4K.PayloadSize(), 1)}
 	copy(sync.Ticket[:], fill(TicketSize, 4))
+	intro := &Delivery{Received: 1 << 40, Day: 20779, Class: ClassIntroduction, Origin: ByIntroduction, Payload: fill(ClassIntroduction.PayloadSize(), 1)}
+	intro.Ticket = (&Introduced{NR: [32]byte(fill(32, 4)), Generation: 3, Code: true}).Ticket()
 	return []Schema{
-		d, h, sync,
+		d, h, sync, intro,
 		&SyncPut{Request: r, Day: 20779, Class: Class16K, Salt: [TicketSize]byte{1}, Payload: fill(Class16K.PayloadSize(), 2)},
+		&SetPolicy{Request: r, Policy: 3, Codes: [][32]byte{{1}, {2}}},
+		&BlockPseudonyms{Request: r, Generation: 4, Renewals: []Renewal{{[16]byte{1}, [32]byte{2}}, {[16]byte{3}, [32]byte{4}}}},
 		&Submit{Number: 7, Dest: alpha, Auth: AuthConnection, Envelope: fill(1024, 6)},
 		&Submit{Number: 7, Dest: alpha, Auth: AuthToken, Token: fill(SubmissionTokenSize, 5), Envelope: fill(1024, 6)},
 		&Forward{Number: 8, Envelope: fill(1024, 7)},
@@ -49,7 +53,7 @@ func samples() []Schema {
 		&Refusal{r, CodeExists, 0},
 		&Register{Request: r, Invite: fill(9, 1), Manifest: fill(200, 2), Signature: [64]byte{3}},
 		&Auth{Request: r, Address: alice, Device: 1, Signature: [64]byte{4}},
-		&Session{r, ids.MailboxID{5}},
+		&Session{r, ids.MailboxID{5}, [32]byte(fill(32, 6))},
 		&Prekeys{r, fill(100, 1), fill(101, 2), [][]byte{fill(102, 3), fill(103, 4)}},
 		&Stock{r, 88},
 		&SealKey{r, fill(1300, 1)},
@@ -173,6 +177,11 @@ func TestRefusedValues(t *testing.T) {
 		"many prekeys":   &Prekeys{OneTime: make([][]byte, MaxPrekeys+1)},
 		"many tickets":   &Minted{Tickets: make([]MintedTicket, MaxMint+1)},
 		"introduction":   &Delivery{Class: Class1K, Origin: ByIntroduction, Payload: make([]byte, Class1K.PayloadSize())},
+		"intro class":    &Delivery{Class: ClassIntroduction, Origin: ByTicket, Payload: make([]byte, ClassIntroduction.PayloadSize())},
+		"intro serial":   &Delivery{Class: ClassIntroduction, Origin: ByIntroduction, Serial: 1, Payload: make([]byte, ClassIntroduction.PayloadSize())},
+		"intro expiry":   &Delivery{Class: ClassIntroduction, Origin: ByIntroduction, Expiry: 1, Payload: make([]byte, ClassIntroduction.PayloadSize())},
+		"intro code":     &Delivery{Class: ClassIntroduction, Origin: ByIntroduction, Ticket: [TicketSize]byte{36: 2}, Payload: make([]byte, ClassIntroduction.PayloadSize())},
+		"intro zeros":    &Delivery{Class: ClassIntroduction, Origin: ByIntroduction, Ticket: [TicketSize]byte{57: 1}, Payload: make([]byte, ClassIntroduction.PayloadSize())},
 		"no class":       &Delivery{Origin: ByTicket},
 		"small sync":     &Delivery{Class: Class1K, Origin: BySync, Payload: make([]byte, Class1K.PayloadSize())},
 		"sync com":       &Delivery{Class: Class4K, Origin: BySync, Com: [32]byte{1}, Payload: make([]byte, Class4K.PayloadSize())},
@@ -203,6 +212,10 @@ func TestRefusedValues(t *testing.T) {
 
 // The sizes that other packages lay their formats out by.
 func TestClasses(t *testing.T) {
+	intro := ClassIntroduction
+	if !intro.Valid() || intro.Size() != Class16K.Size() || intro.HeadSize() != Class16K.HeadSize() || intro.BodySize() != 1726 || intro.Kind() != ByIntroduction {
+		t.Errorf("introductions: %d bytes of body", intro.BodySize())
+	}
 	for c := Class1K; c <= Class64K; c++ {
 		got, ok := ClassOf(c.Size())
 		if !ok || got != c || c.HeadSize()+c.BodySize()+envelopeFixed != c.Size() {
@@ -212,7 +225,7 @@ func TestClasses(t *testing.T) {
 			t.Errorf("class %d: one byte less is a class", c)
 		}
 	}
-	if envelopeFixed != 117 || Class(0).Valid() || Class(6).Valid() {
+	if envelopeFixed != 117 || Class(0).Valid() || Class(7).Valid() {
 		t.Error("fixed part or class bounds changed")
 	}
 	if n := len(MustMarshal(&Delivery{Class: Class64K, Origin: ByTicket, Payload: make([]byte, MaxPayload)})); n != MaxDelivery {
@@ -220,18 +233,21 @@ func TestClasses(t *testing.T) {
 	}
 }
 
+func fixedOf(c Class) int { return c.Size() - c.PayloadSize() }
+
 func randomEnvelope(class Class, seed uint64) []byte {
 	b := make([]byte, class.Size())
 	r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)})
 	r.Read(b)
-	b[offVersion], b[offKind], b[offClass] = Version, byte(ByTicket), byte(class)
-	copy(b[offTTL:], []byte{0, 1, 0, 0})
+	more := fixedOf(class) - envelopeFixed
+	b[offVersion], b[offKind], b[more+offClass] = Version, byte(class.Kind()), byte(class)
+	copy(b[more+offTTL:], []byte{0, 1, 0, 0})
 	return b
 }
 
 func TestEnvelopeRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		class := Class(rapid.IntRange(1, 5).Draw(t, "class"))
+		class := Class(rapid.IntRange(1, 6).Draw(t, "class"))
 		b := randomEnvelope(class, rapid.Uint64().Draw(t, "seed"))
 		var e Envelope
 		if err := ParseEnvelope(b, &e); err != nil {
@@ -243,7 +259,7 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 		// The id covers every byte, in the way that the format says.
 		h, y := sha256.Sum256(e.Head), sha256.Sum256(e.Body)
 		ph := sha256.Sum256(append(h[:], y[:]...))
-		want := sha256.Sum256(append(bytes.Clone(b[:envelopeFixed]), ph[:]...))
+		want := sha256.Sum256(append(bytes.Clone(b[:fixedOf(class)]), ph[:]...))
 		got := PayloadHash(e.Head, e.Body)
 		if got != ph || e.ID(&got) != want {
 			t.Fatal("id differs")
@@ -263,13 +279,29 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 func TestEnvelopeRefuses(t *testing.T) {
 	good := randomEnvelope(Class2K, 1)
 	for name, mutate := range map[string]func(b []byte) []byte{
-		"empty":             func([]byte) []byte { return nil },
-		"one byte short":    func(b []byte) []byte { return b[1:] },
-		"one byte long":     func(b []byte) []byte { return append(b, 0) },
-		"version 0":         func(b []byte) []byte { b[offVersion] = 0; return b },
-		"version 2":         func(b []byte) []byte { b[offVersion] = 2; return b },
-		"introduction":      func(b []byte) []byte { b[offKind] = byte(ByIntroduction); return b },
-		"no kind":           func(b []byte) []byte { b[offKind] = 0; return b },
+		"empty":          func([]byte) []byte { return nil },
+		"one byte short": func(b []byte) []byte { return b[1:] },
+		"one byte long":  func(b []byte) []byte { return append(b, 0) },
+		"version 0":      func(b []byte) []byte { b[offVersion] = 0; return b },
+		"version 2":      func(b []byte) []byte { b[offVersion] = 2; return b },
+		"introduction":   func(b []byte) []byte { b[offKind] = byte(ByIntroduction); return b },
+		"sync":           func(b []byte) []byte { b[offKind] = byte(BySync); return b },
+		"no kind":        func(b []byte) []byte { b[offKind] = 0; return b },
+		"introduction with a class of tickets": func([]byte) []byte {
+			b := randomEnvelope(ClassIntroduction, 1)
+			b[introductionMore+offClass] = byte(Class16K)
+			return b
+		},
+		"ticket with the class of introductions": func([]byte) []byte {
+			b := randomEnvelope(Class16K, 1)
+			b[offClass] = byte(ClassIntroduction)
+			return b
+		},
+		"introduction without ttl": func([]byte) []byte {
+			b := randomEnvelope(ClassIntroduction, 1)
+			clear(b[introductionMore+offTTL:][:4])
+			return b
+		},
 		"class of the next": func(b []byte) []byte { b[offClass]++; return b },
 		"class 0":           func(b []byte) []byte { b[offClass] = 0; return b },
 		"class 255":         func(b []byte) []byte { b[offClass] = 255; return b },
@@ -332,7 +364,7 @@ func TestMessagesByType(t *testing.T) {
 			t.Errorf("%T: request id is not first", m)
 		}
 	}
-	if seen != len(samples())-12 {
+	if seen != len(samples())-13 {
 		t.Errorf("%d control messages; samples() lacks some", seen)
 	}
 }

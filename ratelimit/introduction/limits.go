@@ -1,11 +1,8 @@
 package introduction
 
 import (
-	"time"
-
 	"waxwing/ratelimit"
 	"waxwing/ratelimit/arc"
-	"waxwing/ratelimit/gcra"
 )
 
 const (
@@ -41,18 +38,3 @@ func (l Limits) Of(t ratelimit.Tier) (uint32, error) {
 	}
 	return limit, nil
 }
-
-// What a provider admits beside the senders' own limits; an operator can change
-// them. They are spent after the proof, in the order given, and a refusal by one
-// is acked like a delivery.
-var (
-	// DefaultPerSender limits one pseudonym at one mailbox: somebody who got no
-	// answer to three letters waits a day.
-	DefaultPerSender = gcra.Limit{Burst: 3, Count: 3, Period: 24 * time.Hour}
-	// DefaultPerMailbox limits what reaches one mailbox from strangers: a person
-	// under attack by many accounts sees a bounded number of requests.
-	DefaultPerMailbox = gcra.Limit{Burst: 50, Count: 100, Period: 24 * time.Hour}
-	// DefaultPerHome limits the distinct accounts of one home that refill, as the
-	// cost of made-up accounts is the home's.
-	DefaultPerHome = gcra.Limit{Burst: 20000, Count: 100000, Period: 24 * time.Hour}
-)

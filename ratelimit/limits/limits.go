@@ -23,7 +23,11 @@ const (
 	PeerRequests
 	PeerPrekeys
 	PeerVerdicts
+	PeerIntroductions
+	MailboxEnvelopes
 	TargetPrekeys
+	SenderIntroductions
+	MailboxIntroductions
 	Registrations
 	Connections
 	PrefixConnections
@@ -148,6 +152,30 @@ var All = [End]Info{
 		"verdicts that one peer's desk sends",
 		"one a second is many for reviewers; each costs signatures and three commits", "",
 	},
+	MailboxEnvelopes: {
+		"mailbox_envelopes", Mailbox, "envelopes", gcra.PerSecond(200, 10_000), 1,
+		"envelopes under tickets of one mailbox",
+		"as many at once as a mailbox holds, then a hundredth of what a relay settles", "",
+	},
+	PeerIntroductions: {
+		"peer_introductions", Peer, "introductions", gcra.PerSecond(50, 1000), 1,
+		"introductions that one provider's accounts send, this one's own too",
+		"each costs a decapsulation and a proof, about a millisecond; 50 first contacts a second are a large provider's", "",
+	},
+	SenderIntroductions: {
+		"sender_introductions", Mailbox, "introductions",
+		gcra.Limit{Burst: 3, Count: 3, Period: 24 * time.Hour},
+		1,
+		"introductions of one pseudonym to one mailbox",
+		"who got no answer to three letters waits a day", disposedIntro,
+	},
+	MailboxIntroductions: {
+		"mailbox_introductions", Mailbox, "introductions",
+		gcra.Limit{Burst: 50, Count: 100, Period: 24 * time.Hour},
+		1,
+		"introductions of all senders to one mailbox",
+		"a person under attack by many accounts sees a bounded number of requests", disposedIntro,
+	},
 	TargetPrekeys: {
 		"target_prekeys", Mailbox, "prekeys",
 		gcra.Limit{Burst: 20, Count: 2, Period: time.Minute},
@@ -190,6 +218,10 @@ var All = [End]Info{
 
 // refusedConn is what happens to a connection: QUIC's refusal has no time.
 const refusedConn = "the connection is refused"
+
+// disposedIntro is what happens to an introduction over a limit of its sender or
+// recipient: an answer would say that there is such a mailbox.
+const disposedIntro = "the introduction is disposed of, and acked like a delivery"
 
 // String returns the limit's key.
 func (n Name) String() string {

@@ -8,6 +8,8 @@ const (
 	ReportShow   Method = "reports.show"   // ReportParams -> ReportResult
 	ReportDecide Method = "reports.decide" // DecideParams -> Report
 	ReportExport Method = "reports.export" // ReportParams -> ExportResult
+	ReportOpen   Method = "reports.open"   // OpenParams -> Ban
+	ReportBans   Method = "reports.bans"   // BansParams -> BansResult
 	ReportTrail  Method = "reports.trail"  // TrailParams -> TrailResult
 	StandingShow Method = "standing.show"  // StandingParams -> StandingResult
 )
@@ -56,6 +58,7 @@ type ReportMessage struct {
 	Sequence uint64    `json:"sequence,omitempty"`
 	Linked   bool      `json:"linked,omitempty"` // it names the message before it
 	Gap      bool      `json:"gap,omitempty"`    // messages between are missing
+	Ban      *Ban      `json:"ban,omitempty"`    // what opens its author's pseudonym
 }
 
 // ReportResult is a whole report. Who wrote the messages is not in it: nobody here
@@ -67,8 +70,41 @@ type ReportResult struct {
 	Note         string          `json:"note,omitempty"`
 	TellOrigin   bool            `json:"tell_origin"`
 	ShareContent bool            `json:"share_content"`
+	AllowBan     bool            `json:"allow_ban"`
 	Reviewers    []string        `json:"reviewers,omitempty"`
 	Found        []ReportMessage `json:"found"`
+}
+
+// OpenParams is a reviewer's decision to open the pseudonym of a message's author.
+type OpenParams struct {
+	ID       string `json:"id"`
+	Message  int    `json:"message"` // in the report's order, from 1
+	Reviewer string `json:"reviewer"`
+}
+
+// Ban is the pseudonym of a reported message's author at this provider, or what it
+// can be opened with.
+type Ban struct {
+	Report    string    `json:"report"`
+	Message   int       `json:"message"` // that the reporter's share is of, from 1
+	State     string    `json:"state"`   // shared, second (waits for a second reviewer), open or refused
+	Finding   string    `json:"finding,omitempty"`
+	Provider  string    `json:"provider"` // the sender's
+	Reason    string    `json:"reason"`
+	Reviewers []string  `json:"reviewers,omitempty"`
+	Opened    time.Time `json:"opened,omitzero"`
+	Pseudonym string    `json:"pseudonym,omitempty"` // N_B, hexadecimal
+}
+
+// BansParams asks for pseudonyms that were opened.
+type BansParams struct {
+	From  int `json:"from,omitempty"`
+	Limit int `json:"limit,omitempty"`
+}
+
+// BansResult lists them, the oldest first.
+type BansResult struct {
+	Bans []Ban `json:"bans"`
 }
 
 // ExportResult is an evidence file.

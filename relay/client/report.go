@@ -9,6 +9,7 @@ import (
 	"waxwing/franking"
 	"waxwing/relay/client/state"
 	"waxwing/relay/quicnet"
+	"waxwing/relay/reports"
 )
 
 // What callers of Report branch on, with errors.Is; see errors.go for the others.
@@ -20,6 +21,9 @@ var (
 	ErrTooOld = errors.New("client: message can no longer be reported")
 	// ErrReportSize: the messages do not fit into one report; report fewer.
 	ErrReportSize = errors.New("client: too much for one report")
+	// ErrNoShare: a ban cannot be asked for with the message: its escrow is for keys
+	// that the account does not have any more. It can be reported without.
+	ErrNoShare = errors.New("client: no share of the message's escrow")
 )
 
 // ReportConfig says why messages are reported, and what may be done with them.
@@ -30,6 +34,10 @@ type ReportConfig struct {
 	// own wrote something, so that it can act; ShareContent lets them show it what was
 	// written. Neither tells it who reported.
 	TellOrigin, ShareContent bool
+	// AllowBan lets two reviewers open the sender's pseudonym at the own provider, so
+	// that it can be banned there: with a share of this account's, which goes into the
+	// report and without which nobody can. It names no account.
+	AllowBan bool
 }
 
 // Reported is what the provider's desk found about one message: the zero value of
@@ -43,8 +51,8 @@ type Reported struct {
 // the messages with what proves that an account of the sender's provider wrote
 // them for this mailbox, and nothing that says which. They verify it without the
 // sender's provider. A report of which nothing is proven is not kept. Errors are
-// ErrUnknownMessage, ErrNotReceived, ErrTooOld, ErrReportSize, *RefusedError, those
-// of the connection (package quicnet) and the store's.
+// ErrUnknownMessage, ErrNotReceived, ErrTooOld, ErrReportSize, ErrNoShare,
+// *RefusedError, those of the connection (package quicnet) and the store's.
 func (c *Client) Report(ctx context.Context, conf ReportConfig, messages ...MessageID) (out []Reported, err error) {
 	r := &franking.Report{ID: franking.NewReportID(), Reason: conf.Reason, Note: conf.Note}
 	if conf.TellOrigin || conf.ShareContent {
@@ -62,6 +70,11 @@ func (c *Client) Report(ctx context.Context, conf ReportConfig, messages ...Mess
 			return nil, err
 		}
 		r.Messages = append(r.Messages, *e)
+	}
+	if conf.AllowBan {
+		if err := c.share(r, messages); err != nil {
+			return nil, err
+		}
 	}
 	faults, err := c.SendReport(ctx, r)
 	for i, f := range faults {
@@ -138,36 +151,115 @@ func (l *link) report(ctx context.Context, own ids.Domain, r *franking.Report) (
 	return quicnet.Ask[*wire.Reported](ctx, l.caller, &wire.Report{Sealed: sealed})
 }
 
-// evidence is what proves a received message.
-func (w *work) evidence(id MessageID) (*franking.Evidence, error) {
-	m, err := state.Log.Get(w.tx, state.U64(id))
-	if errors.Is(err, state.ErrNotFound) {
-		return nil, ErrUnknownMessage
-	}
+// share puts the account's shares of the messages' escrows into a report: one for
+// each token, as all messages under it have one escrow.
+func (c *Client) share(r *franking.Report, messages []MessageID) error {
+	r.Consents |= franking.ConsentBan
+	return c.view(func(w *work) error {
+		shared := map[franking.TokenHash]bool{}
+		for i := range r.Messages {
+			token := r.Messages[i].Token.Hash()
+			if shared[token] {
+				continue
+			}
+			shared[token] = true
+			o, err := w.shareOf(&r.Messages[i], messages[i])
+			if err != nil {
+				return err
+			}
+			o.Message = uint8(i)
+			r.Escrows = append(r.Escrows, *o)
+		}
+		return nil
+	})
+}
+
+// shareOf makes the share of a message's escrow, with z.
+func (w *work) shareOf(e *franking.Evidence, id MessageID) (*franking.EscrowOpening, error) {
+	s, err := w.snapshot(e.Snapshot)
 	if err != nil {
 		return nil, err
 	}
+	if s == nil {
+		return nil, ErrTooOld
+	}
+	v, err := franking.Verify(e, s, w.self.Address, reports.FrameOf)
+	if err != nil {
+		return nil, &state.CorruptError{Table: "proofs"} // it was verified before it was shown
+	}
+	_, b, err := w.proofOf(id)
+	if err != nil {
+		return nil, err
+	}
+	to, err := w.ownRecipient()
+	if err != nil {
+		return nil, err
+	}
+	if b.Escrow.Generation != to.Generation {
+		return nil, ErrNoShare
+	}
+	mw, mz, err := w.self.Secrets.MailboxKeys()
+	if err != nil {
+		return nil, &state.CorruptError{Table: "profile"}
+	}
+	defer mw.Erase()
+	defer mz.Erase()
+	share, err := franking.MakeShare(v, &b.Escrow, to, mz)
+	if err != nil {
+		return nil, ErrNoShare
+	}
+	return &franking.EscrowOpening{Escrow: b.Escrow, Share: *share}, nil
+}
+
+// proofOf returns what is kept of a received message's proof, and its bundle.
+func (w *work) proofOf(id MessageID) (*receivedProof, *franking.BundleFields, error) {
+	m, err := state.Log.Get(w.tx, state.U64(id))
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, nil, ErrUnknownMessage
+	}
+	if err != nil {
+		return nil, nil, err
+	}
 	if m.Status != state.StatusReceived {
-		return nil, ErrNotReceived
+		return nil, nil, ErrNotReceived
 	}
 	p, err := state.Proofs.Get(w.tx, state.OfContact(m.Contact, m.D[:]))
 	if errors.Is(err, state.ErrNotFound) {
-		return nil, ErrTooOld
+		return nil, nil, ErrTooOld
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	raw, err := state.Bundles.Get(w.tx, state.OfContact(m.Contact, p.Bundle[:]))
 	if errors.Is(err, state.ErrNotFound) {
-		return nil, ErrTooOld
+		return nil, nil, ErrTooOld
 	}
+	if err != nil {
+		return nil, nil, err
+	}
+	b := new(franking.BundleFields)
+	if wire.Unmarshal(raw.Bytes, b) != nil {
+		return nil, nil, &state.CorruptError{Table: "bundles"}
+	}
+	return &receivedProof{m, p}, b, nil
+}
+
+// receivedProof is a received message with its proof.
+type receivedProof struct {
+	m *state.Message
+	p *state.Proof
+}
+
+// evidence is what proves a received message.
+func (w *work) evidence(id MessageID) (*franking.Evidence, error) {
+	r, b, err := w.proofOf(id)
 	if err != nil {
 		return nil, err
 	}
-	var b franking.BundleFields
-	key, keyErr := franking.KeyFrom(m.Key[:])
-	if wire.Unmarshal(raw.Bytes, &b) != nil || keyErr != nil {
-		return nil, &state.CorruptError{Table: "bundles"}
+	m, p := r.m, r.p
+	key, err := franking.KeyFrom(m.Key[:])
+	if err != nil {
+		return nil, &state.CorruptError{Table: "log"}
 	}
 	return &franking.Evidence{
 		Token: b.Token, Frame: m.Frame, Key: *key, Author: p.Sigma2, Hour: p.Hour, Audience: franking.Audience{Salt: p.Salt},

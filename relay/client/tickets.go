@@ -85,7 +85,7 @@ func (w *work) strike(account ids.Address, entry blocklist.EntryID) error {
 			return err
 		}
 	}
-	for _, r := range blocklist.NewRequests(entry, serials) {
+	for _, r := range blocklist.NewRequests(entry, blocklist.Pseudonym{}, serials) {
 		b, err := r.Marshal()
 		if err != nil {
 			return err

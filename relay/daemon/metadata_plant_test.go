@@ -89,7 +89,7 @@ func (w *world) plantLeaks(t *testing.T, alpha, beta *evidence) {
 	}
 	for _, f := range w.beta.recorded() {
 		if f.Type == wire.TypeSession {
-			bobBox = f.Body[4:]
+			bobBox = f.Body[4 : 4+16]
 			break
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"waxwing/blocklist"
 	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/mailbox"
 	"waxwing/core/ratchet"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/limits"
@@ -28,6 +29,7 @@ var documents = map[string]documentLayout{
 	"dir/invite/":      {sizedKey("id", 16), func() wire.Schema { return new(inviteRecord) }},
 	"dir/scratch/":     {sizedKey("stripe", 2), func() wire.Schema { return new(scratchRecord) }},
 	"mailbox/serials/": {sizedKey("mailbox", 16), func() wire.Schema { return new(serialsRecord) }},
+	"mailbox/door/":    {sizedKey("mailbox", 16), func() wire.Schema { return &mailbox.Door{Policy: mailbox.ToRequests} }},
 	"mailbox/blocks/":  {sizedKey("mailbox", 16), func() wire.Schema { return new(blocklist.List) }},
 	"peer/descriptor/": {wholeKey("domain"), structures["descriptor"]},
 	"peer/entry/":      {wholeKey("domain"), func() wire.Schema { return new(peerRecord) }},

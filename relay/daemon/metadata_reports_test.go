@@ -19,6 +19,7 @@ func init() {
 	documents["reports/desk/"] = documentLayout{slashKey("domain", "number", 10), structures["desk"]}
 	documents["reports/secret/"] = documentLayout{sizedKey("kind and epoch", 12), func() wire.Schema { return new(secretRecord) }}
 	documents["reports/report/"] = documentLayout{sizedKey("id", 32), func() wire.Schema { return new(reportRecord) }}
+	documents["reports/ban/"] = documentLayout{slashKey("id", "message", 2), func() wire.Schema { return new(banRecord) }}
 	documents["reports/seen/"] = documentLayout{sizedKey("hash", 64), func() wire.Schema { return new(seenRecord) }}
 	documents["reports/pending/"] = documentLayout{slashKey("domain", "id", 32), structures["verdict"]}
 	documents["reports/opened/"] = documentLayout{sizedKey("hash", 64), func() wire.Schema { return new(answerRecord) }}
@@ -111,6 +112,33 @@ func (r *reportRecord) Fields(c *wire.Codec) {
 	wire.U64(c, "decided", &r.decided)
 	wire.U8(c, "action", &r.action)
 	c.Bytes("sealed", &r.sealed, wire.MaxSealedReport)
+}
+
+type banRecord struct {
+	day           ids.Day
+	issuer        ids.Domain
+	reason, fault uint8
+	generation    uint32
+	w, z, n       [32]byte
+	reviewers     [2]string
+	opened        uint64
+}
+
+func (r *banRecord) Fields(c *wire.Codec) {
+	c.Const("version", 1)
+	wire.U32(c, "day", &r.day)
+	c.Domain("issuer", &r.issuer)
+	wire.U8(c, "reason", &r.reason)
+	wire.U32(c, "generation", &r.generation)
+	c.Fixed("W", r.w[:])
+	c.Fixed("Z", r.z[:])
+	wire.U8(c, "fault", &r.fault)
+	c.String("first reviewer", &r.reviewers[0], 64)
+	c.String("second reviewer", &r.reviewers[1], 64)
+	wire.U64(c, "opened", &r.opened)
+	if r.opened != 0 || c.Describing() {
+		c.Fixed("N_B", r.n[:])
+	}
 }
 
 type seenRecord struct{ day ids.Day }

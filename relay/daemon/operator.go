@@ -45,6 +45,8 @@ func listenAdmin(path string, n *node.Node, stop context.CancelFunc, log *slog.L
 		admin.ReportShow:   admin.Handle(o.report),
 		admin.ReportDecide: admin.Handle(o.decide),
 		admin.ReportExport: admin.Handle(o.export),
+		admin.ReportOpen:   admin.Handle(o.openPseudonym),
+		admin.ReportBans:   admin.Handle(o.bans),
 		admin.ReportTrail:  admin.Handle(o.trail),
 		admin.StandingShow: admin.Handle(o.standing),
 		admin.LimitList:    admin.Handle(o.limits),

@@ -27,6 +27,10 @@ var reportRefusals = []struct {
 	{reports.ErrDecided, admin.CodeExists, "the report was decided already", "see \"waxwing admin reports show ID\""},
 	{reports.ErrUnproven, admin.CodeUsage, "nothing in the report is proven, so nobody can be asked to act on it", "decide it with --action none"},
 	{reports.ErrReviewer, admin.CodeUsage, "a decision needs a reviewer's name of 1 to 64 bytes", "give yours with --reviewer"},
+	{reports.ErrShare, admin.CodeUsage, "the reporter gave nothing that opens this message's pseudonym", "look at \"waxwing admin reports show ID\" for one that has it"},
+	{franking.FaultShare, admin.CodeFailed, "what the reporter gave does not open this message's pseudonym: share", "it cannot be opened"},
+	{franking.FaultEscrow, admin.CodeFailed, "what the reporter gave does not open this message's pseudonym: escrow", "it cannot be opened"},
+	{reports.ErrFull, admin.CodeLimit, "there are too many of them", "ask whoever runs the server"},
 	{franking.ErrConsent, admin.CodeUsage, "the reporter does not want the sender's provider to be told", "decide it with --action none"},
 	{franking.ErrReport, admin.CodeFailed, "the report cannot be opened: the key that it was sealed to is gone", "it is too old to be decided"},
 	{reports.ErrNotReady, admin.CodeFailed, "the desk has no keys for today", "look at the server's log"},
@@ -100,6 +104,7 @@ func (o *operator) report(ctx context.Context, p *admin.ReportParams) (*admin.Re
 	out := &admin.ReportResult{
 		Report: reportOf(&s.Summary), Reporter: s.Reporter.String(), Reason: s.Reason.String(), Note: s.Note,
 		TellOrigin: s.Consents&franking.ConsentOrigin != 0, ShareContent: s.Consents&franking.ConsentContent != 0,
+		AllowBan: s.Consents&franking.ConsentBan != 0,
 	}
 	for _, name := range s.Reviewers {
 		if name != "" {
@@ -110,6 +115,9 @@ func (o *operator) report(ctx context.Context, p *admin.ReportParams) (*admin.Re
 		f := admin.ReportMessage{Finding: "proven", Text: m.Text, Sent: m.Sent, Received: m.Received, Sequence: m.Seq, Linked: m.Linked, Gap: m.Gap}
 		if m.Fault != franking.FaultNone {
 			f.Finding = m.Fault.String()
+		}
+		if m.Ban != nil {
+			f.Ban = banOf(m.Ban)
 		}
 		out.Found = append(out.Found, f)
 	}

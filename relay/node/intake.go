@@ -23,6 +23,9 @@ const (
 	// intakeJobs is the number of batches of a stream: one is settled while
 	// the other is read, so that reading overlaps with the sync of the disk.
 	intakeJobs = 2
+	// maxIntroductions bounds the introductions of a batch: each costs a
+	// millisecond before the commit, which everything else in the batch waits for.
+	maxIntroductions = 8
 )
 
 // intake takes envelopes from one stream: one goroutine reads and admits them
@@ -56,6 +59,7 @@ type job struct {
 	refused  []refusedNumber
 	last     uint64 // the highest number in the batch
 	bytes    int
+	intros   int // introductions among them
 	held     int // bytes of the connection's backlog
 }
 
@@ -66,6 +70,7 @@ type refusedNumber struct {
 
 func (j *job) reset() {
 	j.admitted, j.numbers, j.refused, j.bytes = j.slots[:0], j.numbers[:0], j.refused[:0], 0
+	j.intros = 0
 }
 
 // slot returns room for one more.
@@ -127,7 +132,7 @@ func (in *intake) readAll(ready chan<- *job, free <-chan *job) error {
 // fill reads frames into a batch: the first whenever it comes, others as long
 // as they are there already.
 func (in *intake) fill(j *job) error {
-	for len(j.numbers)+len(j.refused) < maxSettle && j.bytes < maxSettleBytes {
+	for len(j.numbers)+len(j.refused) < maxSettle && j.bytes < maxSettleBytes && j.intros < maxIntroductions {
 		if len(j.numbers)+len(j.refused) > 0 && !in.stream.Buffered() {
 			return nil
 		}
@@ -153,6 +158,9 @@ func (in *intake) fill(j *job) error {
 			in.count(ref.Reason)
 			j.refused = append(j.refused, refusedNumber{number, ref})
 			continue
+		}
+		if j.slot().Introduction() {
+			j.intros++
 		}
 		j.keep(number)
 	}

@@ -99,6 +99,7 @@ type device struct {
 	conn     *quicnet.Conn
 	caller   *quicnet.Caller
 	last     uint64 // sequence number of the newest delivery; they have gaps
+	k, w, z  group.Scalar
 }
 
 func must(t testing.TB, err error) {
@@ -117,10 +118,12 @@ func testContext(t testing.TB) context.Context {
 func newDevice(t testing.TB, s *server, address string) *device {
 	t.Helper()
 	d := &device{t: t, address: ids.MustParseAddress(address), identity: keys.NewSigningKey(), sign: keys.NewSigningKey()}
+	g := group.Ristretto255()
+	d.k, d.w, d.z = g.RandomScalar(), g.RandomScalar(), g.RandomScalar()
 	f := directory.ManifestFields{Address: d.address, Version: 1, Identity: d.identity.Public(), DH: keys.NewDHKey().Public()}
 	f.AddDevice(d.sign.Public(), keys.NewDHKey().Public())
 	var err error
-	f.AccountKey, err = directory.ProveAccountKey(group.Ristretto255().RandomScalar(), d.address, d.identity.Public())
+	f.AccountKey, err = directory.ProveAccountKey(d.k, d.address, d.identity.Public())
 	must(t, err)
 	d.manifest, err = directory.SignManifest(f, d.identity)
 	must(t, err)
@@ -346,8 +349,7 @@ func publish(t testing.TB, d *device) {
 	})
 	must(t, err)
 	week := directory.WeekOf(today())
-	g := group.Ristretto255()
-	pw, pz, err := directory.ProveMailboxKeys(g.RandomScalar(), g.RandomScalar(), d.address, d.mailbox, 1)
+	pw, pz, err := directory.ProveMailboxKeys(d.w, d.z, d.address, d.mailbox, 1)
 	must(t, err)
 	k, err := directory.SignMailboxKey(directory.MailboxKeyFields{
 		Mailbox: d.mailbox, Address: d.address, Week: week, Key: keys.NewSealKey().Public(), Expiry: today() + 7,

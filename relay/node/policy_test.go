@@ -41,7 +41,7 @@ func TestBlockIsSilent(t *testing.T) {
 	for i := range minted.Tickets {
 		serials = append(serials, blocklist.Serial{Day: minted.Expiry, N: minted.FirstSerial + uint64(i)})
 	}
-	for _, req := range blocklist.NewRequests(blocklist.NewEntryID(), serials) {
+	for _, req := range blocklist.NewRequests(blocklist.NewEntryID(), blocklist.Pseudonym{}, serials) {
 		b, err := req.Marshal()
 		must(t, err)
 		blocked, err := quicnet.Ask[*wire.Blocked](testContext(t), bob.caller, &wire.Block{Block: b})

@@ -54,6 +54,10 @@ func (r *Reports) Take(ctx context.Context, now time.Time, reporter ids.Address,
 	if err != nil {
 		return nil, err
 	}
+	shares, err := r.shares(ctx, now, reporter, report, findings)
+	if err != nil {
+		return nil, err
+	}
 	rec := &reportRecord{
 		state: StateOpen, reporter: reporter, received: uint64(now.UnixMilli()), desk: number, sealed: sealed,
 	}
@@ -69,6 +73,13 @@ func (r *Reports) Take(ctx context.Context, now time.Time, reporter ids.Address,
 		rec.proven, rec.issuer = true, report.Messages[i].Token.Issuer
 	}
 	if rec.proven {
+		for i, s := range shares {
+			if err := r.put(ctx, banKey(report.ID, i), wire.MustMarshal(s)); err != nil {
+				return nil, err
+			}
+		}
+		// The shares are kept. A crash now leaves them without their report, until
+		// it is sent again.
 		if err := r.put(ctx, reportKey(report.ID), wire.MustMarshal(rec)); err != nil {
 			return nil, err
 		}

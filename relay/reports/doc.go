@@ -15,6 +15,7 @@
 //	reports/desk/DOMAIN/NUMBER      keys of its desk
 //	reports/secret/KIND-DAY         secrets that were published when their time had come
 //	reports/report/ID               a report as it was sealed, and what was decided
+//	reports/ban/ID/MESSAGE          a share of an escrow, and the pseudonym that it opened
 //	reports/seen/HASH               that a reporter has reported a message
 //	reports/pending/DOMAIN/ID       verdicts that the sender's provider has not answered
 //	reports/opened/HASH             answers to verdicts that were opened

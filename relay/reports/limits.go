@@ -14,6 +14,8 @@ const (
 	// MaxOpen is how many reports wait for a decision: beyond it reporters are
 	// told to try later, as nobody would look at them.
 	MaxOpen = 100_000
+	// MaxBans is how many opened pseudonyms are kept: each took two people a decision.
+	MaxBans = 1 << 20
 	// snapshotLead is how long before it comes into force a snapshot is there, so
 	// that every delivery after that moment names it.
 	snapshotLead = 10_000 // milliseconds
@@ -63,13 +65,15 @@ var (
 	// ErrUnproven: no message of the report is proven, so nobody can be asked to
 	// act on it.
 	ErrUnproven = errors.New("reports: nothing in it is proven")
-	// ErrSecond: a second reviewer has to confirm a suspension; the first one's
-	// decision is kept.
+	// ErrSecond: a second reviewer has to confirm a suspension or an opening; the
+	// first one's decision is kept.
 	ErrSecond = errors.New("reports: waits for a second reviewer")
 	// ErrReviewer: the reviewer's name is empty or too long.
 	ErrReviewer = errors.New("reports: not a reviewer's name")
-	// ErrFull: too many reports wait.
+	// ErrFull: too many reports wait, or too many pseudonyms are kept.
 	ErrFull = errors.New("reports: too many reports wait")
+	// ErrShare: the reporter wants a ban, and gave no share of this message's escrow.
+	ErrShare = errors.New("reports: no share of the escrow")
 	// ErrSuspended: the account was suspended.
 	ErrSuspended = errors.New("reports: account is suspended")
 	// ErrTrail: a log is full.

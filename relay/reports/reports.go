@@ -56,8 +56,9 @@ type Reports struct {
 	opening  sync.Mutex // held while a verdict is opened; guards openings
 	openings *franking.Openings
 
-	queue   sync.Mutex // held while a report is added or decided; guards waiting
+	queue   sync.Mutex // held while a report is added or decided; guards waiting and banned
 	waiting int        // reports in StateOpen or StateSecond
+	banned  int        // pseudonyms that were opened
 
 	sweeping sync.Mutex // guards swept
 	swept    ids.Day    // when what is over was removed last
@@ -99,6 +100,9 @@ func Open(ctx context.Context, c Config, now time.Time) (*Reports, error) {
 		return nil, ErrState
 	}
 	if err := r.countWaiting(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.countBans(ctx); err != nil {
 		return nil, err
 	}
 	if err := r.loadSnapshots(ctx); err != nil {
@@ -158,6 +162,7 @@ var (
 	prefixSnapshot = store.Key("reports/snapshot/")
 	prefixSeen     = store.Key("reports/seen/")
 	prefixOpened   = store.Key("reports/opened/")
+	prefixBan      = store.Key("reports/ban/")
 )
 
 // allowanceKey has two places for an account: tokens of today and of tomorrow are
@@ -184,6 +189,15 @@ func secretKey(k franking.SecretKind, epoch ids.Day) store.Key {
 
 func reportKey(id franking.ReportID) store.Key {
 	return prefixReport + store.Key(hex.EncodeToString(id[:]))
+}
+
+// bansOf is where the shares of a report are, one for each message that has one.
+func bansOf(id franking.ReportID) store.Key {
+	return prefixBan + store.Key(hex.EncodeToString(id[:])) + "/"
+}
+
+func banKey(id franking.ReportID, message int) store.Key {
+	return bansOf(id) + store.Key(fmt.Sprintf("%02d", message))
 }
 
 func pendingKey(d ids.Domain, id franking.ReportID) store.Key {

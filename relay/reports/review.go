@@ -3,6 +3,7 @@ package reports
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"strings"
 	"time"
 
@@ -50,6 +51,7 @@ type ShownMessage struct {
 	Sent     time.Time      // as its sender claims
 	Received time.Time      // by the own relay
 	Seq      uint64
+	Ban      *Ban // the share that opens its author's escrow; nil if there is none
 }
 
 func (r *reportRecord) summary(id franking.ReportID) Summary {
@@ -108,6 +110,12 @@ func (r *Reports) Show(ctx context.Context, id franking.ReportID) (*Shown, error
 			}
 			m.Text, m.Seq = frame.Text, frame.Seq
 			m.Sent, m.Received = time.UnixMilli(int64(frame.Sent)).UTC(), time.UnixMilli(int64(e.Received)).UTC()
+			o, ban, err := r.share(ctx, id, report, i)
+			if err == nil {
+				m.Ban = ban.ban(id, int(o.Message))
+			} else if !errors.Is(err, ErrShare) && !errors.Is(err, franking.ErrConsent) {
+				return nil, err
+			}
 		}
 		out.Findings = append(out.Findings, m)
 	}
@@ -216,27 +224,24 @@ func (r *Reports) countersign(ctx context.Context, now time.Time, id franking.Re
 	return r.note(ctx, &Entry{Act: ActSent, Report: id, Peer: rec.issuer, Action: rec.asked}, now)
 }
 
-// substantiate verifies the first proven message once more. Its age does not
-// count any more: it was in time when it was reported.
+// substantiate verifies the first proven message once more.
 func (r *Reports) substantiate(rec *reportRecord, report *franking.Report) (*franking.Substantiated, error) {
-	at := time.UnixMilli(int64(rec.received))
 	for i := range report.Messages {
-		if rec.findings[i].fault != franking.FaultNone {
-			continue
+		if rec.findings[i].fault == franking.FaultNone {
+			return r.substantiated(rec, &report.Messages[i])
 		}
-		e := &report.Messages[i]
-		own := &franking.Ownership{Account: rec.reporter, Mailbox: e.Mailbox}
-		d, err := franking.CheckDelivery(e, rec.reporter, own, r.conf.Stamps, at)
-		if err != nil {
-			return nil, err
-		}
-		h := r.history(e.Token.Issuer)
-		if h == nil {
-			return nil, franking.FaultIssuer
-		}
-		return d.Verify(h, FrameOf)
 	}
 	return nil, ErrUnproven
+}
+
+// substantiated verifies a proven message once more. Its delivery was checked when
+// it was reported: by now it may be too old, and the stamp's key erased.
+func (r *Reports) substantiated(rec *reportRecord, e *franking.Evidence) (*franking.Substantiated, error) {
+	h := r.history(e.Token.Issuer)
+	if h == nil {
+		return nil, franking.FaultIssuer
+	}
+	return franking.DeliveredBefore(e, rec.reporter).Verify(h, FrameOf)
 }
 
 // Pending is a verdict that waits for the sender's provider.

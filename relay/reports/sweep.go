@@ -20,7 +20,7 @@ func (r *Reports) sweep(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	over := func(day ids.Day, kept int64) bool { return int64(today) > int64(day)+kept }
-	seen, answer, report := new(seenRecord), new(answerRecord), new(reportRecord)
+	seen, answer, report, ban := new(seenRecord), new(answerRecord), new(reportRecord), new(banRecord)
 	for _, s := range []struct {
 		prefix store.Key
 		rec    wire.Schema
@@ -28,6 +28,7 @@ func (r *Reports) sweep(ctx context.Context, now time.Time) error {
 	}{
 		{prefixSeen, seen, func() bool { return over(seen.day, seenKept) }},
 		{prefixOpened, answer, func() bool { return over(answer.day, answerKept) }},
+		{prefixBan, ban, func() bool { return ban.opened == 0 && over(ban.day, reportKept) }},
 		{prefixReport, report, func() bool {
 			return (report.state == StateClosed || report.state == StateAnswered) &&
 				over(ids.DayOf(time.UnixMilli(int64(report.received))), reportKept)

@@ -93,6 +93,45 @@ func (r *reportRecord) Fields(c *wire.Codec) {
 	c.Bytes("sealed", &r.sealed, wire.MaxSealedReport)
 }
 
+// banRecord is the share of one escrow in a report whose reporter wants a ban, and
+// the pseudonym once two reviewers opened it:
+//
+//	version 1 | day of the report 4 | issuer | reason 1 | generation 4 | W 32 | Z 32 | fault 1 |
+//	first reviewer | second reviewer | opened 8 (| N_B 32)
+//
+// W, Z and their generation are what the directory held when the report came:
+// later ones do not open it.
+type banRecord struct {
+	day        ids.Day
+	issuer     ids.Domain
+	reason     franking.Reason
+	generation uint32
+	w, z       [franking.ElementSize]byte
+	fault      franking.Fault // of the share; FaultNone if it opens the escrow
+	reviewers  [2]string
+	opened     uint64 // Unix milliseconds; 0 while it is not
+	pseudonym  [franking.ElementSize]byte
+	keys.Redacted
+}
+
+// Fields lists the layout.
+func (r *banRecord) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	wire.U32(c, "day", &r.day)
+	c.Domain("issuer", &r.issuer)
+	wire.U8(c, "reason", &r.reason)
+	wire.U32(c, "generation", &r.generation)
+	c.Fixed("W", r.w[:])
+	c.Fixed("Z", r.z[:])
+	wire.U8(c, "fault", &r.fault)
+	c.String("first reviewer", &r.reviewers[0], maxReviewer)
+	c.String("second reviewer", &r.reviewers[1], maxReviewer)
+	wire.U64(c, "opened", &r.opened)
+	if r.opened != 0 || c.Describing() {
+		c.Fixed("N_B", r.pseudonym[:])
+	}
+}
+
 // seenRecord is that a message was reported: version 1 | day of the report 4.
 type seenRecord struct{ day ids.Day }
 
@@ -139,17 +178,19 @@ type Act uint8
 
 // The acts.
 const (
-	ActTaken    Act = iota + 1 // a report came; fault is of its first message, 0 if all are proven
-	ActDecided                 // a reviewer decided
-	ActSent                    // the verdict was made
-	ActAnswered                // the sender's provider answered
-	ActExported                // the evidence was exported
-	ActLifted                  // an operator ended what was decided about an account
-	ActOpened                  // a token was opened on another's verdict, and this was done
+	ActTaken        Act = iota + 1 // a report came; fault is of its first message, 0 if all are proven
+	ActDecided                     // a reviewer decided
+	ActSent                        // the verdict was made
+	ActAnswered                    // the sender's provider answered
+	ActExported                    // the evidence was exported
+	ActLifted                      // an operator ended what was decided about an account
+	ActOpened                      // a token was opened on another's verdict, and this was done
+	ActEscrowAsked                 // a reviewer wants an escrow opened
+	ActEscrowOpened                // a second one as well: it is opened, if fault is 0
 	actEnd
 )
 
-var actNames = [actEnd]string{"", "taken", "decided", "sent", "answered", "exported", "lifted", "opened"}
+var actNames = [actEnd]string{"", "taken", "decided", "sent", "answered", "exported", "lifted", "opened", "escrow-asked", "escrow-opened"}
 
 // String returns the act's name.
 func (a Act) String() string {
@@ -193,6 +234,7 @@ func Layouts() map[string][]wire.Row {
 	return map[string][]wire.Row{
 		"desk key": wire.Layout(new(deskRecord)), "allowance": wire.Layout(new(franking.Allowance)),
 		"report": wire.Layout(new(reportRecord)), "answer": wire.Layout(new(answerRecord)), "seen": wire.Layout(new(seenRecord)),
+		"ban":              wire.Layout(new(banRecord)),
 		"published secret": wire.Layout(new(secretRecord)), "audit entry": wire.Layout(new(Entry)),
 	}
 }
