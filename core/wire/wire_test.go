@@ -79,6 +79,11 @@ func samples() []Schema {
 		&IssueTokens{r, fill(300, 1)},
 		&IssueSubmission{r, fill(261, 1)},
 		&SubmissionIssued{r, fill(322, 2), 24, 1 << 40},
+		&IssueMembership{r, alpha, 690, 2, [MembershipRequestSize]byte{1}},
+		&MembershipIssued{r, [MembershipAnswerSize]byte{2}},
+		&AdmissionKeys{r, alpha},
+		&AdmissionKeysAre{r, fill(900, 3)},
+		&ShareMembershipKey{r, 690, 4, [SharedKeySize]byte{5}},
 		&IssuedTokens{r, fill(500, 2)},
 		&Publish{r, PublicationSnapshot, alpha, alpha, [32]byte{9}},
 		&Published{r, fill(700, 3)},
@@ -86,6 +91,7 @@ func samples() []Schema {
 		&Reported{r, []byte{0, 3}},
 		&Verdict{r, fill(900, 2)},
 		&VerdictAnswer{r, fill(200, 3)},
+		&Notice{r, fill(300, 4)},
 	}
 }
 

@@ -4,10 +4,9 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"waxwing/core/directory"
-	"waxwing/core/ids"
 	"waxwing/core/wire"
 	"waxwing/relay/quicnet"
 )
@@ -135,13 +134,14 @@ func (b *bearer) carry(ctx context.Context) error {
 		return err
 	}
 	again := make(chan struct{}, 1)
-	s := newSubmitter(b.c, stream, true, func() {
+	s := newSubmitter(b.c, stream, func() {
 		select {
 		case again <- struct{}{}:
 		default:
 		}
 		b.poke()
 	})
+	s.paid, s.revoked, s.ask = true, new(atomic.Bool), func() {}
 	b.mu.Lock()
 	b.sub = s
 	b.mu.Unlock()
@@ -205,16 +205,8 @@ func (b *bearer) feed(ctx context.Context, s *submitter, again <-chan struct{}, 
 // dialBearer connects to the own provider and opens no control stream: nothing is
 // asked on this connection.
 func (c *Client) dialBearer(ctx context.Context) (*quicnet.Conn, error) {
-	var addr string
-	var domain ids.Domain
-	var pin directory.Pin
-	if err := c.view(func(w *work) error {
-		if w.self == nil || !w.self.Registered {
-			return ErrNotRegistered
-		}
-		addr, domain, pin = w.self.Server, w.self.Address.Domain(), w.self.Pin
-		return nil
-	}); err != nil {
+	addr, domain, pin, err := c.provider()
+	if err != nil {
 		return nil, err
 	}
 	return quicnet.Dial(ctx, quicnet.DialConfig{
@@ -240,9 +232,17 @@ func (x *exchange) openSubmit(ctx context.Context) error {
 	}
 	s, err := x.conn.OpenStream(ctx, wire.StreamSubmit)
 	if err == nil {
-		x.submit = newSubmitter(x.c, s, false, x.poke)
+		x.submit = newSubmitter(x.c, s, x.poke)
+		x.submit.revoked, x.submit.ask = &x.link.revoked, x.lookAgain
 	}
 	return err
+}
+
+// lookAgain has the main loop look once more.
+func (x *exchange) lookAgain() {
+	x.mu.Lock()
+	x.received = true
+	x.mu.Unlock()
 }
 
 // room is how many more envelopes may be sealed.

@@ -1,9 +1,11 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
+	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/privacypass"
@@ -83,9 +85,37 @@ func (l *link) fetchKeylist(ctx context.Context) error {
 	}); err != nil || fresh {
 		return unusable(err)
 	}
-	raw, err := l.publication(ctx, &wire.Publish{Kind: wire.PublicationAdmission, Provider: own, Issuer: own})
+	// On a connection that is nobody's: whoever is asked does not know whom a list
+	// made for one account alone would have to be shown to.
+	nobody, err := l.c.dialOwn(ctx)
+	if err != nil {
+		return cmp.Or(ctx.Err(), error(errUnusable)) // this connection stands
+	}
+	defer nobody.close()
+	m, err := quicnet.Ask[*wire.AdmissionKeysAre](ctx, nobody.caller, &wire.AdmissionKeys{Provider: own})
 	if err != nil {
 		return err
 	}
-	return unusable(l.c.update(func(w *work) error { return w.takeList(raw) }))
+	return unusable(l.c.update(func(w *work) error { return w.takeList(m.List) }))
+}
+
+// dialOwn connects to the own provider and does not authenticate.
+func (c *Client) dialOwn(ctx context.Context) (*link, error) {
+	addr, domain, pin, err := c.provider()
+	if err != nil {
+		return nil, err
+	}
+	return c.dial(ctx, addr, domain, pin)
+}
+
+// provider returns where the own provider is. The error is ErrNotRegistered.
+func (c *Client) provider() (addr string, domain ids.Domain, pin directory.Pin, err error) {
+	err = c.view(func(w *work) error {
+		if w.self == nil || !w.self.Registered {
+			return ErrNotRegistered
+		}
+		addr, domain, pin = w.self.Server, w.self.Address.Domain(), w.self.Pin
+		return nil
+	})
+	return addr, domain, pin, err
 }

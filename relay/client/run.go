@@ -100,7 +100,7 @@ type exchange struct {
 	fetch    map[ids.Domain]bool
 	parked   bool // messages wait for one before them
 	storing  bool // something came and is not stored yet
-	received bool // something was stored since the main loop looked
+	received bool // something came since the main loop looked
 }
 
 // exchange runs one connection, until it is lost or ctx ends or, with once,
@@ -215,7 +215,7 @@ func (x *exchange) loop(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		unreached := len(held) > 0 || unfranked || errors.Is(missing, ErrProvider)
+		unreached := len(held) > 0 || unfranked || x.revoked.Load() || errors.Is(missing, ErrProvider)
 		if unreached && (!x.once || time.Since(began) < providerPatience) {
 			wait = min(wait, refusedRetry)
 		} else if x.once && x.finished() {

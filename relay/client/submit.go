@@ -2,6 +2,7 @@ package client
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"waxwing/core/wire"
@@ -16,6 +17,10 @@ type submitter struct {
 	stream *quicnet.Stream
 	paid   bool   // with a token for each envelope: the connection is nobody's
 	poke   func() // something was settled
+	// revoked holds everything back until the list of token-signing keys was asked
+	// for, of which the provider revoked one; ask has that done.
+	revoked *atomic.Bool
+	ask     func()
 
 	mu      sync.Mutex // guards the fields below
 	flying  []uint64   // outbox numbers that were sent and not acked, in order
@@ -25,8 +30,8 @@ type submitter struct {
 	resume  time.Time // sending rests until then, after a refusal
 }
 
-func newSubmitter(c *Client, stream *quicnet.Stream, paid bool, poke func()) *submitter {
-	return &submitter{c: c, stream: stream, paid: paid, poke: poke, refused: make(map[uint64]bool)}
+func newSubmitter(c *Client, stream *quicnet.Stream, poke func()) *submitter {
+	return &submitter{c: c, stream: stream, poke: poke, refused: make(map[uint64]bool)}
 }
 
 // room is how many envelopes may be sent before the next ack.
@@ -52,7 +57,7 @@ func (s *submitter) write(room int) (int, error) {
 	if !resting && !s.resume.IsZero() && len(s.flying) == 0 {
 		scanned, s.resume = 0, time.Time{} // from the start: what is left was refused
 	}
-	resting = resting || !s.resume.IsZero()
+	resting = resting || !s.resume.IsZero() || s.revoked.Load()
 	s.mu.Unlock()
 	if room <= 0 || resting {
 		return 0, nil
@@ -129,10 +134,18 @@ func (s *submitter) takeRefusal(m *wire.Refused) error {
 	s.refused[number] = true
 	token := s.paid && m.Code == wire.CodeToken
 	later := token || retryable(m.Code, m.RetryAfter)
-	if later {
+	revoked := m.Code == wire.CodeRevoked
+	switch {
+	case revoked:
+		s.revoked.Store(true) // what is sealed may be under a token that is void
+		s.resume = time.Now() // from the start, when the keys have been asked for
+	case later:
 		s.resume = time.Now().Add(max(time.Duration(m.RetryAfter)*time.Millisecond, minBackoff))
 	}
 	s.mu.Unlock()
+	if revoked {
+		s.ask()
+	}
 	switch {
 	case token:
 		return s.c.update(func(w *work) error { return w.unpay(number) })

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +21,7 @@ import (
 	"waxwing/franking"
 	"waxwing/ratelimit/limits"
 	"waxwing/relay"
+	"waxwing/relay/admission"
 	"waxwing/relay/quicnet"
 	"waxwing/relay/reports"
 )
@@ -92,6 +94,7 @@ type Node struct {
 	relay       *relay.Relay
 	reports     *reports.Reports
 	submissions *submissions
+	admission   *admission.Admission
 	rules       rules
 	metrics     *metrics
 	notify      *notifier
@@ -104,7 +107,8 @@ type Node struct {
 	connBacklog  int
 	fatal        chan error // holds one: why the server has to stop
 	intakes      tracker
-	rotating     sync.Mutex // held while keys are changed and described
+	revoked      atomic.Uint64 // when a token-signing key of the list was revoked last; 0 for never
+	rotating     sync.Mutex    // held while keys are changed and described
 }
 
 // Open opens a provider's data directory and starts to listen; Run serves.
@@ -143,7 +147,7 @@ func Open(conf Config) (_ *Node, err error) {
 	if n.keyring, err = openKeyring(dir, root, now); err != nil {
 		return nil, err
 	}
-	if n.submissions, err = openSubmissions(dir, n.domain, root, ids.DayOf(now)); err != nil {
+	if n.submissions, err = openSubmissions(dir, n.domain, ids.DayOf(now)); err != nil {
 		return nil, err
 	}
 	if n.identity, err = quicnet.NewIdentity(n.domain, root, now); err != nil {
@@ -190,6 +194,9 @@ func (n *Node) decide(conf Config) error {
 	n.metrics = newMetrics()
 	n.metrics.countLimits(book)
 	if err := n.openReports(conf, book, n.now()); err != nil {
+		return err
+	}
+	if err := n.openAdmission(n.now()); err != nil {
 		return err
 	}
 	n.relay, err = relay.New(relay.Config{

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"waxwing/core/ids"
@@ -96,6 +97,10 @@ type connection struct {
 	session *relay.Session // of a client's
 	held    backlog        // what it sent that is not settled
 	nonce   [wire.NonceSize]byte
+
+	// told is the time of the newest revocation that a client has asked for the list
+	// of keys since.
+	told atomic.Uint64
 }
 
 func (c *connection) clientStream(ctx context.Context, s *quicnet.Stream) error {
@@ -119,6 +124,9 @@ func (c *connection) clientStream(ctx context.Context, s *quicnet.Stream) error 
 			return number, dest, envelope, err
 		}
 		in.admit = func(now time.Time, dest ids.Domain, envelope []byte, a *relay.Admitted) *relay.Refusal {
+			if c.told.Load() < c.n.revoked.Load() {
+				return relay.Revoked()
+			}
 			return c.n.relay.AdmitSubmit(now, from, dest, envelope, a)
 		}
 		return in.run(ctx)
@@ -192,9 +200,15 @@ func (c *connection) answer(ctx context.Context, m wire.Message) wire.Message {
 		if a := c.peerReport(ctx, m); a != nil {
 			return a
 		}
+		if a := c.peerAdmission(ctx, m); a != nil {
+			return a
+		}
 		return c.n.relay.HandlePeer(ctx, c.n.now(), c.peer, m)
 	}
 	if a := c.clientReport(ctx, m); a != nil {
+		return a
+	}
+	if a := c.clientAdmission(ctx, m); a != nil {
 		return a
 	}
 	if a := c.n.relay.Handle(ctx, c.n.now(), c.session, m); a != nil {
@@ -253,6 +267,12 @@ func requestName(m wire.Message) string {
 		return "sync_put"
 	case *wire.IssueSubmission:
 		return "issue_submission"
+	case *wire.IssueMembership:
+		return "issue_membership"
+	case *wire.AdmissionKeys:
+		return "admission_keys"
+	case *wire.ShareMembershipKey:
+		return "share_membership_key"
 	case *wire.IssueTokens:
 		return "issue_tokens"
 	case *wire.Publish:
@@ -261,6 +281,8 @@ func requestName(m wire.Message) string {
 		return "report"
 	case *wire.Verdict:
 		return "verdict"
+	case *wire.Notice:
+		return "notice"
 	}
 	return "other"
 }
