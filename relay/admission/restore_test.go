@@ -134,3 +134,16 @@ func TestRecallPassesNumbers(t *testing.T) {
 		t.Errorf("term %d, number %d: %v", l.Term(), l.Number(), l.Follows(theirs))
 	}
 }
+
+// By command, keys of days that can be shown are drawn anew, once.
+func TestAnew(t *testing.T) {
+	p := newProvider(t, alpha, beta)
+	for n := range 4 {
+		p.renew(days(n))
+	}
+	known := p.list()
+	p.Anew()
+	now := days(3).Add(time.Minute)
+	p.renew(now)
+	anew(t, p, known, now)
+}
