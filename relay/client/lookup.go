@@ -17,10 +17,14 @@ import (
 func (w *work) lookups() (out []ids.Address) {
 	for _, id := range w.order() {
 		c := w.contacts[id]
-		if c == nil || c.Blocked {
+		if c == nil || c.Pending || c.Blocked && c.XS != [32]byte{} {
 			continue
 		}
-		if _, due := w.missing(c); due || w.waiting[id] > 0 && (w.needsSealKey(c) || len(c.MailboxKey) == 0) {
+		if c.Blocked { // by its address, before any contact: its X_S is still to be found out
+			out = append(out, c.Address)
+			continue
+		}
+		if _, due := w.missing(c); due || w.waiting[id] > 0 && (w.needsSealKey(c) || len(c.MailboxKey) == 0 || w.needsDoor(c)) {
 			out = append(out, c.Address)
 		}
 	}
@@ -30,6 +34,16 @@ func (w *work) lookups() (out []ids.Address) {
 		}
 	}
 	return out
+}
+
+// needsDoor reports whether the contact's mailbox key is too old to introduce
+// oneself by.
+func (w *work) needsDoor(c *contact) bool {
+	if waits, err := w.waits(c); err != nil || !waits {
+		return false
+	}
+	k, err := directory.ParseMailboxKey(c.MailboxKey, c.Identity)
+	return err == nil && k.In(w.today) != nil
 }
 
 func (w *work) needsSealKey(c *contact) bool {
@@ -44,7 +58,7 @@ func (w *work) lookedUp(address ids.Address, a *directory.LookupAnswer) error {
 	if w.own != nil && address == w.own.Address {
 		c = w.own
 	}
-	if c == nil || c.Blocked {
+	if c == nil || c.Blocked && c.XS != [32]byte{} {
 		return nil
 	}
 	if a.Status != directory.LookupFound {
@@ -54,8 +68,17 @@ func (w *work) lookedUp(address ids.Address, a *directory.LookupAnswer) error {
 	if err != nil || m.Address() != address {
 		return ErrServer
 	}
+	if c.Fingerprint == (directory.Fingerprint{}) {
+		// First use: whoever the address is at its provider, which is asked through
+		// the own one and cannot tell who asks.
+		w.dirty(c)
+		c.Fingerprint = m.IdentityFingerprint()
+	}
 	if m.IdentityFingerprint() != c.Fingerprint || !c.accepts(m.XS()) {
 		return ErrIdentityChanged
+	}
+	if c.Blocked {
+		return w.blockFound(c, m)
 	}
 	w.takeMailboxKey(c, a.MailboxKey, m.Identity())
 	if w.needsSealKey(c) {

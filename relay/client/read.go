@@ -184,6 +184,9 @@ type Contact struct {
 func (c *Client) Contacts() (out []Contact, err error) {
 	err = c.view(func(w *work) error {
 		for _, k := range w.contacts {
+			if k.Pending {
+				continue
+			}
 			wallet, err := w.walletOf(k)
 			if err != nil {
 				return err

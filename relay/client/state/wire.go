@@ -29,6 +29,7 @@ type Profile struct {
 	DeviceDH   [32]byte      // private, of the device's sessions
 	AccountDH  [32]byte      // private, of the account's deniable tags
 	Root       uint16        // number of the root in use, in Roots
+	Since      ids.Day       // when this device began with the account: on that day it introduces nobody
 	Chain      [32]byte      // chain secret of the seal keys, of ChainWeek
 	ChainWeek  directory.Week
 	Removing   ids.DeviceID // a device whose removal was asked for; 0 for none
@@ -55,6 +56,7 @@ func (p *Profile) Fields(c *wire.Codec) {
 	c.Fixed("device DH", p.DeviceDH[:])
 	c.Fixed("account DH", p.AccountDH[:])
 	wire.U16(c, "root", &p.Root)
+	wire.U32(c, "since", &p.Since)
 	c.Fixed("chain", p.Chain[:])
 	wire.U32(c, "chain week", &p.ChainWeek)
 	wire.U32(c, "removing", &p.Removing)
@@ -156,7 +158,7 @@ type Contact struct {
 	Status      ContactStatus
 	Blocked     bool
 	Entry       [16]byte              // its entry in the own blocklist; zero for none
-	Fingerprint directory.Fingerprint // of the pinned identity key
+	Fingerprint directory.Fingerprint // of the pinned identity key; zero for one that was added by its address, until it is looked up
 	Identity    keys.VerifyKey        // zero before ContactKnown
 	XS          [32]byte              // X_S, pinned with the identity key; zero before ContactKnown
 	AccountDH   keys.DHPublic         // for deniable tags; zero before ContactKnown
@@ -183,6 +185,8 @@ type Contact struct {
 	Missed       [][32]byte   // d of messages that came without an entry for one of our devices
 	OwedSince    uint64       // since when it waits for receipts, Unix time in milliseconds; 0 if it does not
 	Changed      bool         // something came under another identity key or X_S than the pinned one
+	Pending      bool         // it introduced itself and waits for an answer: nothing is sent to it
+	Code         [32]byte     // a secret that its mailbox lets introductions in with; zero for none
 }
 
 // Fields lists the layout.
@@ -220,6 +224,8 @@ func (k *Contact) Fields(c *wire.Codec) {
 	wire.List(c, "missed", &k.Missed, MaxMissed, hash)
 	wire.U64(c, "owed since", &k.OwedSince)
 	c.Bool("changed", &k.Changed)
+	c.Bool("pending", &k.Pending)
+	c.Fixed("code", k.Code[:])
 }
 
 // Peer is one device of a contact, or another one of the own account: there is a
