@@ -76,6 +76,8 @@ var architecture = rules{
 
 		{at: 4, path: "relay/reports", why: "what a provider does about franked messages: decisions and state over the store's contract"},
 
+		{at: 4, path: "relay/admission", why: "a provider's keys of anonymous admission and their signed list: decisions and state over the store's contract"},
+
 		{at: 5, path: "relay/quicnet", why: "QUIC streams to frames; the first floor with sockets"},
 		{at: 5, path: "relay/client/state", why: "the client's own crash-safe store; needs batches over several keys"},
 

@@ -110,6 +110,7 @@ var (
 	refusedStale     = &Refusal{Reason: RefusedStale}
 	refusedSuspended = &Refusal{Reason: RefusedSuspended}
 	refusedOutbox    = &Refusal{RefusedOutbox, outboxRetry}
+	refusedMailbox   = &Refusal{RefusedMailbox, mailboxRetry}
 	refusedKeys      = &Refusal{RefusedKeys, keysRetry}
 	refusedStore     = &Refusal{RefusedStore, storeRetry}
 	refusedBusy      = &Refusal{RefusedBusy, busyRetry}
@@ -130,7 +131,8 @@ func (r *Relay) admitHere(now time.Time, from ids.Domain, raw []byte, a *Admitte
 }
 
 // admitTicket opens the ticket, checks the binder and stamps. From here on
-// nothing is refused: what does not fit is disposed of, after the same work.
+// nothing is refused but what is over the mailbox's limit: what does not fit is
+// disposed of, after the same work.
 func (r *Relay) admitTicket(now time.Time, from ids.Domain, a *Admitted) *Refusal {
 	e := &a.envelope
 	payload := wire.PayloadHash(e.Head, e.Body)
@@ -150,6 +152,13 @@ func (r *Relay) admitTicket(now time.Time, from ids.Domain, a *Admitted) *Refusa
 		a.disposal = DisposedExpired
 	case bindErr != nil:
 		a.disposal = DisposedBinder
+	}
+	if a.disposal == 0 {
+		// After the binder, or whoever sees tickets go by could use up the mailbox's
+		// share. Before the store, so that a struck or spent ticket counts alike.
+		if ref := r.limitMailbox(now, &opened); ref != nil {
+			return ref
+		}
 	}
 	received := uint64(now.UnixMilli())
 	stamp, err := r.stamps.Stamp(&franking.Receipt{Mailbox: opened.Mailbox, Com: *e.Com, Day: e.Day, Received: received})

@@ -87,10 +87,10 @@ func (r *Relay) Leave(s *Session) {
 	}
 }
 
-// updateManifest changes the devices of an account. When it is answered, a
+// updateManifest changes the devices of an account, or its X_S. When it is answered, a
 // removed device has no connection, no place in the mailbox and no prekeys. A
 // device does not remove itself: its answer would have no way back.
-func (r *Relay) updateManifest(ctx context.Context, who *directory.Authenticated, m *wire.UpdateManifest) wire.Message {
+func (r *Relay) updateManifest(ctx context.Context, now time.Time, who *directory.Authenticated, m *wire.UpdateManifest) wire.Message {
 	next, err := directory.ParseManifest(m.Manifest)
 	if err != nil {
 		return answer(err)
@@ -101,7 +101,11 @@ func (r *Relay) updateManifest(ctx context.Context, who *directory.Authenticated
 	if err := r.settleRemoved(ctx, who.Address()); err != nil {
 		return answer(err)
 	}
-	if err := r.directory.UpdateManifest(ctx, who, m.Manifest); err != nil {
+	err = r.directory.UpdateManifest(ctx, who, m.Manifest)
+	if errors.Is(err, directory.ErrAccountKeyChanged) {
+		return answer(r.directory.ReplaceAccountKey(ctx, who, m.Manifest, now))
+	}
+	if err != nil {
 		return answer(err)
 	}
 	// The manifest is durable. A crash now leaves the account's record saying

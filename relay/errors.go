@@ -72,6 +72,9 @@ var codes = []struct {
 // codeOf returns what is told of an error. Whatever is not in the table is a
 // fault of this side: the store's, most likely.
 func codeOf(err error) (wire.Code, time.Duration) {
+	if replaced := (*directory.ReplacedError)(nil); errors.As(err, &replaced) {
+		return wire.CodeLimit, replaced.RetryAfter
+	}
 	for _, c := range codes {
 		if errors.Is(err, c.err) {
 			return c.code, c.retry

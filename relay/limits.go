@@ -27,6 +27,9 @@ const (
 	// busyRetry is when to try again after more was taken than is settled: a few
 	// commits later there is room.
 	busyRetry = time.Second
+	// mailboxRetry is the soonest that an envelope is tried again whose mailbox
+	// gets too many: what is over is many, and each has to wait for the others.
+	mailboxRetry = time.Second
 	// keysRetry is when to try again while a peer's token-signing keys are being
 	// fetched, which begins with the connection to it.
 	keysRetry = 500 * time.Millisecond

@@ -98,6 +98,11 @@ var askers = map[limits.Name]func(p *provider, a *applicant) func() (wire.Code, 
 			return code, after
 		}
 	},
+	limits.MailboxEnvelopes: func(p *provider, _ *applicant) func() (wire.Code, uint32) {
+		return func() (wire.Code, uint32) {
+			return ofEnvelope(p.AdmitForward(p.now, p.peer, p.fresh(), new(Admitted)))
+		}
+	},
 	limits.Registrations: func(p *provider, _ *applicant) func() (wire.Code, uint32) {
 		names := []string{"dave@beta.example", "erin@beta.example", "frank@beta.example"}
 		return func() (wire.Code, uint32) {
@@ -148,7 +153,11 @@ func TestEveryLimitTellsWhen(t *testing.T) {
 					}
 					continue
 				}
-				if code != wire.CodeLimit || after == 0 || p.limits.Refused(n, limits.OverRate) != 1 {
+				want := wire.CodeLimit
+				if n == limits.MailboxEnvelopes {
+					want = wire.CodeMailbox // not the asker's own
+				}
+				if code != want || after == 0 || p.limits.Refused(n, limits.OverRate) != 1 {
 					t.Fatalf("answered with %v, retry after %d ms, %d counted", code, after, p.limits.Refused(n, limits.OverRate))
 				}
 				if n != limits.Registrations { // each is another's

@@ -41,6 +41,7 @@ const (
 	RefusedStale       // outside -1..MaxDelay days
 	RefusedAccount     // over a limit of the account
 	RefusedPeer        // over a limit of the forwarding provider
+	RefusedMailbox     // over the limit of the mailbox that a good ticket is for
 	RefusedDestination // no such peer
 	RefusedOutbox      // the outbox to that peer is full
 	RefusedSuspended   // the account was suspended
@@ -61,7 +62,7 @@ var reasonNames = [ReasonEnd]string{
 	DisposedMailboxLimit: "disposed_mailbox_limit", DisposedTag: "disposed_tag", RefusedMalformed: "refused_malformed", RefusedStale: "refused_stale",
 	RefusedAccount: "refused_account", RefusedPeer: "refused_peer", RefusedDestination: "refused_destination",
 	RefusedOutbox: "refused_outbox", RefusedSuspended: "refused_suspended", RefusedKeys: "refused_keys", RefusedStore: "refused_store",
-	RefusedBusy:    "refused_busy",
+	RefusedBusy: "refused_busy", RefusedMailbox: "refused_mailbox",
 	RefusedAddress: "refused_address", RefusedToken: "refused_token",
 }
 
@@ -91,6 +92,8 @@ func (r *Refusal) Code() wire.Code {
 		return wire.CodeStale
 	case RefusedAccount, RefusedPeer, RefusedAddress:
 		return wire.CodeLimit
+	case RefusedMailbox:
+		return wire.CodeMailbox
 	case RefusedToken:
 		return wire.CodeToken
 	case RefusedSuspended:

@@ -90,6 +90,7 @@ type Relay struct {
 	questions    *query.ReplayCache
 	verifiers    verifiers      // has its own lock
 	known        knownMailboxes // has its own lock
+	counted      countedTickets // has its own lock
 	sessions     sessions       // has its own lock
 	rendezvous   rendezvous     // has its own lock
 }

@@ -155,7 +155,6 @@ func (noSnapshots) SnapshotID(ids.Domain, uint64) [32]byte { return [32]byte{} }
 
 // TestEveryReason takes an envelope to every end that there is.
 func TestEveryReason(t *testing.T) {
-	ctx := context.Background()
 	seen := map[Reason]bool{}
 	for _, tt := range []struct {
 		want Reason
@@ -201,15 +200,7 @@ func TestEveryReason(t *testing.T) {
 			return p.forward(envelope(&m[0], wire.Class1K, p.today()))
 		}},
 		{DisposedFull, func(p *provider) Reason {
-			reqs := make([]store.AppendReq, 0, 4000)
-			for i := range mailbox.Quota.Messages {
-				id := ids.EnvelopeID{byte(i), byte(i >> 8), byte(i >> 16)}
-				reqs = append(reqs, store.AppendReq{Mailbox: p.mailbox, ID: id, Body: []byte("x"), Expires: p.now.Add(time.Hour)})
-				if len(reqs) == cap(reqs) || i == mailbox.Quota.Messages-1 {
-					p.store.Append(ctx, reqs)
-					reqs = reqs[:0]
-				}
-			}
+			p.fill(mailbox.Quota.Messages)
 			return p.forward(p.fresh())
 		}},
 		{DisposedSealed, func(p *provider) Reason {
@@ -259,6 +250,7 @@ func TestEveryReason(t *testing.T) {
 		{RefusedStale, func(p *provider) Reason { return p.forward(envelope(p.mint(), wire.Class1K, p.today()+2)) }},
 		{RefusedAccount, func(p *provider) Reason { p.submit(alpha, p.fresh()); return p.submit(alpha, p.fresh()) }},
 		{RefusedPeer, func(p *provider) Reason { p.forward(p.fresh()); return p.forward(p.fresh()) }},
+		{RefusedMailbox, func(p *provider) Reason { p.forward(p.fresh()); return p.forward(p.fresh()) }},
 		{RefusedDestination, func(p *provider) Reason { return p.submit(gamma, p.fresh()) }},
 		{RefusedOutbox, func(p *provider) Reason {
 			p.Relay.store = failing{p.store, store.ErrFull}
@@ -303,6 +295,9 @@ func TestEveryReason(t *testing.T) {
 					{Name: limits.AccountEnvelopes}: gcra.PerSecond(1, 1), {Name: limits.PeerEnvelopes}: gcra.PerSecond(1, 1),
 				}
 			}
+			if tt.want == RefusedMailbox {
+				settings = limits.Settings{{Name: limits.MailboxEnvelopes}: gcra.PerSecond(1, 1)}
+			}
 			p := newProvider(t, settings)
 			if got := tt.run(p); got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
@@ -316,6 +311,19 @@ func TestEveryReason(t *testing.T) {
 		}
 		if r.String() == "" || r.String() == "invalid" {
 			t.Errorf("reason %d has no label", r)
+		}
+	}
+}
+
+// fill appends messages to the mailbox.
+func (p *provider) fill(messages int) {
+	reqs := make([]store.AppendReq, 0, 4000)
+	for i := range messages {
+		id := ids.EnvelopeID{byte(i), byte(i >> 8), byte(i >> 16)}
+		reqs = append(reqs, store.AppendReq{Mailbox: p.mailbox, ID: id, Body: []byte("x"), Expires: p.now.Add(time.Hour)})
+		if len(reqs) == cap(reqs) || i == messages-1 {
+			p.store.Append(context.Background(), reqs)
+			reqs = reqs[:0]
 		}
 	}
 }
@@ -487,6 +495,7 @@ func TestRefusalsTellNothingOfTheRecipient(t *testing.T) {
 // dry runs, and refuses nothing.
 var unlimitedPeer = limits.Settings{
 	{Name: limits.PeerEnvelopes}:                        gcra.PerSecond(1<<40, 1<<40),
+	{Name: limits.MailboxEnvelopes}:                     gcra.PerSecond(1<<40, 1<<40),
 	{Name: limits.PeerBytes, Peer: alpha}:               gcra.PerSecond(1<<40, 1<<40),
 	{Name: limits.PeerEnvelopes, DryRun: true}:          gcra.PerSecond(1, 1),
 	{Name: limits.PeerBytes, Peer: alpha, DryRun: true}: gcra.PerSecond(1, wire.MaxEnvelope),

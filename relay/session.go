@@ -26,7 +26,7 @@ type Session struct {
 	// suspended: the account may read what it has and send nothing.
 	suspended atomic.Bool
 	attempts  atomic.Int32
-	asked     atomic.Int32 // descriptors, before it was a device's
+	asked     atomic.Int32 // signed documents, before it was a device's
 	bearing   sync.Once    // decides bearer
 	bearer    *Bearer      // of a connection that submits with tokens; set in bearing
 	met       atomic.Int32 // requests about a rendezvous, before it was a device's
@@ -58,9 +58,13 @@ func (s *Session) revoke() {
 // limit by the address that is claimed would let anyone lock its owner out.
 const maxAttempts = 3
 
-// maxAsked bounds how many descriptors a connection may ask for before it is a
-// device's: a client that registers needs its own provider's.
+// maxAsked bounds how many descriptors and lists of keys a connection may ask for
+// that is no device's: a client that registers needs its own provider's.
 const maxAsked = 8
+
+// Ask reports whether a connection that is no device's may ask for one more signed
+// document.
+func (s *Session) Ask() bool { return s.asked.Add(1) <= maxAsked }
 
 // attempt reports whether the connection may still become somebody's.
 func (s *Session) attempt() bool {
@@ -111,7 +115,7 @@ func (r *Relay) Handle(ctx context.Context, now time.Time, s *Session, m wire.Me
 	case *wire.BlockPseudonyms:
 		return r.blockPseudonyms(ctx, who, m)
 	case *wire.UpdateManifest:
-		return r.updateManifest(ctx, who, m)
+		return r.updateManifest(ctx, now, who, m)
 	case *wire.Account:
 		return r.account(ctx, who)
 	case *wire.RendezvousOpen, *wire.RendezvousPut, *wire.RendezvousGet:
@@ -160,7 +164,7 @@ func (r *Relay) SpendPeerRequest(now time.Time, p *Peer) *wire.Refusal {
 func (r *Relay) stranger(now time.Time, s *Session, m wire.Message) wire.Message {
 	switch m := m.(type) {
 	case *wire.Describe:
-		if s.asked.Add(1) <= maxAsked {
+		if s.Ask() {
 			return r.describe(m)
 		}
 	case *wire.RendezvousPut, *wire.RendezvousGet:

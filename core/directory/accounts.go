@@ -63,6 +63,7 @@ func New(st Store, c Config) (*Directory, error) {
 type Account struct {
 	Mailbox    ids.MailboxID
 	Registered ids.Day
+	Replaced   ids.Day // when X_S was replaced last; 0 for never
 	Manifest   *Manifest
 	// Removed are devices that are no longer in the manifest and of which the
 	// provider may still keep something, in the order of their ids: the caller
@@ -106,7 +107,7 @@ func (d *Directory) Register(ctx context.Context, r *Registration, now time.Time
 	case !errors.Is(err, ErrUnknown):
 		return nil, err
 	}
-	if err := d.claimAccountKey(ctx, m); err != nil {
+	if err := d.claimAccountKey(ctx, m, claimRegistered); err != nil {
 		return nil, err
 	}
 	// X_S is this address's from here on. A crash now leaves it so; whoever
@@ -132,49 +133,6 @@ func (d *Directory) Register(ctx context.Context, r *Registration, now time.Time
 	return &Authenticated{m.Address(), m.f.Devices[0].ID, rec.mailbox}, nil
 }
 
-// claimAccountKey makes X_S the address's: of all accounts of the provider one
-// has it, or pseudonyms would not tell accounts apart and a blocked sender could
-// come back under another address at no cost but a registration. Errors are
-// ErrAccountKeyTaken, ErrState and the store's.
-//
-// Knowledge of k was proven for this address, so nobody can take hold of an X_S
-// that is not its own. A claim is void only if its address became an account
-// with another X_S: then that registration has failed for ever, as accounts are
-// not removed and their X_S does not change. When one can be replaced
-// (Manifest.Follows), the claim of the old one stays, as its tombstone.
-func (d *Directory) claimAccountKey(ctx context.Context, m *Manifest) error {
-	key := accountKeyKey(m.XS())
-	mine := accountKeyRecord{m.Address()}
-	_, err := d.st.CAS(ctx, key, 0, wire.MustMarshal(&mine))
-	if !errors.Is(err, store.ErrConflict) {
-		return err // nil: durable
-	}
-	doc, err := d.st.Get(ctx, key)
-	if err != nil {
-		return err
-	}
-	var have accountKeyRecord
-	if wire.Unmarshal(doc.Value, &have) != nil {
-		return ErrState
-	}
-	if have.owner == m.Address() {
-		return nil
-	}
-	switch a, err := d.Account(ctx, have.owner); {
-	case errors.Is(err, ErrUnknown):
-		return ErrAccountKeyTaken // by a registration under way
-	case err != nil:
-		return err
-	case a.Manifest.XS() == m.XS():
-		return ErrAccountKeyTaken
-	}
-	_, err = d.st.CAS(ctx, key, doc.Version, wire.MustMarshal(&mine))
-	if errors.Is(err, store.ErrConflict) {
-		return ErrAccountKeyTaken
-	}
-	return err
-}
-
 // Account returns an account. Errors are ErrUnknown (there is none), ErrState
 // and the store's.
 func (d *Directory) Account(ctx context.Context, address ids.Address) (*Account, error) {
@@ -196,7 +154,7 @@ func (d *Directory) Account(ctx context.Context, address ids.Address) (*Account,
 	if err != nil || m.Address() != address {
 		return nil, ErrState
 	}
-	a := &Account{rec.mailbox, rec.registered, m, rec.removed, doc.Version}
+	a := &Account{rec.mailbox, rec.registered, rec.replaced, m, rec.removed, doc.Version}
 	d.cache.put(address, a)
 	return a, nil
 }

@@ -363,7 +363,7 @@ func TestVerifyAnswer(t *testing.T) {
 func TestSmallFormats(t *testing.T) {
 	for _, s := range []wire.Schema{
 		&LookupRequest{bob}, &LookupAnswer{Status: LookupUnknown},
-		&accountRecord{ids.MailboxID{1}, today, []byte("manifest"), []ids.DeviceID{2, 5}}, &accountKeyRecord{bob},
+		&accountRecord{ids.MailboxID{1}, today, today + 3, []byte("manifest"), []ids.DeviceID{2, 5}}, &accountKeyRecord{bob, claimFormer},
 		&deviceRecord{}, &deviceRecord{hasSigned: true, hasLast: true},
 	} {
 		fresh := func() wire.Schema {
@@ -442,7 +442,7 @@ func FuzzLookupRequest(f *testing.F) {
 }
 
 func FuzzRecords(f *testing.F) {
-	f.Add(wire.MustMarshal(&accountRecord{ids.MailboxID{1}, today, []byte("manifest"), []ids.DeviceID{2, 5}}), false)
+	f.Add(wire.MustMarshal(&accountRecord{ids.MailboxID{1}, today, today + 3, []byte("manifest"), []ids.DeviceID{2, 5}}), false)
 	f.Add(wire.MustMarshal(&deviceRecord{hasSigned: true, hasLast: true}), true)
 	f.Fuzz(func(t *testing.T, b []byte, device bool) {
 		var s wire.Schema = new(accountRecord)

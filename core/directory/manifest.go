@@ -138,10 +138,9 @@ func (m *ManifestFields) RemoveDevice(id ids.DeviceID) {
 // keys, and the same X_S. Otherwise ErrMismatch (another account or identity
 // key), ErrRolledBack (not newer), ErrForked, ErrAccountKeyChanged.
 //
-// A lost k will be replaced here, at most once per 90 days (design section 8):
-// by a version that is marked so, for which the provider leaves a tombstone of
-// the old X_S, and issues credentials of the tier for new accounts. Until then
-// X_S stays: who could change it would have a new pseudonym for every block.
+// A lost k is replaced by a manifest of its own (Replaces), at most once in
+// ReplaceDays: who could change X_S otherwise would have a new pseudonym for every
+// block.
 func (m *Manifest) Follows(prev *Manifest) error {
 	switch {
 	case m.f.Address != prev.f.Address, m.f.Identity != prev.f.Identity:

@@ -56,7 +56,7 @@ func (d *Directory) updateManifest(ctx context.Context, address ids.Address, man
 		return ErrConflict
 	}
 	slices.Sort(removed) // ids are never used again: all differ
-	rec := accountRecord{a.Mailbox, a.Registered, m.raw, removed}
+	rec := accountRecord{a.Mailbox, a.Registered, a.Replaced, m.raw, removed}
 	_, err = d.st.CAS(ctx, accountKey(address), a.version, wire.MustMarshal(&rec))
 	if errors.Is(err, store.ErrConflict) {
 		return ErrConflict
@@ -80,7 +80,7 @@ func (d *Directory) Settle(ctx context.Context, a *Account) error {
 	if err := d.forget(ctx, a.Manifest.Address(), a.Removed); err != nil {
 		return err
 	}
-	rec := accountRecord{a.Mailbox, a.Registered, a.Manifest.raw, nil}
+	rec := accountRecord{a.Mailbox, a.Registered, a.Replaced, a.Manifest.raw, nil}
 	_, err := d.st.CAS(ctx, accountKey(a.Manifest.Address()), a.version, wire.MustMarshal(&rec))
 	if errors.Is(err, store.ErrConflict) {
 		return ErrConflict

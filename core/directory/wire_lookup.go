@@ -63,13 +63,16 @@ func (a *LookupAnswer) Fields(c *wire.Codec) {
 
 // accountRecord is what is stored of an account.
 //
-//	version 1 | mailbox 16 | day of registration 4 | manifest | removed: {device id 4}
+//	version 1 | mailbox 16 | day of registration 4 | day of the last replacement of X_S 4 |
+//	manifest | removed: {device id 4}
 //
-// The ids of removed devices are strictly increasing. They stand here until
-// everything that the provider keeps for them is gone.
+// The day of the replacement is 0 if there was none. The ids of removed devices
+// are strictly increasing. They stand here until everything that the provider
+// keeps for them is gone.
 type accountRecord struct {
 	mailbox    ids.MailboxID
 	registered ids.Day
+	replaced   ids.Day
 	manifest   []byte
 	removed    []ids.DeviceID
 }
@@ -78,6 +81,7 @@ func (r *accountRecord) Fields(c *wire.Codec) {
 	c.Const("version", formatVersion)
 	c.Fixed("mailbox", r.mailbox[:])
 	wire.U32(c, "registered", &r.registered)
+	wire.U32(c, "replaced", &r.replaced)
 	c.Bytes("manifest", &r.manifest, wire.MaxManifest)
 	wire.List(c, "removed", &r.removed, MaxDevices, func(c *wire.Codec, id *ids.DeviceID) { wire.U32(c, "id", id) })
 	last := ids.DeviceID(0)

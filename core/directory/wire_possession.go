@@ -42,10 +42,31 @@ func accountKeyKey(xs [ElementSize]byte) store.Key {
 	return prefixAccountKey + store.Key(h[:])
 }
 
-// accountKeyRecord is what is stored under accountKeyKey: version 1 | address.
-type accountKeyRecord struct{ owner ids.Address }
+// keyClaim says how an X_S belongs to the address that its record names.
+type keyClaim uint8
+
+const (
+	// claimRegistered: by a registration. It is void if the address became an
+	// account with another X_S: that registration has failed for ever.
+	claimRegistered keyClaim = 1
+	// claimReplacing: by the replacement of another one, done or not.
+	claimReplacing keyClaim = 2
+	// claimFormer: it was replaced. The tombstone keeps it from everybody, its
+	// account too: a pseudonym that was blocked does not come back unblocked
+	// elsewhere, nor one that was left.
+	claimFormer keyClaim = 3
+)
+
+// accountKeyRecord is what is stored under accountKeyKey: version 1 | address |
+// claim 1.
+type accountKeyRecord struct {
+	owner ids.Address
+	claim keyClaim
+}
 
 func (r *accountKeyRecord) Fields(c *wire.Codec) {
 	c.Const("version", formatVersion)
 	c.Address("owner", &r.owner)
+	wire.U8(c, "claim", &r.claim)
+	c.Check(r.claim >= claimRegistered && r.claim <= claimFormer, "claim", "unknown value")
 }

@@ -72,8 +72,13 @@ const (
 	TypeIssueSubmission  FrameType = 60
 	TypeSubmissionIssued FrameType = 61 // answer to IssueSubmission
 
-	TypeSetPolicy       FrameType = 68
-	TypeBlockPseudonyms FrameType = 69
+	TypeIssueMembership    FrameType = 62
+	TypeMembershipIssued   FrameType = 63 // answer to IssueMembership
+	TypeAdmissionKeys      FrameType = 64
+	TypeAdmissionKeysAre   FrameType = 65 // answer to AdmissionKeys
+	TypeShareMembershipKey FrameType = 66 // between providers
+	TypeSetPolicy          FrameType = 68
+	TypeBlockPseudonyms    FrameType = 69
 
 	TypeIssueTokens   FrameType = 70
 	TypeIssuedTokens  FrameType = 71 // answer to IssueTokens
@@ -231,8 +236,9 @@ type CaughtUp struct{ Sequence uint64 }
 // Fields lists the layout.
 func (m *CaughtUp) Fields(c *Codec) { U64(c, "sequence", &m.Sequence) }
 
-// Code is why something was refused. There are few, and none depends on a
-// recipient's state: whatever could tell a sender of a block is acked instead.
+// Code is why something was refused. There are few, and none depends on what a
+// recipient did: whatever could tell a sender of a block is acked instead.
+// CodeMailbox depends on how much comes for a mailbox, whatever became of it.
 type Code uint16
 
 // The codes. Numbers are never reused.
@@ -251,7 +257,8 @@ const (
 	CodeSuspended       Code = 12 // the provider suspended the account
 	CodeConfusable      Code = 13 // the name looks like another
 	CodeToken           Code = 14 // the submission token does not verify, is over or was spent
-	codeEnd             Code = 15
+	CodeMailbox         Code = 15 // the mailbox gets more than it takes in a time
+	codeEnd             Code = 16
 )
 
 var codeNames = [codeEnd]string{
@@ -259,7 +266,7 @@ var codeNames = [codeEnd]string{
 	CodeUnknownProvider: "unknown provider", CodeLimit: "over a limit", CodeBusy: "busy", CodeExists: "exists",
 	CodeNotFound: "not found", CodeStale: "stale", CodeUnreachable: "unreachable", CodeConflict: "conflict",
 	CodeSuspended: "suspended", CodeConfusable: "confusable",
-	CodeToken: "token",
+	CodeToken: "token", CodeMailbox: "mailbox",
 }
 
 // Valid reports whether the code is one of this version.

@@ -68,9 +68,6 @@ const (
 	// over: the id begins with its kind (1 token-signing, 3 join) and ends with the
 	// epoch, 4 bytes. The document is version 1 | kind 1 | epoch 4 | secret 32.
 	PublicationSecret PublicationKind = 4
-	// PublicationAdmission is a provider's list of its keys of admission
-	// (keylist.List).
-	PublicationAdmission PublicationKind = 5
 )
 
 // Publish asks for a signed public document of a provider: the server's own, or
@@ -90,7 +87,7 @@ func (*Publish) Type() FrameType { return TypePublish }
 func (m *Publish) Fields(c *Codec) {
 	m.id(c)
 	U8(c, "kind", &m.Kind)
-	c.Check(m.Kind >= PublicationEpochKeys && m.Kind <= PublicationAdmission, "kind", "unknown value")
+	c.Check(m.Kind >= PublicationEpochKeys && m.Kind <= PublicationSecret, "kind", "unknown value")
 	c.Domain("provider", &m.Provider)
 	c.Domain("issuer", &m.Issuer)
 	c.Fixed("document id", m.ID[:])

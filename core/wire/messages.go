@@ -46,6 +46,12 @@ var messages = [...]func() Message{
 	TypeSetPolicy:        func() Message { return new(SetPolicy) },
 	TypeBlockPseudonyms:  func() Message { return new(BlockPseudonyms) },
 
+	TypeIssueMembership:    func() Message { return new(IssueMembership) },
+	TypeMembershipIssued:   func() Message { return new(MembershipIssued) },
+	TypeAdmissionKeys:      func() Message { return new(AdmissionKeys) },
+	TypeAdmissionKeysAre:   func() Message { return new(AdmissionKeysAre) },
+	TypeShareMembershipKey: func() Message { return new(ShareMembershipKey) },
+
 	TypeIssueTokens:   func() Message { return new(IssueTokens) },
 	TypeIssuedTokens:  func() Message { return new(IssuedTokens) },
 	TypePublish:       func() Message { return new(Publish) },

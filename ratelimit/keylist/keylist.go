@@ -78,17 +78,29 @@ func (l *List) Hash() [sha256.Size]byte { return sha256.Sum256(l.raw) }
 // Number returns the list's number.
 func (l *List) Number() uint32 { return l.f.Number }
 
+// Term returns the list's term.
+func (l *List) Term() uint32 { return l.f.Term }
+
 // Follows returns nil if the list can come after a known one of the same
 // provider, or be the same. ErrOld; ErrForked: the same number says something
 // else, or a key that both have differs. A list that is taken is stored before
 // anything is asked under it.
+//
+// A provider that lost what was spent, or keys, has to draw others for days of
+// which it has published keys. It says so to everybody by a later term, whose
+// lists are compared among themselves. Whoever keeps a list tells people of
+// another term: one that nobody else was shown is a list for one account alone.
 func (l *List) Follows(known *List) error {
 	switch {
 	case known == nil || bytes.Equal(l.raw, known.raw):
 		return nil
 	case l.f.Provider != known.f.Provider || l.f.Number == known.f.Number:
 		return ErrForked
-	case contradict(l.f.Tokens, known.f.Tokens, compareTokens),
+	case l.f.Term < known.f.Term:
+		return ErrOld
+	case l.f.Term > known.f.Term && l.f.Number > known.f.Number:
+		return nil
+	case l.f.Term != known.f.Term, contradict(l.f.Tokens, known.f.Tokens, compareTokens),
 		contradict(l.f.Memberships, known.f.Memberships, compareMemberships),
 		contradict(l.f.Credentials, known.f.Credentials, compareCredentials):
 		return ErrForked
@@ -129,6 +141,15 @@ func find[T, K any](rows []T, parsed []K, want T, compare func(a, b T) int) (k K
 		return k, false
 	}
 	return parsed[i], true
+}
+
+// LastDay returns the last day of which the list has a credential's key, 0 for
+// none.
+func (l *List) LastDay() ids.Day {
+	if n := len(l.f.Credentials); n > 0 {
+		return l.f.Credentials[n-1].Day
+	}
+	return 0
 }
 
 // Limits returns the introductions per day of new and other accounts.

@@ -36,7 +36,7 @@ func credentialKey() (k [credentialKeySize]byte) {
 
 func example(t testing.TB) Fields {
 	return Fields{
-		Provider: alpha, Number: 7,
+		Provider: alpha, Number: 7, Term: 3,
 		Tokens:      []TokenKey{{3, tokenKey(t)}, {4, tokenKey(t)}},
 		Memberships: []MembershipKey{{beta, 5, credentialKey()}, {beta, 6, credentialKey()}, {gamma, 5, credentialKey()}},
 		Credentials: []CredentialKey{{150, credentialKey()}, {151, credentialKey()}},
@@ -75,8 +75,11 @@ func TestList(t *testing.T) {
 	if !ok || !bytes.Equal(day.Bytes(), f.Credentials[0].Key[:]) {
 		t.Error("credential key")
 	}
-	if fresh, member := l.Limits(); fresh != 4 || member != 32 || len(l.Lists()) != 2 || l.Number() != 7 {
+	if fresh, member := l.Limits(); fresh != 4 || member != 32 || len(l.Lists()) != 2 || l.Number() != 7 || l.Term() != 3 {
 		t.Error("limits, lists or number")
+	}
+	if l.LastDay() != 151 || mustList(t, Fields{Provider: alpha}, root).LastDay() != 0 {
+		t.Error("last day")
 	}
 	_, a := l.Token(5)
 	_, b := l.Membership(gamma, 6)
@@ -116,6 +119,10 @@ func TestAttackFork(t *testing.T) {
 		"an older number":            {6, func(*Fields) {}, ErrOld},
 		"a key added, unannounced":   {7, func(f *Fields) { f.Tokens = append(f.Tokens, TokenKey{5, tokenKey(t)}) }, ErrForked},
 		"another provider's":         {8, func(f *Fields) { f.Provider = beta }, ErrForked},
+		"another key, another term":  {8, func(f *Fields) { f.Credentials[1].Key, f.Term = credentialKey(), 4 }, nil},
+		"another term, same number":  {7, func(f *Fields) { f.Term = 4 }, ErrForked},
+		"another term, older number": {6, func(f *Fields) { f.Term = 4 }, ErrForked},
+		"an older term":              {8, func(f *Fields) { f.Term = 2 }, ErrOld},
 		"a key removed, unannounced": {7, func(f *Fields) { f.Credentials = nil }, ErrForked},
 	} {
 		g := f

@@ -54,6 +54,7 @@ type CredentialKey struct {
 type Fields struct {
 	Provider    ids.Domain
 	Number      uint32 // rises with every change
+	Term        uint32 // rises when the provider lost state; see Follows
 	Tokens      []TokenKey
 	Memberships []MembershipKey
 	Credentials []CredentialKey
@@ -67,6 +68,7 @@ func (f *Fields) Fields(c *wire.Codec) {
 	c.Const("version", 1)
 	c.Domain("provider", &f.Provider)
 	wire.U32(c, "number", &f.Number)
+	wire.U32(c, "term", &f.Term)
 	wire.List(c, "tokens", &f.Tokens, MaxTokenKeys, func(c *wire.Codec, k *TokenKey) {
 		wire.U32(c, "epoch", &k.Epoch)
 		c.Fixed("key", k.Key[:])

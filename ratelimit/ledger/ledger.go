@@ -154,6 +154,19 @@ func (l *Ledger) Refill(ctx context.Context, epoch ids.Day, nb, hash [32]byte, n
 	return l.spend(ctx, setID(purposeRefills, uint32(epoch)), epoch, now, []store.Claim{claim})[0]
 }
 
+// TakenMembership is a membership that an account takes, named by what it takes
+// once, with the hash of its request.
+type TakenMembership struct {
+	ID, Request [32]byte
+}
+
+// TakeMembership admits the first request for a membership of a month, and the
+// same one again; ErrSpent for any other.
+func (l *Ledger) TakeMembership(ctx context.Context, month ratelimit.Month, t TakenMembership, now time.Time) error {
+	last := (ids.Day(month)+1)*ratelimit.MonthDays - 1
+	return l.spend(ctx, setID(purposeMembers, uint32(month)), last, now, []store.Claim{{Token: t.ID, Claimant: t.Request}})[0]
+}
+
 // Quota decides privacypass.Quota for an account and stores the row before it
 // returns. After a conflict the decision is made anew, so that devices that ask
 // at once never get more than the quota together. The error is the store's;

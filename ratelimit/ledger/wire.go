@@ -16,6 +16,7 @@ import (
 //	  tags    purpose 2, period: the day; token: SHA-256(tag); claimant: the envelope's id
 //	  weekly  purpose 3, period: the week; token: SHA-256(tag); claimant: the question's id
 //	  refills purpose 4, period: the epoch; token: SHA-256(N_B); claimant: SHA-256(refill)
+//	  members purpose 5, period: the month; token: TakenMembership.ID; claimant: SHA-256(request)
 //	document  "quota/" | SHA-256("waxwing ledger quota" | address)
 //	  value   privacypass.Row
 const (
@@ -26,6 +27,7 @@ const (
 	purposeTags    = 2
 	purposeWeekly  = 3
 	purposeRefills = 4
+	purposeMembers = 5
 )
 
 func setID(purpose byte, period uint32) store.SetID {

@@ -26,6 +26,7 @@ const (
 	PeerIntroductions
 	PeerRefills
 	HomeAccounts
+	MailboxEnvelopes
 	TargetPrekeys
 	SenderIntroductions
 	MailboxIntroductions
@@ -152,6 +153,11 @@ var All = [End]Info{
 		1,
 		"verdicts that one peer's desk sends",
 		"one a second is many for reviewers; each costs signatures and three commits", "",
+	},
+	MailboxEnvelopes: {
+		"mailbox_envelopes", Mailbox, "envelopes", gcra.PerSecond(200, 10_000), 1,
+		"envelopes under tickets of one mailbox",
+		"as many at once as a mailbox holds, then a hundredth of what a relay settles", "",
 	},
 	PeerIntroductions: {
 		"peer_introductions", Peer, "introductions", gcra.PerSecond(50, 1000), 1,

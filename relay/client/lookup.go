@@ -1,12 +1,9 @@
 package client
 
 import (
-	"errors"
-
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/ratchet"
-	"waxwing/core/wire"
 	"waxwing/relay/client/state"
 )
 
@@ -79,6 +76,14 @@ func (w *work) lookedUp(address ids.Address, a *directory.LookupAnswer) error {
 	}
 	if c.Blocked {
 		return w.blockFound(c, m)
+	}
+	if c.Mailbox == (ids.MailboxID{}) {
+		k, err := directory.ParseMailboxKey(a.MailboxKey, m.Identity())
+		if err != nil || k.Address() != address {
+			return ErrServer
+		}
+		w.dirty(c)
+		c.Mailbox = k.Mailbox()
 	}
 	w.takeMailboxKey(c, a.MailboxKey, m.Identity())
 	if w.needsSealKey(c) {
@@ -175,13 +180,4 @@ func (w *work) initiate(c *contact, m *directory.Manifest, bundles []ratchet.Bun
 		return ErrServer
 	}
 	return nil
-}
-
-// parseLookup parses what was inside the sealed answer.
-func parseLookup(b []byte) (*directory.LookupAnswer, error) {
-	a := new(directory.LookupAnswer)
-	if err := wire.Unmarshal(b, a); err != nil {
-		return nil, errors.Join(ErrServer, err)
-	}
-	return a, nil
 }

@@ -130,6 +130,7 @@ var structures = map[string]func() wire.Schema{
 	"epoch keys":    func() wire.Schema { return new(franking.EpochKeys) },
 	"snapshot":      func() wire.Schema { return new(franking.SnapshotFields) },
 	"desk":          func() wire.Schema { return new(franking.DeskFields) },
+	"key list":      func() wire.Schema { return new(signedKeyList) },
 	"verdict":       func() wire.Schema { return new(franking.VerdictFields) },
 }
 

@@ -6,9 +6,11 @@ import (
 	"waxwing/blocklist"
 	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/mailbox"
 	"waxwing/core/ratchet"
 	"waxwing/core/wire"
+	"waxwing/ratelimit/keylist"
 	"waxwing/ratelimit/limits"
 	"waxwing/ratelimit/privacypass"
 )
@@ -34,6 +36,8 @@ var documents = map[string]documentLayout{
 	"peer/descriptor/": {wholeKey("domain"), structures["descriptor"]},
 	"peer/entry/":      {wholeKey("domain"), func() wire.Schema { return new(peerRecord) }},
 	"quota/":           {sizedKey("address hash", 32), func() wire.Schema { return new(privacypass.Row) }},
+	"admission/list/":  {wholeKey("domain"), structures["key list"]},
+	"admission/mark":   {sizedKey("nothing", 0), func() wire.Schema { return new(markRecord) }},
 	"limit/change/":    {limitKey, func() wire.Schema { return new(limits.Change) }},
 }
 
@@ -69,6 +73,7 @@ func limitKey(b []byte) ([]field, bool) {
 type accountRecord struct {
 	mailbox    ids.MailboxID
 	registered ids.Day
+	replaced   ids.Day
 	manifest   []byte
 	removed    []ids.DeviceID
 }
@@ -77,8 +82,27 @@ func (r *accountRecord) Fields(c *wire.Codec) {
 	c.Const("version", 1)
 	c.Fixed("mailbox", r.mailbox[:])
 	wire.U32(c, "registered", &r.registered)
+	wire.U32(c, "replaced", &r.replaced)
 	c.Bytes("manifest", &r.manifest, wire.MaxManifest)
 	wire.List(c, "removed", &r.removed, directory.MaxDevices, func(c *wire.Codec, id *ids.DeviceID) { wire.U32(c, "id", id) })
+}
+
+type markRecord struct{ at uint64 }
+
+func (r *markRecord) Fields(c *wire.Codec) {
+	c.Const("version", 1)
+	wire.U64(c, "at", &r.at)
+}
+
+// signedKeyList is a keylist.List.
+type signedKeyList struct {
+	list      keylist.Fields
+	signature [keys.SignatureSize]byte
+}
+
+func (l *signedKeyList) Fields(c *wire.Codec) {
+	l.list.Fields(c)
+	c.Fixed("signature", l.signature[:])
 }
 
 type deviceRecord struct {
@@ -99,11 +123,15 @@ func (r *deviceRecord) Fields(c *wire.Codec) {
 	}
 }
 
-type accountKeyRecord struct{ owner ids.Address }
+type accountKeyRecord struct {
+	owner ids.Address
+	claim uint8
+}
 
 func (r *accountKeyRecord) Fields(c *wire.Codec) {
 	c.Const("version", 1)
 	c.Address("owner", &r.owner)
+	wire.U8(c, "claim", &r.claim)
 }
 
 type inviteRecord struct {

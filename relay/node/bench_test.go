@@ -9,8 +9,6 @@ import (
 
 	"waxwing/core/store"
 	"waxwing/core/wire"
-	"waxwing/ratelimit/gcra"
-	"waxwing/ratelimit/limits"
 	"waxwing/relay/quicnet"
 )
 
@@ -27,9 +25,7 @@ func benchOneHop(b *testing.B, engine store.Store) {
 	const window, supply = 256, 512
 	beta := newServer(b, "beta.example")
 	beta.conf.Store = engine
-	beta.conf.Limits = limits.Settings{
-		{Name: limits.AccountEnvelopes}: gcra.PerSecond(1<<40, 1<<40), {Name: limits.AccountTickets}: gcra.PerSecond(1<<40, 1<<40),
-	}
+	beta.conf.Limits = unlimited()
 	beta.start()
 	alice, bob := newDevice(b, beta, "alice@beta.example"), newDevice(b, beta, "bob@beta.example")
 	in := make(chan struct{}, window)

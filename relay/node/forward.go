@@ -41,6 +41,7 @@ type forwarder struct {
 	flying  []flight   // sent and not acked, by number
 	batches []*batch   // with envelopes that are not settled, oldest first
 	again   []resend   // refused for now
+	parked  parking    // refused for their mailboxes; in nobody's way
 	bytes   int        // in flight or to be sent again
 }
 
@@ -51,16 +52,22 @@ type batch struct {
 	last store.Cursor
 }
 
-type flight struct {
-	number   uint64
+// row is an envelope of the outbox.
+type row struct {
 	envelope []byte
 	batch    *batch
+	at       store.Cursor
+	tries    int // how often it was refused for its mailbox
+}
+
+type flight struct {
+	number uint64
+	row
 }
 
 type resend struct {
-	envelope []byte
-	batch    *batch
-	at       time.Time
+	row
+	due time.Time
 }
 
 func newForwarder(l *link, s *quicnet.Stream) *forwarder {
@@ -96,7 +103,18 @@ func (f *forwarder) sendAll(ctx context.Context, at store.Cursor) error {
 	w := n.notify.wait(f.l.outbox)
 	defer n.notify.done(w)
 	for {
-		due, pause := f.takeDue(time.Now())
+		now := time.Now()
+		due, pause := f.takeDue(now)
+		if err := f.send(due); err != nil {
+			return err
+		}
+		due, late, err := f.unpark(ctx, now)
+		if err != nil {
+			return err
+		}
+		if late > 0 && (pause == 0 || late < pause) {
+			pause = late
+		}
 		if err := f.send(due); err != nil {
 			return err
 		}
@@ -145,12 +163,12 @@ func (f *forwarder) room() (messages, bytes int) {
 }
 
 // mix makes a batch of what was fetched, in random order.
-func (f *forwarder) mix(msgs []store.Message) []resend {
+func (f *forwarder) mix(msgs []store.Message) []row {
 	b := &batch{left: len(msgs), last: msgs[len(msgs)-1].Cursor}
-	out := make([]resend, len(msgs))
+	out := make([]row, len(msgs))
 	f.mu.Lock()
 	for i, m := range msgs {
-		out[i] = resend{envelope: m.Body, batch: b}
+		out[i] = row{envelope: m.Body, batch: b, at: m.Cursor}
 		f.bytes += len(m.Body)
 	}
 	f.batches = append(f.batches, b)
@@ -160,14 +178,14 @@ func (f *forwarder) mix(msgs []store.Message) []resend {
 }
 
 // takeDue returns what is to be sent again now, and how long until the next.
-func (f *forwarder) takeDue(now time.Time) (due []resend, pause time.Duration) {
+func (f *forwarder) takeDue(now time.Time) (due []row, pause time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	kept := f.again[:0]
 	for _, r := range f.again {
-		wait := r.at.Sub(now)
+		wait := r.due.Sub(now)
 		if wait <= 0 {
-			due = append(due, r)
+			due = append(due, r.row)
 			continue
 		}
 		if pause == 0 || wait < pause {
@@ -179,7 +197,7 @@ func (f *forwarder) takeDue(now time.Time) (due []resend, pause time.Duration) {
 	return due, pause
 }
 
-func (f *forwarder) send(batch []resend) error {
+func (f *forwarder) send(batch []row) error {
 	if len(batch) == 0 {
 		return nil
 	}
@@ -187,7 +205,7 @@ func (f *forwarder) send(batch []resend) error {
 		f.mu.Lock()
 		number := f.next
 		f.next++
-		f.flying = append(f.flying, flight{number, r.envelope, r.batch})
+		f.flying = append(f.flying, flight{number, r})
 		f.mu.Unlock()
 		if err := f.stream.Append(func(b []byte) ([]byte, error) {
 			return wire.AppendForward(b, number, r.envelope)
@@ -251,7 +269,10 @@ func (f *forwarder) refused(r *wire.Refused) error {
 		}
 		f.l.n.metrics.peerRefused.Inc()
 		wait := min(max(time.Duration(r.RetryAfter)*time.Millisecond, resendMin), resendMax)
-		f.again = append(f.again, resend{fl.envelope, fl.batch, time.Now().Add(wait)})
+		if r.Code == wire.CodeMailbox && f.park(&fl.row, wait) {
+			return nil
+		}
+		f.again = append(f.again, resend{fl.row, time.Now().Add(wait)})
 		return nil
 	}
 	return quicnet.ErrProtocol // it was never sent, or is settled

@@ -193,8 +193,14 @@ func (l *link) refresh(ctx context.Context, caller *quicnet.Caller) error {
 		if err := l.fetchKeys(ctx, caller); err != nil {
 			return err
 		}
+		pause := l.n.refresh
+		if shared, err := l.agree(ctx, caller); err != nil {
+			return err
+		} else if !shared {
+			pause = min(pause, shareRetry)
+		}
 		// Not all links of all providers at the same moment.
-		t := time.NewTimer(l.n.refresh + rand.N(l.n.refresh/8+1))
+		t := time.NewTimer(pause + rand.N(pause/8+1))
 		select {
 		case <-t.C:
 		case <-l.stale:

@@ -27,6 +27,7 @@ type metrics struct {
 	handshakes  *prometheus.CounterVec // finished handshakes by kind
 	reports     *prometheus.CounterVec // reported messages by what was found
 	verdicts    *prometheus.CounterVec // verdicts of peers by what became of them
+	lists       *prometheus.CounterVec // peers' lists of admission's keys by what became of them
 	protocol    prometheus.Counter     // connections closed for breaking the protocol
 }
 
@@ -56,6 +57,9 @@ func newMetrics() *metrics {
 		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "waxwing_verdicts_total", Help: "Verdicts of peers' reviewers, by what became of them.",
 		}, []string{"result"}),
+		lists: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "waxwing_admission_lists_total", Help: "Lists of peers' keys of admission, by what became of them.",
+		}, []string{"result"}),
 		handshakes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "waxwing_handshakes_total", Help: "Accepted connections, from clients and from peers.",
 		}, []string{"kind"}),
@@ -64,7 +68,7 @@ func newMetrics() *metrics {
 		}),
 	}
 	reg.MustRegister(m.pushed, m.relayed, m.givenUp, m.peerRefused, m.protocol, m.batches, m.requests,
-		m.connections, m.handshakes, m.links, m.reports, m.verdicts,
+		m.connections, m.handshakes, m.links, m.reports, m.verdicts, m.lists,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	envelopes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "waxwing_envelopes_total", Help: "Envelopes by where they came from and what became of them.",

@@ -20,6 +20,7 @@ import (
 	"waxwing/franking"
 	"waxwing/ratelimit/limits"
 	"waxwing/relay"
+	"waxwing/relay/admission"
 	"waxwing/relay/quicnet"
 	"waxwing/relay/reports"
 )
@@ -92,6 +93,7 @@ type Node struct {
 	relay       *relay.Relay
 	reports     *reports.Reports
 	submissions *submissions
+	admission   *admission.Admission
 	rules       rules
 	metrics     *metrics
 	notify      *notifier
@@ -143,7 +145,7 @@ func Open(conf Config) (_ *Node, err error) {
 	if n.keyring, err = openKeyring(dir, root, now); err != nil {
 		return nil, err
 	}
-	if n.submissions, err = openSubmissions(dir, n.domain, root, ids.DayOf(now)); err != nil {
+	if n.submissions, err = openSubmissions(dir, n.domain, ids.DayOf(now)); err != nil {
 		return nil, err
 	}
 	if n.identity, err = quicnet.NewIdentity(n.domain, root, now); err != nil {
@@ -192,9 +194,13 @@ func (n *Node) decide(conf Config) error {
 	if err := n.openReports(conf, book, n.now()); err != nil {
 		return err
 	}
+	if err := n.openAdmission(n.now()); err != nil {
+		return err
+	}
 	n.relay, err = relay.New(relay.Config{
 		Domain: n.domain, Store: n.store, Tickets: n.keyring.tickets, Stamps: n.keyring.stamps,
-		Directory: n.directory, Keys: n.keyring, Peers: n.peers, Snapshots: n.reports, Submissions: n.submissions, Registration: conf.Registration, Limits: book,
+		Directory: n.directory, Keys: n.keyring, Peers: n.peers, Snapshots: n.reports, Submissions: n.submissions, Admission: n.admission,
+		Registration: conf.Registration, Limits: book,
 	})
 	return err
 }

@@ -158,9 +158,6 @@ func (n *Node) publish(ctx context.Context, m *wire.Publish) wire.Message {
 
 func (n *Node) publication(ctx context.Context, m *wire.Publish) ([]byte, error) {
 	now := n.now()
-	if m.Provider == n.domain && m.Kind == wire.PublicationAdmission {
-		return n.submissions.publication(), nil
-	}
 	if m.Provider == n.domain {
 		return n.reports.Publication(ctx, m, now)
 	}

@@ -142,7 +142,8 @@ func (n *Node) renewKeys() error {
 	now := n.now()
 	today := ids.DayOf(now)
 	rotated := n.keyring.rotate(now)
-	return errors.Join(rotated, n.submissions.rotate(today, n.keyring.settled(now)), n.describeSelf(today), n.renewReports(context.Background()))
+	return errors.Join(rotated, n.submissions.rotate(today, n.keyring.settled(now)), n.describeSelf(today),
+		n.renewAdmission(now), n.renewReports(context.Background()))
 }
 
 // describeSelf makes the provider's descriptor if there is none, if its end is

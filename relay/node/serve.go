@@ -192,9 +192,15 @@ func (c *connection) answer(ctx context.Context, m wire.Message) wire.Message {
 		if a := c.peerReport(ctx, m); a != nil {
 			return a
 		}
+		if a := c.peerAdmission(ctx, m); a != nil {
+			return a
+		}
 		return c.n.relay.HandlePeer(ctx, c.n.now(), c.peer, m)
 	}
 	if a := c.clientReport(ctx, m); a != nil {
+		return a
+	}
+	if a := c.clientAdmission(ctx, m); a != nil {
 		return a
 	}
 	if a := c.n.relay.Handle(ctx, c.n.now(), c.session, m); a != nil {
@@ -253,6 +259,12 @@ func requestName(m wire.Message) string {
 		return "sync_put"
 	case *wire.IssueSubmission:
 		return "issue_submission"
+	case *wire.IssueMembership:
+		return "issue_membership"
+	case *wire.AdmissionKeys:
+		return "admission_keys"
+	case *wire.ShareMembershipKey:
+		return "share_membership_key"
 	case *wire.IssueTokens:
 		return "issue_tokens"
 	case *wire.Publish:

@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"waxwing/core/ids"
-	"waxwing/core/keys"
 	"waxwing/ratelimit/keylist"
 	"waxwing/ratelimit/privacypass"
 )
@@ -18,20 +17,19 @@ type submissions struct {
 	// fixed
 	dir      keydir
 	provider ids.Domain
-	root     *keys.SigningKey
 
 	mu   sync.RWMutex // guards the rest
 	keys map[privacypass.Epoch]*privacypass.Key
-	ring *privacypass.Ring // of the epochs in use; replaced, never changed
-	list []byte            // the signed list of keys
+	ring *privacypass.Ring  // of the epochs in use; replaced, never changed
+	list []keylist.TokenKey // of the epochs that are issued; replaced, never changed
 }
 
 func submissionName(e privacypass.Epoch) string {
 	return fmt.Sprintf("%s%010d", prefixSubmission, e)
 }
 
-func openSubmissions(dir keydir, provider ids.Domain, root *keys.SigningKey, today ids.Day) (*submissions, error) {
-	s := &submissions{dir: dir, provider: provider, root: root, keys: map[privacypass.Epoch]*privacypass.Key{}}
+func openSubmissions(dir keydir, provider ids.Domain, today ids.Day) (*submissions, error) {
+	s := &submissions{dir: dir, provider: provider, keys: map[privacypass.Epoch]*privacypass.Key{}}
 	names, err := dir.list(prefixSubmission)
 	if err != nil {
 		return nil, err
@@ -61,19 +59,13 @@ func (s *submissions) rotate(today ids.Day, settled bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := privacypass.EpochOf(today)
-	fields := keylist.Fields{Provider: s.provider, Number: uint32(now)}
+	var list []keylist.TokenKey
 	for _, e := range []privacypass.Epoch{now, now + 1} {
 		k, err := s.draw(e)
 		if err != nil {
 			return err
 		}
-		fields.Tokens = append(fields.Tokens, keylist.TokenKey{Epoch: e, Key: [32]byte(k.Public().Bytes())})
-	}
-	// The list is a function of the epoch and of keys that are durable: a number
-	// never stands for two lists.
-	list, err := keylist.Sign(fields, s.root)
-	if err != nil {
-		return err
+		list = append(list, keylist.TokenKey{Epoch: e, Key: [32]byte(k.Public().Bytes())})
 	}
 	ring := privacypass.NewRing(s.provider)
 	var over []string
@@ -128,8 +120,8 @@ func (s *submissions) now() *privacypass.Ring {
 	return s.ring
 }
 
-// publication returns the signed list of keys.
-func (s *submissions) publication() []byte {
+// listed returns the keys that stand in the provider's list.
+func (s *submissions) listed() []keylist.TokenKey {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.list

@@ -11,14 +11,14 @@ import (
 	"waxwing/ratelimit/introduction"
 )
 
-// credentialSize is that of a credential of package ratelimit/arc, in bytes.
-const credentialSize = 128
+// CredentialSize is that of a credential of package ratelimit/arc, in bytes.
+const CredentialSize = 128
 
 // Membership is a month's credential of the own provider for another one
 // (package ratelimit/membership).
 type Membership struct {
 	Tier       ratelimit.Tier
-	Credential [credentialSize]byte
+	Credential [CredentialSize]byte
 	keys.Redacted
 }
 
@@ -39,7 +39,7 @@ func tier(c *wire.Codec, t *ratelimit.Tier) {
 type Credential struct {
 	Tier       ratelimit.Tier
 	Limits     introduction.Limits // as the provider's list said
-	Credential [credentialSize]byte
+	Credential [CredentialSize]byte
 	Share      introduction.Share
 	keys.Redacted
 }
@@ -55,7 +55,7 @@ func (k *Credential) Fields(c *wire.Codec) {
 }
 
 // ParseCredential reads the credential itself. The error is *CorruptError.
-func ParseCredential(table string, b *[credentialSize]byte) (*arc.Credential, error) {
+func ParseCredential(table string, b *[CredentialSize]byte) (*arc.Credential, error) {
 	k, err := arc.Ristretto255().ParseCredential(b[:])
 	if err != nil {
 		return nil, &CorruptError{Table: table}

@@ -129,7 +129,7 @@ func (s *stage) close() {
 // unlimited lifts the limits that are for users.
 func unlimited() (flags []string) {
 	for _, name := range []string{
-		"account-envelopes", "account-tickets", "account-requests", "peer-envelopes", "peer-requests", "registrations",
+		"account-envelopes", "account-tickets", "account-requests", "mailbox-envelopes", "peer-envelopes", "peer-requests", "registrations",
 	} {
 		flags = append(flags, "--limit", name+"=1000000/s,100000000")
 	}
