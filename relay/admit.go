@@ -114,11 +114,16 @@ var (
 	refusedKeys      = &Refusal{RefusedKeys, keysRetry}
 	refusedStore     = &Refusal{RefusedStore, storeRetry}
 	refusedBusy      = &Refusal{RefusedBusy, busyRetry}
+	refusedRevoked   = &Refusal{RefusedRevoked, revokedRetry}
 )
 
 // Busy refuses an envelope before anything of it is looked at, because the
 // server has taken more than it has settled. It depends on that alone.
 func Busy() *Refusal { return refusedBusy }
+
+// Revoked refuses an envelope of a client that does not know yet that a key was
+// revoked which its tokens may be under. It depends on the connection alone.
+func Revoked() *Refusal { return refusedRevoked }
 
 // admitHere admits what is for a mailbox of this provider. from is the sender's
 // provider, whose keys the delivery's snapshot is about.

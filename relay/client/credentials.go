@@ -142,7 +142,7 @@ func (l *link) credential(ctx context.Context, at ids.Domain) error {
 	if err != nil {
 		return err
 	}
-	member, err := l.membership(ctx, ours, own, at, month)
+	member, err := l.membership(ctx, ours, at, month)
 	if err != nil {
 		return err
 	}
@@ -227,7 +227,7 @@ type member struct {
 
 // membership returns the account's membership at a provider, issued now if this
 // device has none. The tier is the higher one that the own provider vouches for.
-func (l *link) membership(ctx context.Context, ours *keylist.List, own, at ids.Domain, month ratelimit.Month) (*member, error) {
+func (l *link) membership(ctx context.Context, ours *keylist.List, at ids.Domain, month ratelimit.Month) (*member, error) {
 	var row *state.Membership
 	key := state.At(month, at)
 	if err := l.c.view(func(w *work) (err error) {
@@ -243,45 +243,15 @@ func (l *link) membership(ctx context.Context, ours *keylist.List, own, at ids.D
 		return &member{row.Tier, cred}, err
 	}
 	listed, _ := ours.Membership(at, month)
-	var refused *quicnet.RefusedError
-	for _, tier := range []ratelimit.Tier{ratelimit.TierMember, ratelimit.TierNew} {
-		m, err := l.issueMembership(ctx, &membership.Membership{Home: own, Provider: at, Month: month, Tier: tier}, listed)
-		if err == nil {
-			row = &state.Membership{Tier: tier, Credential: [state.CredentialSize]byte(m.cred.Bytes())}
-			return m, l.c.update(func(w *work) error { return state.Memberships.Put(w.tx, key, row) })
-		}
-		// Of the month there is one, which another device may have had as the lower.
-		if !errors.As(err, &refused) || refused.Code != wire.CodeForbidden && refused.Code != wire.CodeLimit {
-			return nil, err
-		}
-	}
-	return nil, refused
-}
-
-func (l *link) issueMembership(ctx context.Context, m *membership.Membership, listed *arc.PublicKey) (*member, error) {
-	var pending *membership.Pending
-	if err := l.c.view(func(w *work) error {
-		k, err := w.self.Secrets.AccountKey()
-		if err != nil {
-			return &state.CorruptError{Table: "profile"}
-		}
-		// Not erased: the credential that comes of it has k in it.
-		pending, err = m.Request(k, listed)
-		return err
-	}); err != nil {
-		return nil, err
-	}
-	a, err := quicnet.Ask[*wire.MembershipIssued](ctx, l.caller, &wire.IssueMembership{
-		Provider: m.Provider, Month: uint32(m.Month), Tier: uint8(m.Tier), Membership: [wire.MembershipRequestSize]byte(pending.Bytes()),
-	})
-	if err != nil {
-		return nil, err
-	}
-	cred, err := pending.Finish(a.Membership[:])
-	if err != nil {
+	cred, tier, err := l.vouched(ctx, at, month, listed)
+	if errors.Is(err, membership.ErrProof) || errors.Is(err, membership.ErrMalformed) {
 		return nil, ErrServer // not under the listed key
 	}
-	return &member{m.Tier, cred}, nil
+	if err != nil {
+		return nil, err
+	}
+	row = &state.Membership{Tier: tier, Credential: [state.CredentialSize]byte(cred.Bytes())}
+	return &member{tier, cred}, l.c.update(func(w *work) error { return state.Memberships.Put(w.tx, key, row) })
 }
 
 // refilling is what a refill is made of.

@@ -43,6 +43,7 @@ type memory struct {
 	descriptors map[ids.Domain]knownProvider
 	certs       map[[sealedsender.HashSize]byte]*sealedsender.VerifiedCertificate
 	purse       *franking.Purse                   // nil until read
+	revoked     bool                              // another provider knows of a revocation that is not known here
 	ownTo       *franking.Recipient               // the own account, as bundles name it; nil until made
 	snapshots   map[ids.Domain]*franking.Snapshot // other providers', of the own one's keys; verified
 	inForce     map[[32]byte]*franking.Snapshot   // the own provider's, by id; verified

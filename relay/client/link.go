@@ -25,6 +25,8 @@ type link struct {
 
 	// fresh: something came that messages may have waited for.
 	fresh atomic.Bool
+	// revoked: the provider refused an envelope as it revoked a token-signing key.
+	revoked atomic.Bool
 }
 
 // dial connects and says Hello, but does not authenticate.

@@ -97,7 +97,7 @@ type exchange struct {
 	fetch    map[ids.Domain]bool
 	parked   bool // messages wait for one before them
 	storing  bool // something came and is not stored yet
-	received bool // something was stored since the main loop looked
+	received bool // something came since the main loop looked
 }
 
 // exchange runs one connection, until it is lost or ctx ends or, with once,
@@ -211,7 +211,7 @@ func (x *exchange) loop(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		unreached := len(held) > 0 || unfranked || uncredited || errors.Is(missing, ErrProvider)
+		unreached := len(held) > 0 || unfranked || uncredited || x.revoked.Load() || errors.Is(missing, ErrProvider)
 		if unreached && (!x.once || time.Since(began) < providerPatience) {
 			wait = min(wait, refusedRetry)
 		} else if x.once && x.finished() {
@@ -327,7 +327,7 @@ func (x *exchange) write(room int) (int, error) {
 	if !resting && !x.resume.IsZero() && len(x.flying) == 0 {
 		scanned, x.resume = 0, time.Time{} // from the start: what is left was refused
 	}
-	resting = resting || !x.resume.IsZero()
+	resting = resting || !x.resume.IsZero() || x.revoked.Load()
 	x.mu.Unlock()
 	if room <= 0 || resting {
 		return 0, nil
@@ -353,82 +353,6 @@ func (x *exchange) write(room int) (int, error) {
 		}
 	}
 	return len(rows), x.submit.Flush()
-}
-
-// takeAcks reads what became of submissions.
-func (x *exchange) takeAcks() error {
-	for {
-		t, body, err := x.submit.ReadFrame()
-		if err != nil {
-			return err
-		}
-		switch t {
-		case wire.TypeRefused:
-			var m wire.Refused
-			if wire.Unmarshal(body, &m) != nil {
-				return quicnet.ErrProtocol
-			}
-			err = x.takeRefusal(&m)
-		case wire.TypeAck:
-			var m wire.Ack
-			if wire.Unmarshal(body, &m) != nil {
-				return quicnet.ErrProtocol
-			}
-			err = x.takeAck(m.UpTo)
-		default:
-			return quicnet.ErrProtocol
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func (x *exchange) takeRefusal(m *wire.Refused) error {
-	x.mu.Lock()
-	i := m.Number - x.acked - 1
-	if i >= uint64(len(x.flying)) {
-		x.mu.Unlock()
-		return quicnet.ErrProtocol
-	}
-	number := x.flying[i]
-	x.refused[number] = true
-	later := retryable(m.Code, m.RetryAfter)
-	if later {
-		x.resume = time.Now().Add(max(time.Duration(m.RetryAfter)*time.Millisecond, minBackoff))
-	}
-	x.mu.Unlock()
-	if later {
-		return nil
-	}
-	return x.c.update(func(w *work) error { return w.refused(number, m.Code) })
-}
-
-func (x *exchange) takeAck(upTo uint64) error {
-	x.mu.Lock()
-	n := upTo - x.acked
-	if upTo < x.acked || n > uint64(len(x.flying)) {
-		x.mu.Unlock()
-		return quicnet.ErrProtocol
-	}
-	var settled []uint64
-	for _, number := range x.flying[:n] {
-		if !x.refused[number] {
-			settled = append(settled, number)
-		}
-		delete(x.refused, number)
-	}
-	x.mu.Unlock()
-	// Removed from the outbox before the window moves on. A crash before it
-	// sends the same bytes again, which the provider knows by their hash.
-	if err := x.c.update(func(w *work) error { return w.accepted(settled) }); err != nil {
-		return err
-	}
-	x.mu.Lock()
-	x.flying, x.acked = x.flying[n:], upTo
-	x.mu.Unlock()
-	x.poke()
-	return nil
 }
 
 // takeDeliveries stores what the provider pushes, several in one transaction,

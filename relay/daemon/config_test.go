@@ -172,16 +172,22 @@ func TestOverrides(t *testing.T) {
 		"log.format":              {"text", "json", "text"},
 		"key_encryption_key_file": {"k1", "k2", "k3"},
 		"log.level":               {"warn", "error", "debug"},
+		"reports.tokens_per_day":  {"1", "2", "256"},
+		"reports.steps":           {"warn 1", "at once", "nothing"},
 	}
 	for _, s := range settings {
 		v, ok := good[s.key]
+		if strings.HasPrefix(s.key, "reports.reason.") {
+			v, ok = [3]string{"warn 1", "at once", "nothing"}, true
+		}
 		if !ok {
 			v = [3]string{"1000000/s", "2000000/s", "3000000/s"}
 			if n, ok := limits.ParseName(s.key[strings.LastIndex(s.key, ".")+1:]); ok && limits.All[n].AtOnce() {
 				v = [3]string{"1", "2", "3"}
 			}
 		}
-		table, key, inTable := strings.Cut(s.key, ".")
+		i := strings.LastIndex(s.key, ".")
+		table, key, inTable := s.key[:max(i, 0)], s.key[i+1:], i > 0
 		text := fmt.Sprintf("[%s]\n%s = %q\n", table, key, v[0])
 		if !inTable {
 			text = fmt.Sprintf("%s = %q\n", s.key, v[0])

@@ -47,6 +47,7 @@ func listenAdmin(path string, n *node.Node, stop context.CancelFunc, log *slog.L
 		admin.ReportExport: admin.Handle(o.export),
 		admin.ReportOpen:   admin.Handle(o.openPseudonym),
 		admin.ReportBans:   admin.Handle(o.bans),
+		admin.EpochRevoke:  admin.Handle(o.revokeEpoch),
 		admin.ReportTrail:  admin.Handle(o.trail),
 		admin.StandingShow: admin.Handle(o.standing),
 		admin.LimitList:    admin.Handle(o.limits),

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -106,7 +107,8 @@ type Node struct {
 	connBacklog  int
 	fatal        chan error // holds one: why the server has to stop
 	intakes      tracker
-	rotating     sync.Mutex // held while keys are changed and described
+	revoked      atomic.Uint64 // when a token-signing key of the list was revoked last; 0 for never
+	rotating     sync.Mutex    // held while keys are changed and described
 }
 
 // Open opens a provider's data directory and starts to listen; Run serves.

@@ -308,7 +308,7 @@ func TestSweep(t *testing.T) {
 	}
 	seen, opened := seenKey(bob, franking.TokenHash{1}, franking.Digest{}), openedKey(alpha.domain, []byte("verdict"))
 	decided, open := reportKey(franking.ReportID{1}), reportKey(franking.ReportID{2})
-	put(seen, &seenRecord{ids.DayOf(begin)})
+	put(seen, &seenRecord{day: ids.DayOf(begin)})
 	put(opened, &answerRecord{day: ids.DayOf(begin), answer: []byte{1}})
 	put(decided, &reportRecord{state: StateClosed, reporter: bob, received: uint64(begin.UnixMilli())})
 	put(open, &reportRecord{state: StateOpen, reporter: bob, received: uint64(begin.UnixMilli())})
