@@ -170,13 +170,21 @@ func (c *Client) Close() error {
 func (c *Client) now() time.Time { return c.conf.Now().Add(time.Duration(c.offset.Load())) }
 
 // adopt follows the provider's clock, if it is within ids.MaxClockSkew of the
-// own one.
-func (c *Client) adopt(hello uint64) {
-	d := time.UnixMilli(int64(hello)).Sub(c.conf.Now())
-	if d.Abs() <= ids.MaxClockSkew {
-		c.offset.Store(int64(d))
+// own one. Otherwise it is a *ClockError, and nothing may be done on the
+// connection: by a wrong day, keys that are still needed would be erased, what
+// waits for a key dropped and acked, and what is written refused as stale.
+func (c *Client) adopt(hello uint64) error {
+	d := time.UnixMilli(int64(min(hello, maxUnixMilli))).Sub(c.conf.Now())
+	if d.Abs() > ids.MaxClockSkew {
+		return &ClockError{Ahead: -d}
 	}
+	c.offset.Store(int64(d))
+	return nil
 }
+
+// maxUnixMilli is the end of the year 9999, in Unix milliseconds: a time that has
+// no difference to another is nobody's clock.
+const maxUnixMilli = 253402300799999
 
 // update runs one transaction and tells everybody who waits for news.
 func (c *Client) update(f func(*work) error) error {

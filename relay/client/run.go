@@ -29,9 +29,10 @@ const (
 	idleCheck = time.Minute
 )
 
-// Run keeps a connection until ctx ends, or the profile cannot be used: it
-// sends what there is to send, takes what comes, and connects again with
-// backoff when the connection is lost. It returns nil when ctx ended.
+// Run keeps a connection until ctx ends, or the profile or clock cannot be used
+// (ErrClock, quicnet.ErrExpired): it sends what there is to send, takes what
+// comes, and connects again with backoff when the connection is lost. It returns
+// nil when ctx ended.
 func (c *Client) Run(ctx context.Context) error {
 	backoff := minBackoff
 	for {
@@ -62,6 +63,7 @@ func fatal(err error) bool {
 	}
 	for _, e := range []error{
 		ErrNotRegistered, ErrRemoved, ErrCorrupt, ErrClosed, state.ErrIO, quicnet.ErrPin, quicnet.ErrConfig,
+		ErrClock, quicnet.ErrExpired, // until somebody sets the clock
 	} {
 		if errors.Is(err, e) && !errors.Is(err, quicnet.ErrClosed) {
 			return true
@@ -73,7 +75,7 @@ func fatal(err error) bool {
 // Sync does one exchange and returns: everything that can be sent now is with
 // the provider, everything that was there is in the log, receipts are sent.
 // Messages that still wait for a contact are no error. Errors are those of the
-// connection (package quicnet), *RefusedError, ErrNoAccount, ErrIdentityChanged
+// connection (ErrClock and package quicnet's), *RefusedError, ErrNoAccount, ErrIdentityChanged
 // and ErrServer of a contact that could not be looked up, and the store's.
 func (c *Client) Sync(ctx context.Context) error { return c.exchange(ctx, true) }
 
