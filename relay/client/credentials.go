@@ -33,9 +33,9 @@ import (
 // of k.
 const labelRefillTime = "waxwing refill time"
 
-// refillSpread is in how much of a day refills are spread: the rest is for who
+// credentialSpread is in how much of a day refills are spread: the rest is for who
 // was offline.
-const refillSpread = 20 * time.Hour
+const credentialSpread = 20 * time.Hour
 
 // refillAt is when a day's credential is asked for, if nobody waits for it: at
 // random over the day, so that a refill says nothing of when somebody writes, and
@@ -46,7 +46,7 @@ func refillAt(k *[32]byte, d ids.Domain, day ids.Day) time.Time {
 	if err != nil {
 		panic(err) // 8 bytes are not too much
 	}
-	return day.Start().Add(time.Duration(binary.BigEndian.Uint64(b) % uint64(refillSpread)))
+	return day.Start().Add(time.Duration(binary.BigEndian.Uint64(b) % uint64(credentialSpread)))
 }
 
 // refills lists the providers of which the day's credential is due: those that a
@@ -150,73 +150,44 @@ func (l *link) credential(ctx context.Context, at ids.Domain) error {
 }
 
 // keyList returns a provider's list, asked for anew if the one that is stored lacks
-// what is needed. Errors are ErrServer (also: the provider contradicts a list that
-// it signed before, under which nothing is asked), those of the link and the store's.
+// what is needed. It is stored before anything is asked under it: whoever lists
+// another key later is found out. Errors are errUnusable, those of learnList, of the
+// link and the store's.
 func (l *link) keyList(ctx context.Context, d ids.Domain, enough func(*keylist.List) bool) (*keylist.List, error) {
+	var own ids.Domain
 	var known *keylist.List
-	if err := l.c.view(func(w *work) (err error) { known, err = w.knownList(d); return err }); err != nil {
-		return nil, err
+	look := func() error {
+		return l.c.view(func(w *work) (err error) {
+			own = w.self.Address.Domain()
+			known, _, err = w.knownList(d)
+			return err
+		})
 	}
-	if known != nil && enough(known) {
-		return known, nil
+	if err := look(); err != nil || known != nil && enough(known) {
+		return known, err
 	}
+	var err error
+	if d == own {
+		err = l.fetchOwnList(ctx, own)
+	} else {
+		err = l.fetchList(ctx, d)
+	}
+	if err == nil {
+		err = look()
+	}
+	if err == nil && (known == nil || !enough(known)) {
+		err = errUnusable // the own provider has not fetched it yet
+	}
+	return known, err
+}
+
+// fetchList asks the own provider for another one's list.
+func (l *link) fetchList(ctx context.Context, d ids.Domain) error {
 	m, err := quicnet.Ask[*wire.AdmissionKeysAre](ctx, l.caller, &wire.AdmissionKeys{Provider: d})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := l.c.update(func(w *work) (err error) { known, err = w.learnList(d, m.List); return err }); err != nil {
-		return nil, err
-	}
-	// Stored before anything is asked under it: whoever lists another key later is
-	// found out.
-	if !enough(known) {
-		return nil, errUnusable // the own provider has not fetched it yet
-	}
-	return known, nil
-}
-
-// knownList returns the newest known list of a provider, nil if there is none.
-func (w *work) knownList(d ids.Domain) (*keylist.List, error) {
-	p, err := state.KeyLists.Get(w.tx, []byte(d.String()))
-	if errors.Is(err, state.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	root, err := w.rootOf(d)
-	if err != nil {
-		return nil, err
-	}
-	l, err := keylist.Parse(p.Bytes, d, root)
-	if err != nil {
-		return nil, &state.CorruptError{Table: "keylists"}
-	}
-	return l, nil
-}
-
-func (w *work) learnList(d ids.Domain, b []byte) (*keylist.List, error) {
-	known, err := w.knownList(d)
-	if err != nil {
-		return nil, err
-	}
-	root, err := w.rootOf(d)
-	if err != nil {
-		return nil, err
-	}
-	l, err := keylist.Parse(b, d, root)
-	if err != nil {
-		return nil, ErrServer
-	}
-	switch err := l.Follows(known); {
-	case errors.Is(err, keylist.ErrOld):
-		return known, nil
-	case err != nil:
-		w.count().Forked++ // a key for one account alone would tell whose it is
-		return nil, ErrServer
-	}
-	w.touched = true
-	return l, state.KeyLists.Put(w.tx, []byte(d.String()), &state.Published{Fetched: uint64(w.now.UnixMilli()), Bytes: b})
+	return l.c.update(func(w *work) error { return w.learnList(d, m.List) })
 }
 
 // member is a month's membership, ready to be shown.

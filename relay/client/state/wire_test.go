@@ -42,15 +42,19 @@ func samples() map[string]wire.Schema {
 		"assembly": &devicesync.Assembly{Record: 1, Next: 1, Bytes: []byte{1}},
 		"early":    &Early{Status: StatusDelivered, Failure: 1, Day: 2},
 		"told":     &Told{Changed: 1},
-		"strike":   &Strike{Kind: StrikeBlock, Request: []byte{1}},
-		"wallet":   &ticket.Held{Expiry: 5},
-		"stock":    &ticket.Stocked{Serial: 1, Expiry: 5},
-		"given":    &ticket.Given{Serial: 1, Expiry: 5, Account: address, Batch: 1},
-		"token":    &Token{Epoch: 1, Record: []byte{1}},
-		"offer":    &Offer{Epoch: 1, Bundle: []byte{1}, Confirmed: []ids.DeviceID{1, 2}},
-		"bundle":   &Bundle{Epoch: 1, Bytes: []byte{1}},
-		"proof":    &Proof{Hour: 1},
-		"snapshot": &Published{Fetched: 1, Bytes: []byte{1}},
+		"admission": &Admission{
+			Identified: true, Alarm: AlarmProof, Batch: 1, Token: 2, Epoch: 3, Size: 128, FetchAt: 4, Remaining: 5, Refill: 6, Refused: wire.CodeLimit,
+		},
+		"submission": &Submission{Epoch: 1},
+		"strike":     &Strike{Kind: StrikeBlock, Request: []byte{1}},
+		"wallet":     &ticket.Held{Expiry: 5},
+		"stock":      &ticket.Stocked{Serial: 1, Expiry: 5},
+		"given":      &ticket.Given{Serial: 1, Expiry: 5, Account: address, Batch: 1},
+		"token":      &Token{Epoch: 1, Record: []byte{1}},
+		"offer":      &Offer{Epoch: 1, Bundle: []byte{1}, Confirmed: []ids.DeviceID{1, 2}},
+		"bundle":     &Bundle{Epoch: 1, Bytes: []byte{1}},
+		"proof":      &Proof{Hour: 1},
+		"snapshot":   &Published{Fetched: 1, Bytes: []byte{1}},
 	}
 }
 
@@ -61,6 +65,7 @@ func empty(name string) wire.Schema {
 		"envelope": new(Envelope), "held": new(HeldDelivery), "unheld": new(HeldDelivery), "code": new(Code),
 		"ownkey": new(OwnKey), "provider": new(Provider), "strike": new(Strike), "setting": new(Setting),
 		"item": new(SyncItem), "batch": new(SyncBatch), "sync": new(SyncState), "assembly": new(devicesync.Assembly),
+		"admission": new(Admission), "submission": new(Submission),
 		"early": new(Early), "told": new(Told), "wallet": new(ticket.Held), "stock": new(ticket.Stocked), "given": new(ticket.Given),
 		"token": new(Token), "offer": new(Offer), "bundle": new(Bundle), "proof": new(Proof), "snapshot": new(Published),
 	}[name]
