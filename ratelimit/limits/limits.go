@@ -24,6 +24,8 @@ const (
 	PeerPrekeys
 	PeerVerdicts
 	PeerIntroductions
+	PeerRefills
+	HomeAccounts
 	MailboxEnvelopes
 	TargetPrekeys
 	SenderIntroductions
@@ -33,6 +35,7 @@ const (
 	PrefixConnections
 	Handshakes
 	PrefixSubmissions
+	TokensDaily
 	End // how many there are
 )
 
@@ -74,8 +77,9 @@ type Info struct {
 	Instead string
 }
 
-// AtOnce reports whether it bounds how many there are at one time and not how
-// fast they come. Its value is a number, the burst of a limit without rate.
+// AtOnce reports whether it bounds how many there are, at one time or of one day,
+// and not how fast they come. Its value is a number, the burst of a limit without
+// rate; the caller knows how many there are.
 func (i *Info) AtOnce() bool { return i.Default.Period == 0 }
 
 // keys bounds the buckets of a scope that are active at once, at some 80 bytes
@@ -162,6 +166,19 @@ var All = [End]Info{
 		"introductions that one provider's accounts send, this one's own too",
 		"each costs a decapsulation and a proof, about a millisecond; 50 first contacts a second are a large provider's", "",
 	},
+	PeerRefills: {
+		"peer_refills", Peer, "questions", gcra.PerSecond(20, 1000), 1,
+		"questions for credentials and standing stamps that one provider passes on",
+		"each costs dozens of scalar multiplications; an account asks once a day, and once a week for each contact", "",
+	},
+	HomeAccounts: {
+		"home_accounts", Peer, "accounts",
+		gcra.Limit{Burst: 20_000, Count: 100_000, Period: 24 * time.Hour},
+		1,
+		"accounts of one provider that get a day's credential here",
+		"the cost of made-up accounts is their provider's; a large one's users of a day",
+		"the sealed answer says when more are taken",
+	},
 	SenderIntroductions: {
 		"sender_introductions", Mailbox, "introductions",
 		gcra.Limit{Burst: 3, Count: 3, Period: 24 * time.Hour},
@@ -213,6 +230,13 @@ var All = [End]Info{
 		"prefix_submissions", Prefix, "envelopes", gcra.PerSecond(200, 5000), 1,
 		"envelopes under submission tokens from one address prefix",
 		"several accounts behind one NAT; each costs a scalar multiplication and a commit, whoever sends it", "",
+	},
+	TokensDaily: {
+		"tokens_daily", Account, "tokens",
+		gcra.Limit{Burst: 4096},
+		1,
+		"submission tokens that one account gets in a day, by UTC; above 8192 no more than that",
+		"a group of a hundred, forty times; what devices did not use they use later in the week", "refused until the next day",
 	},
 }
 

@@ -57,10 +57,15 @@ func restore(tx *state.Tx, in io.Reader, d newDevice, today ids.Day, server stri
 	if err := b.account(a, m, d, server); err != nil {
 		return err
 	}
+	return b.items(r)
+}
+
+// items writes what follows the account's part.
+func (b *restoring) items(r *archive.Reader) error {
 	for {
 		i, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			return state.Counter.Put(tx, state.Single, &b.n)
+			return state.Counter.Put(b.tx, state.Single, &b.n)
 		}
 		if err != nil {
 			return archiveError(err)
@@ -121,7 +126,7 @@ func (b *restoring) account(a *archive.Account, m *directory.Manifest, d newDevi
 		Identity: a.Identity, Sign: [32]byte(d.sign.Seed()), DeviceDH: [32]byte(d.dh.Bytes()), AccountDH: a.DH,
 		Root: a.Roots[len(a.Roots)-1].Number, Chain: a.Chain, ChainWeek: directory.Week(a.ChainWeek),
 		Secrets:  state.AccountSecrets{K: a.K, W: a.W, Z: a.Z, Generation: a.Generation},
-		Manifest: a.Manifest,
+		Manifest: a.Manifest, Since: b.today,
 	}
 	errs := []error{state.Profiles.Put(b.tx, state.Single, p)}
 	for i := range a.Roots {

@@ -223,6 +223,10 @@ func (u *user) count(o outgoing) {
 	var e wire.Envelope
 	u.w.must(wire.ParseEnvelope(o.bytes, &e))
 	id := sha256.Sum256(o.bytes)
+	if e.Introduction != nil {
+		u.classes[e.Class]++
+		return
+	}
 	if key := fmt.Sprintf("%x/%x", e.Ticket[:], id); !u.sealed[key] {
 		if u.sealed[string(e.Ticket[:])] {
 			u.w.t.Error("sealed twice under one ticket")
@@ -299,6 +303,29 @@ func (w *work) unconfirm(c *contact) {
 		p.Confirmed = [32]byte{}
 		w.dirtyPeer(c, p)
 	}
+}
+
+// late returns what a user was shown that others had been shown before.
+func (u *user) late() (texts []string) {
+	u.do(func(k *work) error {
+		for row, err := range state.Log.Scan(k.tx, nil, nil) {
+			if err != nil {
+				return err
+			}
+			if !row.Record.Late {
+				continue
+			}
+			o, err := k.opened(state.Position(state.ParseU64(row.Key)), row.Record)
+			if err != nil {
+				return err
+			}
+			if o.Late() {
+				texts = append(texts, o.Text())
+			}
+		}
+		return nil
+	})
+	return texts
 }
 
 // inbox returns what a user was shown of another, in order.

@@ -28,12 +28,17 @@ func (w *work) enqueue(to ids.Address, text string) (MessageID, error) {
 		return 0, ErrUnknownContact
 	case c.Blocked:
 		return 0, ErrBlocked
-	case len(text) > content.MaxText:
+	case len(text) > content.MaxText, len(text) > maxIntroduction && w.strange(c):
 		return 0, ErrTooLong
 	case text == "" || !utf8.ValidString(text):
 		return 0, ErrEmpty
 	case state.Digests.Count(w.tx) >= state.MaxWaiting:
 		return 0, ErrFull
+	}
+	if c.Pending { // an answer accepts
+		if err := w.accept(c); err != nil {
+			return 0, err
+		}
 	}
 	w.dirty(c)
 	if c.Conversation == ([16]byte{}) {
@@ -211,7 +216,7 @@ func (w *work) pumpContact(c *contact, limit int, flush bool) (sealed int, err e
 // receipts that waited long enough, or tickets. Nothing is told to a contact
 // that was never written to.
 func (w *work) owes(c *contact, flush bool) bool {
-	if c.Status != state.ContactKnown || !c.reachable() {
+	if c.Status != state.ContactKnown || !c.reachable() || c.Pending {
 		return false
 	}
 	if c.OwedSince != 0 && (flush || w.now.Sub(time.UnixMilli(int64(c.OwedSince))) >= w.e.delay) {
@@ -256,13 +261,14 @@ type outgoing struct {
 	number uint64
 	dest   ids.Domain
 	bytes  []byte
+	token  []byte // that pays for it; nil on the account's connection
 }
 
 // outbox returns envelopes that the provider has not taken, behind a number.
 func (w *work) outbox(after uint64, limit int) (out []outgoing, err error) {
 	rows, err := state.Outbox.Rows(w.tx, nil, state.U64(after+1), limit)
 	for _, row := range rows {
-		out = append(out, outgoing{state.ParseU64(row.Key), row.Record.Dest, row.Record.Bytes})
+		out = append(out, outgoing{number: state.ParseU64(row.Key), dest: row.Record.Dest, bytes: row.Record.Bytes})
 	}
 	return out, err
 }
@@ -319,7 +325,8 @@ func (w *work) leave(number uint64, change func(*state.Message)) error {
 	if err != nil {
 		return err
 	}
-	if err := state.Outbox.Delete(w.tx, state.U64(number)); err != nil || row.Position == 0 {
+	err = errors.Join(state.Outbox.Delete(w.tx, state.U64(number)), state.Paid.Delete(w.tx, state.U64(number)))
+	if err != nil || row.Position == 0 {
 		return err
 	}
 	m, err := state.Log.Get(w.tx, state.U64(row.Position))

@@ -41,7 +41,7 @@ func (w *work) sweep() error {
 			return err
 		}
 	}
-	return errors.Join(w.sweepRows(), w.sweepRoots(), w.sweepFranking(), w.sweepRepairs(), w.sweepEarly(), w.resend(), w.release(true))
+	return errors.Join(w.sweepRows(), w.sweepRoots(), w.sweepFranking(), w.sweepRepairs(), w.sweepEarly(), w.sweepCredentials(), w.resend(), w.release(true))
 }
 
 func (w *work) sweepWallet(c *contact) error {
@@ -146,5 +146,8 @@ func (w *work) requeue(pos state.Position, m *state.Message) error {
 
 // dropStale removes envelopes that are too old for any relay.
 func (w *work) dropStale() error {
-	return expire(w, state.Outbox, func(e *state.Envelope) bool { return w.today > e.Day+ids.MaxDelay })
+	return errors.Join(
+		expire(w, state.Outbox, func(e *state.Envelope) bool { return w.today > e.Day+ids.MaxDelay }),
+		w.dropPaid(),
+	)
 }

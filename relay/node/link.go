@@ -201,9 +201,9 @@ func (l *link) refresh(ctx context.Context, caller *quicnet.Caller) error {
 			return err
 		}
 		pause := l.n.refresh
-		if shared, err := l.agree(ctx, caller); err != nil {
+		if agreed, err := l.agree(ctx, caller); err != nil {
 			return err
-		} else if !shared {
+		} else if !agreed {
 			pause = min(pause, shareRetry)
 		}
 		// Not all links of all providers at the same moment.

@@ -28,6 +28,15 @@ func submissionName(e privacypass.Epoch) string {
 	return fmt.Sprintf("%s%010d", prefixSubmission, e)
 }
 
+// parseSubmissionName is the reverse of submissionName. The error is errKeyName.
+func parseSubmissionName(name string) (privacypass.Epoch, error) {
+	n, err := strconv.ParseUint(strings.TrimPrefix(name, prefixSubmission), 10, 32)
+	if e := privacypass.Epoch(n); err == nil && submissionName(e) == name {
+		return e, nil
+	}
+	return 0, errKeyName
+}
+
 func openSubmissions(dir keydir, provider ids.Domain, today ids.Day) (*submissions, error) {
 	s := &submissions{dir: dir, provider: provider, keys: map[privacypass.Epoch]*privacypass.Key{}}
 	names, err := dir.list(prefixSubmission)
@@ -35,7 +44,7 @@ func openSubmissions(dir keydir, provider ids.Domain, today ids.Day) (*submissio
 		return nil, err
 	}
 	for _, name := range names {
-		e, err := strconv.ParseUint(strings.TrimPrefix(name, prefixSubmission), 10, 32)
+		e, err := parseSubmissionName(name)
 		if err != nil {
 			return nil, fmt.Errorf("node: key file %s cannot be used: %w", name, err)
 		}
@@ -48,7 +57,7 @@ func openSubmissions(dir keydir, provider ids.Domain, today ids.Day) (*submissio
 		if err != nil {
 			return nil, fmt.Errorf("node: key file %s is damaged: %w", name, err)
 		}
-		s.keys[privacypass.Epoch(e)] = k
+		s.keys[e] = k
 	}
 	return s, s.rotate(today, false)
 }
@@ -85,6 +94,30 @@ func (s *submissions) rotate(today ids.Day, settled bool) error {
 		return nil
 	}
 	return s.dir.erase(over...)
+}
+
+// anew erases all keys and draws others: it is not known any more which tokens
+// were spent under these.
+func (s *submissions) anew(today ids.Day) error {
+	if err := s.forget(); err != nil {
+		return err
+	}
+	// They are gone. A crash now leaves none, and the next start draws others.
+	return s.rotate(today, false)
+}
+
+func (s *submissions) forget() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var over []string
+	for e := range s.keys {
+		over = append(over, submissionName(e))
+	}
+	if err := s.dir.erase(over...); err != nil {
+		return err
+	}
+	clear(s.keys)
+	return nil
 }
 
 // draw returns the key of an epoch, durable before it is used. The caller holds

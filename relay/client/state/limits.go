@@ -74,9 +74,21 @@ const (
 	// MaxSnapshots is the number of the own provider's snapshots of others' keys:
 	// one a day for the months of reports, of the providers of most contacts.
 	MaxSnapshots = 1 << 13
+	// MaxBucket is the number of submission tokens that are kept for later: the
+	// messages of a busy day, so that days without a connection to the account
+	// cost nothing.
+	MaxBucket = 1024
 	// MaxStrikes is the number of requests about blocked or voided tickets that
 	// the provider has not carried out yet.
 	MaxStrikes = 4096
+
+	// MaxMemberships and MaxCredentials bound what lets the account introduce
+	// itself: of two months, and of three days, at the providers of its contacts.
+	MaxMemberships = 2 * MaxDescriptors
+	MaxCredentials = 3 * MaxDescriptors
+	// MaxRequests is the number of messages of those who introduced themselves and
+	// wait for an answer: weeks of what the relay lets through.
+	MaxRequests = 1 << 12
 
 	// MaxSyncQueue is the number of records for the account's other devices that
 	// the provider has not taken: of weeks in which a device stays away, or a day
