@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"waxwing/core/content"
 	"waxwing/core/devicesync"
 	"waxwing/core/ids"
 	"waxwing/core/wire"
@@ -40,6 +41,9 @@ func samples() map[string]wire.Schema {
 		"assembly": &devicesync.Assembly{Record: 1, Next: 1, Bytes: []byte{1}},
 		"early":    &Early{Status: StatusDelivered, Failure: 1, Day: 2},
 		"told":     &Told{Changed: 1},
+		"offer":    &Offer{Epoch: 1, Bundle: []byte{1}, Manifest: 2, Confirmed: []ids.DeviceID{3}},
+		"ahead":    &Ahead{Epoch: 1, Ref: [32]byte{2}, Manifest: 3, Wanted: true, Next: 4, Rounds: 5},
+		"gathered": &Gathered{Day: 1, Gathering: content.Gathering{ID: content.PieceID{2}, Have: 3, Bytes: make([]byte, 40)}},
 		"strike":   &Strike{Kind: StrikeBlock, Request: []byte{1}},
 	}
 }
@@ -51,7 +55,7 @@ func empty(name string) wire.Schema {
 		"envelope": new(Envelope), "held": new(HeldDelivery), "unheld": new(HeldDelivery), "code": new(Code),
 		"ownkey": new(OwnKey), "provider": new(Provider), "strike": new(Strike), "setting": new(Setting),
 		"item": new(SyncItem), "batch": new(SyncBatch), "sync": new(SyncState), "assembly": new(devicesync.Assembly),
-		"early": new(Early), "told": new(Told),
+		"early": new(Early), "told": new(Told), "offer": new(Offer), "ahead": new(Ahead), "gathered": new(Gathered),
 	}[name]
 }
 
