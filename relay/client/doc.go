@@ -41,6 +41,11 @@
 // earlier ones. So a contact that was blocked can see so after it was unblocked,
 // and loses no messages to dead tickets.
 //
+// Bundles: what a message is proven with (offer.go, prove.go) goes ahead of its day
+// in the padding of messages and receipts (ahead.go), and is gathered and confirmed
+// by the other side (gather.go). A message that names one which is not here is held,
+// and its sender asked for it.
+//
 // Devices: everything that depends on a contact's device is kept for each of them
 // apart (peers.go): session, order of messages, tickets given to it, certificate
 // confirmed by it. A message has an entry for each device that there is a session
