@@ -421,6 +421,27 @@ func TestOpeningsAreStored(t *testing.T) {
 	}
 	_, err = again.Prepare(last, noon)
 	wants(t, "replayed after a restart", err, FaultReplayed)
+	// The same verdict is gone on with under its entry; another one on the report is not.
+	l := again.Again(last)
+	if l == nil || l.Receipt().Index() != 2 || again.Log().Size() != 3 {
+		t.Error("an opening that is in the log is not gone on with")
+	}
+	if o, err := l.Open(w.a.wrap.Of(today)); err != nil || o.Account() != alice || o.Entry() != 2 {
+		t.Errorf("opened: %v", err)
+	}
+	other := *last
+	other.hash[0] ^= 1
+	if again.Again(&other) != nil {
+		t.Error("another verdict on the report opens under its entry")
+	}
+	short, err := LoadOpenings(records[:2]...)
+	if err != nil || short.Again(last) != nil {
+		t.Error("opened without an entry")
+	}
+	wants(t, "a record that is not the next", short.Extend(records[1]), ErrRecord)
+	if short.Extend(records[2]) != nil || short.Again(last) == nil {
+		t.Error("a record that was found later")
+	}
 	records[1] = bytes.Clone(records[1])
 	records[1][60] ^= 1
 	_, err = LoadOpenings(records...)

@@ -41,6 +41,12 @@ const (
 	// MaxEpochs is how many epochs' keys a snapshot or list has: those that a
 	// delivery can be of, and some to come or gone.
 	MaxEpochs = 2*(ids.MaxDelay+2) + 2
+	// MaxEpochKeys is how many keys one epoch can have: three revocations in a day.
+	MaxEpochKeys = 4
+	// vouchSkew is for how many seconds a client holds back what is franked under a
+	// key that took the place of another: for clocks that differ, as what comes
+	// before the snapshot is in force is shown to nobody.
+	vouchSkew = 5
 	// MaxReviewersKeys is how many keys of reviewers are in force at once: the
 	// old, the new, and one to come.
 	MaxReviewersKeys = 3

@@ -19,8 +19,11 @@ var ErrOpenings = errors.New("franking: log of openings is full")
 // concurrent use.
 type Openings struct {
 	log  *auditlog.Log
-	seen map[opened]bool
+	seen map[opened]entryPlace
 }
+
+// entryPlace is where an opening is in the log, and its time, Unix milliseconds.
+type entryPlace struct{ index, at uint64 }
 
 // opened is a report that a verdict was opened on.
 type opened struct {
@@ -30,23 +33,31 @@ type opened struct {
 
 // LoadOpenings returns the log of its stored records. Errors wrap ErrRecord.
 func LoadOpenings(records ...[]byte) (*Openings, error) {
-	log, err := auditlog.Load(records...)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrRecord, err)
-	}
-	o := &Openings{log: log, seen: map[opened]bool{}}
+	o := &Openings{log: new(auditlog.Log), seen: map[opened]entryPlace{}}
 	for _, b := range records {
-		raw, err := auditlog.Entry(b)
-		var e openingEntry
-		if err == nil {
-			err = wire.Unmarshal(raw, &e)
+		if err := o.Extend(b); err != nil {
+			return nil, err
 		}
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrRecord, err)
-		}
-		o.seen[opened{e.provider, e.report}] = true
 	}
 	return o, nil
+}
+
+// Extend takes a stored record that follows those that are known: one whose
+// outcome was unknown when it was appended. Errors wrap ErrRecord.
+func (o *Openings) Extend(record []byte) error {
+	raw, err := auditlog.Entry(record)
+	var e openingEntry
+	if err == nil {
+		err = wire.Unmarshal(raw, &e)
+	}
+	if err == nil {
+		err = o.log.Extend(record)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRecord, err)
+	}
+	o.seen[opened{e.provider, e.report}] = entryPlace{o.log.Size() - 1, e.opened}
+	return nil
 }
 
 // Log returns the log, for its roots and proofs.
@@ -58,31 +69,53 @@ type PendingOpening struct {
 	p      *auditlog.Pending
 	c      *CheckedVerdict
 	entry  []byte
+	at     uint64
 }
 
 // Prepare makes the entry of an opening. Nothing changes before Commit. Errors
 // are FaultReplayed (a verdict on this report of this provider was opened
 // before) and ErrOpenings.
 func (o *Openings) Prepare(c *CheckedVerdict, now time.Time) (*PendingOpening, error) {
-	if o.seen[opened{c.f.Provider, c.f.Report}] {
+	if _, ok := o.seen[opened{c.f.Provider, c.f.Report}]; ok {
 		return nil, FaultReplayed
 	}
 	if len(o.seen) >= MaxOpenings {
 		return nil, ErrOpenings
 	}
-	entry := wire.MustMarshal(&openingEntry{
-		provider: c.f.Provider, report: c.f.Report, verdict: c.hash, token: c.f.Token.Hash(),
-		reason: c.f.Reason, opened: uint64(now.UnixMilli()),
-	})
+	at := uint64(now.UnixMilli())
+	entry := c.entry(at)
 	p, err := o.log.Prepare(entry)
 	if err != nil {
 		return nil, err
 	}
-	return &PendingOpening{Record: p.Record, p: p, c: c, entry: entry}, nil
+	return &PendingOpening{Record: p.Record, p: p, c: c, entry: entry, at: at}, nil
 }
 
-// Logged is a checked verdict whose opening is in the log. Only Commit makes
-// one, and only a Logged opens.
+func (c *CheckedVerdict) entry(at uint64) []byte {
+	return wire.MustMarshal(&openingEntry{
+		provider: c.f.Provider, report: c.f.Report, verdict: c.hash, token: c.f.Token.Hash(),
+		reason: c.f.Reason, opened: at,
+	})
+}
+
+// Again returns the opening of this very verdict if the log has it: what was to
+// follow it may not have happened. Nil for another verdict on the same report,
+// which Prepare refuses.
+func (o *Openings) Again(c *CheckedVerdict) *Logged {
+	p, ok := o.seen[opened{c.f.Provider, c.f.Report}]
+	if !ok {
+		return nil
+	}
+	entry := c.entry(p.at)
+	r, err := o.log.Receipt(p.index, entry)
+	if err != nil {
+		return nil
+	}
+	return &Logged{c: c, entry: entry, r: r}
+}
+
+// Logged is a checked verdict whose opening is in the log. Only Commit and Again
+// make one, and only a Logged opens.
 type Logged struct {
 	c     *CheckedVerdict
 	entry []byte
@@ -90,14 +123,14 @@ type Logged struct {
 }
 
 // Commit tells the log that the entry is durable. A crash before leaves at most
-// an entry without its opening; the verdict then counts as opened, and the desk
-// asks again with another report id. The error is auditlog.ErrStale.
+// an entry without its opening, which Again finds when the desk sends the verdict
+// again. The error is auditlog.ErrStale.
 func (o *Openings) Commit(p *PendingOpening) (*Logged, error) {
 	r, err := o.log.Commit(p.p)
 	if err != nil {
 		return nil, err
 	}
-	o.seen[opened{p.c.f.Provider, p.c.f.Report}] = true
+	o.seen[opened{p.c.f.Provider, p.c.f.Report}] = entryPlace{r.Index(), p.at}
 	return &Logged{c: p.c, entry: p.entry, r: r}, nil
 }
 
@@ -109,6 +142,7 @@ func (l *Logged) Receipt() *auditlog.Receipt { return l.r }
 type Opened struct {
 	account ids.Address
 	serial  uint64
+	entry   uint64
 	c       *CheckedVerdict
 	keys.Redacted
 }
@@ -126,7 +160,7 @@ func (l *Logged) Open(wrap *EpochSecret) (*Opened, error) {
 	if account.Domain() != l.c.f.Issuer {
 		return nil, FaultWrap
 	}
-	return &Opened{account: account, serial: serial, c: l.c}, nil
+	return &Opened{account: account, serial: serial, entry: l.r.Index(), c: l.c}, nil
 }
 
 // Account returns who wrote the message.
@@ -134,6 +168,9 @@ func (o *Opened) Account() ids.Address { return o.account }
 
 // Serial returns the token's number among the account's of that day.
 func (o *Opened) Serial() uint64 { return o.serial }
+
+// Entry returns the number of the opening in the log, from 0.
+func (o *Opened) Entry() uint64 { return o.entry }
 
 // Reason returns the reviewers' reason.
 func (o *Opened) Reason() Reason { return o.c.f.Reason }

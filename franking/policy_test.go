@@ -39,19 +39,35 @@ func TestPolicy(t *testing.T) {
 	if err := p.Check(); err != nil {
 		t.Error(err)
 	}
-	bad := Policy{Warn: 3, Suspend: 2}
-	if err := bad.Check(); !errors.Is(err, ErrPolicy) {
-		t.Error(err)
+	for _, bad := range []Policy{
+		{Steps: Steps{Warn: 3, Suspend: 2}},
+		{Reasons: map[Reason]Steps{ReasonSpam: {Limit: 5, Suspend: 1}}},
+	} {
+		if err := bad.Check(); !errors.Is(err, ErrPolicy) {
+			t.Error(err)
+		}
+	}
+	// A reason has steps of its own, whatever the count is made of.
+	own := DefaultPolicy()
+	own.Reasons = map[Reason]Steps{ReasonSpam: {Warn: 3}, ReasonHate: {}}
+	for _, tt := range []struct {
+		reason Reason
+		before uint32
+		want   Action
+	}{{ReasonSpam, 0, ActionNone}, {ReasonSpam, 2, ActionWarn}, {ReasonSpam, 99, ActionWarn}, {ReasonHate, 99, ActionNone}, {ReasonFraud, 2, ActionSuspend}} {
+		if got := own.Decide(against(tt.reason, ActionSuspend), tt.before); got != tt.want {
+			t.Errorf("%v after %d: %v", tt.reason, tt.before, got)
+		}
 	}
 }
 
 // More verdicts never lead to less, and nothing leads beyond what was asked.
 func TestPolicyIsMonotonous(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := Policy{
+		p := Policy{Steps: Steps{
 			Warn: rapid.Uint32Range(0, 5).Draw(t, "warn"), Limit: rapid.Uint32Range(0, 5).Draw(t, "limit"),
 			Suspend: rapid.Uint32Range(0, 5).Draw(t, "suspend"),
-		}
+		}}
 		o := against(Reason(rapid.IntRange(1, int(reasonEnd)-1).Draw(t, "reason")), Action(rapid.IntRange(1, int(actionEnd)-1).Draw(t, "asked")))
 		last := ActionNone
 		for before := range uint32(8) {

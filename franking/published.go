@@ -2,14 +2,19 @@ package franking
 
 import "waxwing/core/group"
 
-// Published returns nil if a secret that was published is the one of the
-// provider's token key of its epoch, else FaultEpoch.
+// Published returns nil if a secret that was published is that of one of
+// the provider's token keys of its epoch, else FaultEpoch.
 func (k *EpochKeys) Published(s *EpochSecret) error {
-	key, ok := k.Of(s.epoch)
-	if !ok || s.kind != SignSecret || s.SigningKey().Public() != key {
+	if s.kind != SignSecret {
 		return FaultEpoch
 	}
-	return nil
+	public := s.SigningKey().Public()
+	for _, e := range keysOf(k.Epochs, s.epoch) {
+		if e.Key == public {
+			return nil
+		}
+	}
+	return FaultEpoch
 }
 
 // Published returns nil if a secret that was published is the j of its epoch,

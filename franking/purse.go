@@ -42,6 +42,16 @@ func (p *Purse) For(t *Target, epoch ids.Day) (o *OwnToken, changed bool, err er
 	return free, true, nil
 }
 
+// Any returns a token of a day, nil if there is none.
+func (p *Purse) Any(epoch ids.Day) *OwnToken {
+	for _, o := range p.tokens {
+		if o.token.Epoch == epoch {
+			return o
+		}
+	}
+	return nil
+}
+
 // Free returns how many tokens of a day are not assigned.
 func (p *Purse) Free(epoch ids.Day) int {
 	n := 0
@@ -53,21 +63,27 @@ func (p *Purse) Free(epoch ids.Day) int {
 	return n
 }
 
-// Expire erases and returns the tokens of days before today: skT is of no use to
-// its owner then, and of some to a thief. The caller removes their records.
-func (p *Purse) Expire(today ids.Day) []TokenHash {
+// Drop erases and returns the tokens for which gone holds, as those whose provider
+// revoked its key. The caller removes their records.
+func (p *Purse) Drop(gone func(*Token) bool) []TokenHash {
 	var kept []*OwnToken
-	var gone []TokenHash
+	var out []TokenHash
 	for _, o := range p.tokens {
-		if o.token.Epoch >= today {
+		if !gone(&o.token) {
 			kept = append(kept, o)
 			continue
 		}
-		gone = append(gone, o.token.Hash())
+		out = append(out, o.token.Hash())
 		o.Erase()
 	}
 	p.tokens = kept
-	return gone
+	return out
+}
+
+// Expire erases and returns the tokens of days before today: skT is of no use to
+// its owner then, and of some to a thief. The caller removes their records.
+func (p *Purse) Expire(today ids.Day) []TokenHash {
+	return p.Drop(func(t *Token) bool { return t.Epoch < today })
 }
 
 // fetchHours is how much of the day before its epoch a fetch may fall into: the

@@ -68,6 +68,14 @@ func (r Reason) String() string {
 	return reasonNames[r]
 }
 
+// Reasons returns all reasons.
+func Reasons() (out []Reason) {
+	for r := ReasonOther; r < reasonEnd; r++ {
+		out = append(out, r)
+	}
+	return out
+}
+
 // ParseReason returns the reason of a name; ok is false if there is none.
 func ParseReason(name string) (r Reason, ok bool) {
 	i := slices.Index(reasonNames[1:], name)

@@ -138,6 +138,21 @@ func (r *EpochRing) Prepare(today ids.Day) ([]*EpochChange, error) {
 	return out, nil
 }
 
+// Replace returns a secret to take the place of an epoch's, which was compromised.
+// The error is ErrStale: there is none.
+func (r *EpochRing) Replace(epoch ids.Day) (*EpochChange, error) {
+	if r.secrets[epoch] == nil {
+		return nil, ErrStale
+	}
+	s := &EpochSecret{kind: r.kind, epoch: epoch}
+	rand.Read(s.secret[:])
+	r.pending = map[ids.Day]*EpochSecret{epoch: s}
+	return &EpochChange{Name: r.kind.name(epoch), Record: wire.MustMarshal(&record{Day: epoch, Key: s.secret}), s: s}, nil
+}
+
+// Public returns the public key of a change of a SignSecret ring.
+func (c *EpochChange) Public() keys.VerifyKey { return c.s.SigningKey().Public() }
+
 // Commit tells the ring that the change is durable. The public key may be
 // signed and shown only now: after a crash before it another one is drawn.
 // The error is ErrStale.

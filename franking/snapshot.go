@@ -23,7 +23,8 @@ var (
 	ErrPossession = errors.New("franking: proof of possession does not hold")
 )
 
-// EpochKey is a provider's token-signing key of one epoch.
+// EpochKey is a token-signing key of one epoch. An epoch has one that is in force,
+// and before it those that were revoked.
 type EpochKey struct {
 	Epoch ids.Day
 	Key   keys.VerifyKey
@@ -36,7 +37,7 @@ type EpochKey struct {
 type EpochKeys struct {
 	Issuer    ids.Domain
 	Number    uint64
-	Epochs    []EpochKey // ascending
+	Epochs    []EpochKey // ascending; of one epoch in the order in which they were drawn
 	Signature [keys.SignatureSize]byte
 }
 
@@ -83,30 +84,55 @@ func (k *EpochKeys) continues(known *EpochKeys) error {
 		return ErrForked
 	}
 	for _, old := range known.Epochs {
-		now := find(k.Epochs, old.Epoch)
-		if now != nil && (now.Key != old.Key || old.Revoked != 0 && now.Revoked != old.Revoked) {
+		now := keysOf(k.Epochs, old.Epoch)
+		if len(now) == 0 {
+			continue
+		}
+		i := slices.IndexFunc(now, func(e EpochKey) bool { return e.Key == old.Key })
+		if i < 0 || old.Revoked != 0 && now[i].Revoked != old.Revoked {
 			return ErrForked
 		}
 	}
 	return nil
 }
 
-func find(list []EpochKey, epoch ids.Day) *EpochKey {
-	for i := range list {
-		if list[i].Epoch == epoch {
-			return &list[i]
+// keysOf returns the keys of an epoch, in the order of the list.
+func keysOf(list []EpochKey, epoch ids.Day) []EpochKey {
+	first := slices.IndexFunc(list, func(e EpochKey) bool { return e.Epoch == epoch })
+	if first < 0 {
+		return nil
+	}
+	n := 1
+	for first+n < len(list) && list[first+n].Epoch == epoch {
+		n++
+	}
+	return list[first : first+n]
+}
+
+// Of returns the key of an epoch that is in force; ok is false if there is none.
+func (k *EpochKeys) Of(epoch ids.Day) (key keys.VerifyKey, ok bool) {
+	all := keysOf(k.Epochs, epoch)
+	if len(all) == 0 || all[len(all)-1].Revoked != 0 {
+		return key, false
+	}
+	return all[len(all)-1].Key, true
+}
+
+// Revoked reports whether a token is under a key that the list revokes. Its owner
+// asks for another one.
+func (k *EpochKeys) Revoked(t *Token) bool {
+	e := signer(keysOf(k.Epochs, t.Epoch), t)
+	return e != nil && e.Revoked != 0
+}
+
+// signer returns which of an epoch's keys signed a token, nil if none did.
+func signer(all []EpochKey, t *Token) *EpochKey {
+	for i := len(all) - 1; i >= 0; i-- {
+		if t.verify(all[i].Key) == nil {
+			return &all[i]
 		}
 	}
 	return nil
-}
-
-// Of returns the key of an epoch; ok is false if there is none.
-func (k *EpochKeys) Of(epoch ids.Day) (key keys.VerifyKey, ok bool) {
-	e := find(k.Epochs, epoch)
-	if e == nil {
-		return key, false
-	}
-	return e.Key, true
 }
 
 // ProvenKey is a key of a provider's reviewers with its proof of possession: J
@@ -186,27 +212,45 @@ type Snapshot struct {
 	reviewers map[uint32]group.Element
 
 	mu     sync.Mutex
-	tokens map[TokenHash]struct{} // whose sigma1 was verified under it; guarded by mu
+	tokens map[TokenHash]*EpochKey // by which key sigma1 was verified; guarded by mu
 }
 
-// verifyToken verifies sigma1 under the snapshot's key of the epoch: once for a
-// token, which stands under all messages of a day.
-func (s *Snapshot) verifyToken(t *Token, hash TokenHash, key keys.VerifyKey) error {
+// verifyToken verifies sigma1 under the snapshot's keys of the epoch, and returns
+// which one it is: once for a token, which stands under all messages of a day. The
+// error is FaultToken.
+func (s *Snapshot) verifyToken(t *Token, hash TokenHash) (*EpochKey, error) {
 	s.mu.Lock()
-	_, known := s.tokens[hash]
+	e := s.tokens[hash]
 	s.mu.Unlock()
-	if known {
-		return nil
+	if e != nil {
+		return e, nil
 	}
-	if err := t.verify(key); err != nil {
-		return err
+	if e = signer(keysOf(s.f.Epochs, t.Epoch), t); e == nil {
+		return nil, FaultToken
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.tokens == nil || len(s.tokens) >= maxTokens {
-		s.tokens = map[TokenHash]struct{}{}
+		s.tokens = map[TokenHash]*EpochKey{}
 	}
-	s.tokens[hash] = struct{}{}
+	s.tokens[hash] = e
+	return e, nil
+}
+
+// Vouches returns nil if what is franked with a token now is accepted by whom the
+// snapshot's provider delivers it to. Errors are FaultRevoked, FaultToken (the
+// provider does not know the key yet) and FaultSnapshot (it will in a moment: a
+// key that took the place of another counts from the snapshot's time on).
+func (s *Snapshot) Vouches(t *Token, now time.Time) error {
+	e, err := s.verifyToken(t, t.Hash())
+	switch {
+	case err != nil:
+		return err
+	case e.Revoked != 0:
+		return FaultRevoked
+	case len(keysOf(s.f.Epochs, t.Epoch)) > 1 && uint64(now.Add(-vouchSkew*time.Second).UnixMilli()) < s.f.From:
+		return FaultSnapshot
+	}
 	return nil
 }
 
@@ -284,7 +328,8 @@ func (s *Snapshot) NewestReviewers() (id uint32, ok bool) {
 // Serves reports whether bundles can be made under the snapshot for a day.
 func (s *Snapshot) Serves(epoch ids.Day) bool {
 	_, ok := s.join(epoch)
-	return ok && len(s.f.Reviewers) > 0 && find(s.f.Epochs, epoch) != nil
+	all := keysOf(s.f.Epochs, epoch)
+	return ok && len(s.f.Reviewers) > 0 && len(all) > 0 && all[len(all)-1].Revoked == 0
 }
 
 // NextSnapshot returns the fields of the snapshot after old, nil if there is
@@ -306,8 +351,10 @@ func NextSnapshot(old *Snapshot, provider ids.Domain, list *EpochKeys, joins, re
 			e.Revoked = max(e.Revoked, f.From)
 		}
 		if old != nil {
-			if before := find(old.f.Epochs, e.Epoch); before != nil && before.Revoked != 0 {
-				e.Revoked = before.Revoked
+			for _, before := range keysOf(old.f.Epochs, e.Epoch) {
+				if before.Key == e.Key && before.Revoked != 0 {
+					e.Revoked = before.Revoked
+				}
 			}
 		}
 		f.Epochs = append(f.Epochs, e)

@@ -141,8 +141,10 @@ func CheckVerdict(b []byte, from *Desk, issuer ids.Domain, own *EpochKeys, now t
 	case v.Hour.Day() != v.Token.Epoch || !from.In(ids.DayOf(made)) || made.After(now.Add(SkewDays*24*time.Hour)):
 		return nil, FaultTime
 	}
-	key, ok := own.Of(v.Token.Epoch)
-	if !ok {
+	// A revocation ends no verdict: x1 is under a key that was not revoked, and what
+	// came before counts.
+	all := keysOf(own.Epochs, v.Token.Epoch)
+	if len(all) == 0 {
 		return nil, FaultEpoch
 	}
 	if v.Disclosed && !v.disclosureHolds() {
@@ -152,8 +154,8 @@ func CheckVerdict(b []byte, from *Desk, issuer ids.Domain, own *EpochKeys, now t
 	if v.Token.Key.Verify(keys.ContextAuthor, authorInput(&h, &v.Binding, &v.Audience, v.Provider, v.Hour), v.Author[:]) != nil {
 		return nil, FaultAuthor
 	}
-	if err := v.Token.verify(key); err != nil {
-		return nil, err
+	if signer(all, &v.Token) == nil {
+		return nil, FaultToken
 	}
 	return c, nil
 }

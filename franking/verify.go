@@ -116,12 +116,13 @@ func Verify(e *Evidence, s *Snapshot, reader ids.Address, frame FrameReader) (*V
 	if subtle.ConstantTimeCompare(com[:], e.Com[:]) != 1 {
 		return nil, FaultCommitment
 	}
-	epoch := find(s.f.Epochs, e.Token.Epoch)
+	all := keysOf(s.f.Epochs, e.Token.Epoch)
+	over := func(k *EpochKey) bool { return k.Revoked != 0 && e.Received >= k.Revoked }
 	switch {
-	case epoch == nil:
+	case len(all) == 0:
 		return nil, FaultEpoch
-	case epoch.Revoked != 0 && e.Received >= epoch.Revoked:
-		return nil, FaultRevoked
+	case over(&all[len(all)-1]):
+		return nil, FaultRevoked // all of them are
 	}
 	v.aud = e.Audience.Hash(reader)
 	v.bind = e.Key.bindingOf(&e.Audience, &v.d, &com, s.f.Provider)
@@ -131,8 +132,12 @@ func Verify(e *Evidence, s *Snapshot, reader ids.Address, frame FrameReader) (*V
 	if err != nil || key.Verify(keys.ContextAuthor, authorInput(&v.token, &v.bind, &v.aud, s.f.Provider, e.Hour), e.Author[:]) != nil {
 		return nil, FaultAuthor
 	}
-	if err := s.verifyToken(&e.Token, v.token, epoch.Key); err != nil {
+	signed, err := s.verifyToken(&e.Token, v.token)
+	if err != nil {
 		return nil, err
+	}
+	if over(signed) {
+		return nil, FaultRevoked
 	}
 	return v, nil
 }

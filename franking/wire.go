@@ -241,6 +241,27 @@ func (h *LogHead) Fields(c *wire.Codec) {
 	c.Fixed("signature", h.Signature[:])
 }
 
+// epochKeys is the keys of epochs, ascending. Of several of one epoch all but the
+// last are revoked: with two in force a provider could tell accounts apart.
+func epochKeys(c *wire.Codec, list *[]EpochKey) {
+	wire.List(c, "epochs", list, MaxEpochs, epochKey)
+	same := 1
+	for i := 1; i < len(*list); i++ {
+		a, b := &(*list)[i-1], &(*list)[i]
+		if a.Epoch != b.Epoch {
+			same = 1
+			c.Check(a.Epoch < b.Epoch, "epochs", "not ascending")
+			continue
+		}
+		same++
+		c.Check(a.Revoked != 0, "epochs", "two in force")
+		c.Check(same <= MaxEpochKeys, "epochs", "too many of one")
+		for j := i + 1 - same; j >= 0 && j < i; j++ {
+			c.Check((*list)[j].Key != b.Key, "epochs", "the same key twice")
+		}
+	}
+}
+
 func epochKey(c *wire.Codec, k *EpochKey) {
 	wire.U32(c, "epoch", &k.Epoch)
 	verifyKey(c, "key", &k.Key)
@@ -259,8 +280,7 @@ func (k *EpochKeys) Fields(c *wire.Codec) {
 	c.Const("version", version)
 	c.Domain("issuer", &k.Issuer)
 	wire.U64(c, "number", &k.Number)
-	wire.List(c, "epochs", &k.Epochs, MaxEpochs, epochKey)
-	ascending(c, "epochs", k.Epochs, func(e *EpochKey) uint64 { return uint64(e.Epoch) })
+	epochKeys(c, &k.Epochs)
 	c.Fixed("signature", k.Signature[:])
 }
 
@@ -271,8 +291,7 @@ func (s *SnapshotFields) Fields(c *wire.Codec) {
 	wire.U64(c, "number", &s.Number)
 	wire.U64(c, "from", &s.From)
 	c.Domain("issuer", &s.Issuer)
-	wire.List(c, "epochs", &s.Epochs, MaxEpochs, epochKey)
-	ascending(c, "epochs", s.Epochs, func(e *EpochKey) uint64 { return uint64(e.Epoch) })
+	epochKeys(c, &s.Epochs)
 	proven := func(c *wire.Codec, k *ProvenKey) {
 		wire.U32(c, "id", &k.ID)
 		element(c, "key", &k.Key)

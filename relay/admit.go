@@ -26,6 +26,7 @@ type Admitted struct {
 	raw      []byte // owned; of an introduction, the envelope
 	scratch  ticket.Scratch
 	intro    introduced         // what Settle decides about
+	bearer   *Bearer            // who handed it in, with a token
 	token    *ledger.TokenSpend // what pays for it, spent by Settle; nil if an account or a peer answers for it
 	taken    time.Time          // when the token was verified
 	envelope wire.Envelope
@@ -114,11 +115,16 @@ var (
 	refusedKeys      = &Refusal{RefusedKeys, keysRetry}
 	refusedStore     = &Refusal{RefusedStore, storeRetry}
 	refusedBusy      = &Refusal{RefusedBusy, busyRetry}
+	refusedRevoked   = &Refusal{RefusedRevoked, revokedRetry}
 )
 
 // Busy refuses an envelope before anything of it is looked at, because the
 // server has taken more than it has settled. It depends on that alone.
 func Busy() *Refusal { return refusedBusy }
+
+// Revoked refuses an envelope of a client that does not know yet that a key was
+// revoked which its tokens may be under. It depends on the connection alone.
+func Revoked() *Refusal { return refusedRevoked }
 
 // admitHere admits what is for a mailbox of this provider. from is the sender's
 // provider, whose keys the delivery's snapshot is about.

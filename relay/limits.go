@@ -33,6 +33,9 @@ const (
 	// keysRetry is when to try again while a peer's token-signing keys are being
 	// fetched, which begins with the connection to it.
 	keysRetry = 500 * time.Millisecond
+	// revokedRetry is when to try again after a key was revoked: the client asks for
+	// the list first, which takes a moment.
+	revokedRetry = time.Second
 	// fullRetry is when to try again where something of the asker's own is full:
 	// only what its owner takes out makes room, or what is over by tomorrow.
 	fullRetry = time.Hour

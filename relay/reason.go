@@ -47,6 +47,7 @@ const (
 	RefusedSuspended   // the account was suspended
 	RefusedKeys        // the keys that the sender's provider signs tokens with are not known yet
 	RefusedAddress     // over the limit of an address prefix, or a connection's of bad tokens
+	RefusedRevoked     // a token-signing key was revoked, and the connection has not asked for the list since
 	RefusedToken       // the submission token does not verify, is over or was spent
 	RefusedStore       // the store does not take it now
 	RefusedBusy        // more was taken than is settled
@@ -64,6 +65,7 @@ var reasonNames = [ReasonEnd]string{
 	RefusedOutbox: "refused_outbox", RefusedSuspended: "refused_suspended", RefusedKeys: "refused_keys", RefusedStore: "refused_store",
 	RefusedBusy: "refused_busy", RefusedMailbox: "refused_mailbox",
 	RefusedAddress: "refused_address", RefusedToken: "refused_token",
+	RefusedRevoked: "refused_revoked",
 }
 
 // String returns the metric label.
@@ -98,6 +100,8 @@ func (r *Refusal) Code() wire.Code {
 		return wire.CodeToken
 	case RefusedSuspended:
 		return wire.CodeSuspended
+	case RefusedRevoked:
+		return wire.CodeRevoked
 	case RefusedDestination:
 		return wire.CodeUnknownProvider
 	case RefusedOutbox, RefusedKeys, RefusedStore, RefusedBusy:

@@ -274,6 +274,12 @@ func TestEveryReason(t *testing.T) {
 		{RefusedToken, func(p *provider) Reason {
 			return p.bear(alpha, make([]byte, wire.SubmissionTokenSize), p.fresh())
 		}},
+		{RefusedRevoked, func(*provider) Reason {
+			if r := Revoked(); r.RetryAfter > 0 && r.Code() == wire.CodeRevoked {
+				return r.Reason
+			}
+			return ReasonEnd
+		}},
 		{RefusedStore, func(p *provider) Reason {
 			p.Relay.store = failing{p.store, store.ErrUnknownOutcome}
 			return p.forward(p.fresh())

@@ -57,3 +57,18 @@ func (a *app) reviewBansCommand(r *remote) *cobra.Command {
 	c.Flags().IntVar(&p.Limit, "limit", 1000, "how many")
 	return c
 }
+
+func (a *app) revokeEpochCommand(r *remote) *cobra.Command {
+	c := request(r, "revoke-epoch DAY --data DIR", "Revoke the key that a day's tokens are signed with, which somebody else may have, and draw another",
+		admin.EpochRevoke, func(args []string) any { return &admin.RevokeParams{Day: args[0]} }, func(v *admin.RevokeResult) error {
+			next := "peers are told; accounts get new tokens with the next message"
+			if len(v.Waiting) > 0 {
+				next = "when they are connected, these are told: " + strings.Join(v.Waiting, " ")
+			}
+			return a.print(v, "the key of %s is revoked\nnext: %s\n", v.Day, next)
+		})
+	c.Long = "revoke-epoch revokes the key that this server signs the tokens of a UTC day with (YYYY-MM-DD) and draws\n" +
+		"another. What is delivered under the old one from then on, nobody shows; what came before can be\n" +
+		"reported as ever. Accounts are refused until their clients know, and get new tokens by themselves."
+	return c
+}

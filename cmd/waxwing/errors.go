@@ -143,6 +143,7 @@ var explanations = []explanation{
 	{client.ErrServer, exitFailed, "the provider's answer does not verify", "tell its operator; nothing was taken over"},
 	{quicnet.ErrPin, exitRefused, "the server is not the one that the pin names", "check --server and --pin with the provider; its operator prints the pin with \"waxwingd pin\""},
 	{quicnet.ErrCertificate, exitRefused, "the server's certificate is not valid for the address's domain", "check that the server is the one of the address's domain"},
+	{client.ErrClock, exitFailed, "this machine's clock and the provider's are more than a day apart; nothing was sent or fetched", "set this machine's clock and try again; if it is right, tell the provider's operator"},
 	{quicnet.ErrExpired, exitFailed, "the server's certificate is not valid today", "check this machine's clock"},
 	{quicnet.ErrTimeout, exitUnreachable, "the provider does not answer", "check the network and --server, then try again; what is stored here goes out with the next command"},
 	{quicnet.ErrUnreachable, exitUnreachable, "the provider's address cannot be reached", "check the network and --server, then try again"},

@@ -66,6 +66,13 @@ func (a *app) send(ctx context.Context, p *client.Client, to ids.Address, text s
 		return explain("message", err)
 	}
 	line := sentLine{uint64(id), to.String(), statusNames[e.Status]}
+	sub, err := p.Submission()
+	if err != nil {
+		return explain("message", err)
+	}
+	if kept := e.Status == state.StatusWaiting || e.Status == state.StatusSealed; kept && sub.Short() {
+		return a.print(line, "stored: the message waits for submission tokens. %v\n", submissionOf(sub))
+	}
 	switch e.Status {
 	case state.StatusFailed:
 		return refused(to.String(), e.Failure, 0)

@@ -59,6 +59,7 @@ func TestMain(m *testing.M) {
 //	hears PROFILE REGEXP     wait until it shows something
 //	hangup PROFILE           end its input; it must end well
 //	firstid JSON VARIABLE    set a variable to the id in the first of some lines of JSON
+//	today VARIABLE           set a variable to the UTC day
 //	keys KEY...              each line of the last output is a JSON object with exactly these keys
 func TestScripts(t *testing.T) {
 	dir, some := "testdata/script", []string(nil)
@@ -97,6 +98,9 @@ func TestScripts(t *testing.T) {
 
 			"invitefrom": positive(cmdInviteFrom),
 			"ended":      positive(cmdEnded),
+			"today": positive(func(ts *testscript.TestScript, args []string) {
+				ts.Setenv(args[0], time.Now().UTC().Format(time.DateOnly))
+			}),
 		},
 	})
 }

@@ -192,3 +192,82 @@ func FuzzRecord(f *testing.F) {
 		}
 	})
 }
+
+// What is loaded is a chain that this log wrote: it goes on from it.
+func FuzzLoad(f *testing.F) {
+	l := new(Log)
+	var records [][]byte
+	for _, entry := range []string{"one", "two"} {
+		p, err := l.Prepare([]byte(entry))
+		if err != nil {
+			f.Fatal(err)
+		}
+		if _, err := l.Commit(p); err != nil {
+			f.Fatal(err)
+		}
+		records = append(records, p.Record)
+	}
+	f.Add(records[0], records[1])
+	f.Add(records[1], records[0])
+	f.Add(records[0], records[0])
+	f.Fuzz(func(t *testing.T, a, b []byte) {
+		l, err := Load(a, b)
+		if err != nil {
+			if !errors.Is(err, ErrRecord) {
+				t.Errorf("untyped error %v", err)
+			}
+			return
+		}
+		p, err := l.Prepare([]byte("next"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(a, b, p.Record); err != nil {
+			t.Errorf("its next record does not follow: %v", err)
+		}
+	})
+}
+
+// A log takes records that were found in the store, and only the next of its
+// chain; and gives receipts of what it has, and of nothing else.
+func TestExtend(t *testing.T) {
+	var a, b Log
+	for i := range 4 {
+		p, err := a.Prepare([]byte{byte(i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pending, err := b.Prepare([]byte("lost"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad := bytes.Clone(p.Record)
+		bad[0] ^= 1
+		if b.Extend(bad) == nil || b.Extend(pending.Record[:1]) == nil {
+			t.Fatal("took another record")
+		}
+		if err := b.Extend(p.Record); err != nil {
+			t.Fatal(err)
+		}
+		if b.Extend(p.Record) == nil {
+			t.Fatal("took a record twice")
+		}
+		if _, err := b.Commit(pending); !errors.Is(err, ErrStale) {
+			t.Fatalf("committed what another record took the place of: %v", err)
+		}
+		receipt, err := a.Commit(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := b.Receipt(uint64(i), []byte{byte(i)})
+		if err != nil || *again != *receipt {
+			t.Fatalf("receipt %d: %v", i, err)
+		}
+	}
+	if _, err := b.Receipt(4, []byte{4}); !errors.Is(err, ErrRange) {
+		t.Error(err)
+	}
+	if _, err := b.Receipt(1, []byte{2}); !errors.Is(err, ErrProof) {
+		t.Error(err)
+	}
+}

@@ -40,14 +40,25 @@ type Log struct {
 // chain through them. The error is ErrRecord.
 func Load(records ...[]byte) (*Log, error) {
 	l := new(Log)
-	for i, b := range records {
-		r, err := parseRecord(b)
-		if err != nil || r.index != uint64(i) || r.previous != l.last {
-			return nil, ErrRecord
+	for _, b := range records {
+		if err := l.Extend(b); err != nil {
+			return nil, err
 		}
-		l.add(&r, b)
 	}
 	return l, nil
+}
+
+// Extend takes a stored record that follows those that the log has: one whose
+// outcome was unknown when it was appended. A pending entry is void then. The
+// error is ErrRecord: it is not the next of the chain.
+func (l *Log) Extend(raw []byte) error {
+	r, err := parseRecord(raw)
+	if err != nil || r.index != l.Size() || r.previous != l.last {
+		return ErrRecord
+	}
+	l.pending = nil
+	l.add(&r, raw)
+	return nil
 }
 
 func (l *Log) add(r *record, raw []byte) {
@@ -95,7 +106,19 @@ func (l *Log) Root() Hash { return Root(l.leaves) }
 // change them.
 func (l *Log) Leaves() []Hash { return l.leaves }
 
-// Receipt says that an entry was stored in a log. Only Commit makes one.
+// Receipt returns the receipt of an entry that the log has. Errors are ErrRange,
+// and ErrProof for another entry.
+func (l *Log) Receipt(index uint64, entry []byte) (*Receipt, error) {
+	if index >= l.Size() {
+		return nil, ErrRange
+	}
+	if l.leaves[index] != LeafHash(entry) {
+		return nil, ErrProof
+	}
+	return &Receipt{index: index, leaf: l.leaves[index], root: Root(l.leaves[:index+1])}, nil
+}
+
+// Receipt says that an entry was stored in a log. Only the log makes one.
 type Receipt struct {
 	index uint64
 	leaf  Hash

@@ -88,6 +88,7 @@ const (
 	TypeReported      FrameType = 77 // answer to Report
 	TypeVerdict       FrameType = 75 // between providers
 	TypeVerdictAnswer FrameType = 76 // answer to Verdict
+	TypeNotice        FrameType = 78 // between providers
 
 	TypeSubmit  FrameType = 40 // on submit streams
 	TypeForward FrameType = 41 // on forward streams
@@ -258,7 +259,8 @@ const (
 	CodeConfusable      Code = 13 // the name looks like another
 	CodeToken           Code = 14 // the submission token does not verify, is over or was spent
 	CodeMailbox         Code = 15 // the mailbox gets more than it takes in a time
-	codeEnd             Code = 16
+	CodeRevoked         Code = 16 // a day's token-signing key was revoked: fetch the list first
+	codeEnd             Code = 17
 )
 
 var codeNames = [codeEnd]string{
@@ -266,7 +268,7 @@ var codeNames = [codeEnd]string{
 	CodeUnknownProvider: "unknown provider", CodeLimit: "over a limit", CodeBusy: "busy", CodeExists: "exists",
 	CodeNotFound: "not found", CodeStale: "stale", CodeUnreachable: "unreachable", CodeConflict: "conflict",
 	CodeSuspended: "suspended", CodeConfusable: "confusable",
-	CodeToken: "token", CodeMailbox: "mailbox",
+	CodeToken: "token", CodeMailbox: "mailbox", CodeRevoked: "revoked",
 }
 
 // Valid reports whether the code is one of this version.

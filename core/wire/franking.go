@@ -65,7 +65,8 @@ const (
 	// PublicationDesk is whom a provider's reports go to (franking.Desk).
 	PublicationDesk PublicationKind = 3
 	// PublicationSecret is a secret that a provider has published because its time is
-	// over: the id begins with its kind (1 token-signing, 3 join) and ends with the
+	// over: the id begins with its kind (1 token-signing, 3 join), then which of the
+	// epoch's revoked ones it is, from 1, 0 for the one that was not, and ends with the
 	// epoch, 4 bytes. The document is version 1 | kind 1 | epoch 4 | secret 32.
 	PublicationSecret PublicationKind = 4
 )
@@ -169,4 +170,20 @@ func (*VerdictAnswer) Type() FrameType { return TypeVerdictAnswer }
 func (m *VerdictAnswer) Fields(c *Codec) {
 	m.id(c)
 	c.Bytes("answer", &m.Answer, MaxVerdictAnswer)
+}
+
+// Notice brings another provider this one's list of token-signing keys, unasked:
+// one of them was revoked. It is answered by Done. Between providers only.
+type Notice struct {
+	Request
+	List []byte // franking.EpochKeys
+}
+
+// Type is the frame's number.
+func (*Notice) Type() FrameType { return TypeNotice }
+
+// Fields lists the layout.
+func (m *Notice) Fields(c *Codec) {
+	m.id(c)
+	c.Bytes("list", &m.List, MaxPublication)
 }

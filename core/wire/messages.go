@@ -60,4 +60,5 @@ var messages = [...]func() Message{
 	TypeReported:      func() Message { return new(Reported) },
 	TypeVerdict:       func() Message { return new(Verdict) },
 	TypeVerdictAnswer: func() Message { return new(VerdictAnswer) },
+	TypeNotice:        func() Message { return new(Notice) },
 }

@@ -91,6 +91,7 @@ func samples() []Schema {
 		&Reported{r, []byte{0, 3}},
 		&Verdict{r, fill(900, 2)},
 		&VerdictAnswer{r, fill(200, 3)},
+		&Notice{r, fill(300, 4)},
 	}
 }
 

@@ -10,6 +10,7 @@ const (
 	ReportExport Method = "reports.export" // ReportParams -> ExportResult
 	ReportOpen   Method = "reports.open"   // OpenParams -> Ban
 	ReportBans   Method = "reports.bans"   // BansParams -> BansResult
+	EpochRevoke  Method = "reports.revoke" // RevokeParams -> RevokeResult
 	ReportTrail  Method = "reports.trail"  // TrailParams -> TrailResult
 	StandingShow Method = "standing.show"  // StandingParams -> StandingResult
 )
@@ -105,6 +106,17 @@ type BansParams struct {
 // BansResult lists them, the oldest first.
 type BansResult struct {
 	Bans []Ban `json:"bans"`
+}
+
+// RevokeParams names the day whose token-signing key is revoked.
+type RevokeParams struct {
+	Day string `json:"day"` // YYYY-MM-DD; UTC
+}
+
+// RevokeResult says what became of it.
+type RevokeResult struct {
+	Day     string   `json:"day"`
+	Waiting []string `json:"waiting,omitempty"` // peers that are told when they are connected
 }
 
 // ExportResult is an evidence file.

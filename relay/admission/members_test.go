@@ -3,6 +3,7 @@ package admission
 import (
 	"bytes"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -160,5 +161,35 @@ func TestReplacedSecret(t *testing.T) {
 	p.renew(days(30))
 	if _, _, err := a.ask(beta, month+1, ratelimit.TierMember, days(30)); err != nil {
 		t.Errorf("after thirty days: %v", err)
+	}
+}
+
+// Of two requests of one account for one month, sent at once by many devices, one
+// is answered, always the same.
+func TestAttackRace(t *testing.T) {
+	p := newProvider(t, alpha, beta)
+	a := p.account(alice, secret(), days(-100))
+	var mu sync.Mutex // guards answers and refused
+	answers, refused := map[[wire.MembershipAnswerSize]byte]int{}, 0
+	var devices sync.WaitGroup
+	for n := range 16 {
+		devices.Go(func() {
+			_, issued, err := a.ask(beta, month, []ratelimit.Tier{ratelimit.TierNew, ratelimit.TierMember}[n%2], start)
+			mu.Lock()
+			defer mu.Unlock()
+			var limited *LimitedError
+			switch {
+			case err == nil:
+				answers[issued.Membership]++
+			case errors.As(err, &limited):
+				refused++
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	devices.Wait()
+	if len(answers) != 1 || refused != 8 {
+		t.Errorf("%d answers, %d refused", len(answers), refused)
 	}
 }

@@ -36,6 +36,10 @@ type Config struct {
 	SyncEvery time.Duration
 	// LockTimeout is how long Open waits for another process; 2 s.
 	LockTimeout time.Duration
+	// Identified has messages leave on the account's connection, as if
+	// SetAnonymous(false) had been called: the own provider sees which account
+	// sends, and to which provider.
+	Identified bool
 	// Timeouts bounds how long the provider may take.
 	Timeouts quicnet.Timeouts
 	// Socket makes the socket of each connection; a UDP socket of the system.
@@ -127,7 +131,7 @@ func open(conf Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		conf: conf, e: &engine{store: s, delay: conf.ReceiptDelay, syncEvery: conf.SyncEvery}, wake: make(chan struct{}, 1), news: newNews(),
+		conf: conf, e: &engine{store: s, delay: conf.ReceiptDelay, syncEvery: conf.SyncEvery, identified: conf.Identified}, wake: make(chan struct{}, 1), news: newNews(),
 		upkeep: make(turn, 1),
 	}
 	// Whatever cannot be read is found here, not in the middle of something.
@@ -170,13 +174,21 @@ func (c *Client) Close() error {
 func (c *Client) now() time.Time { return c.conf.Now().Add(time.Duration(c.offset.Load())) }
 
 // adopt follows the provider's clock, if it is within ids.MaxClockSkew of the
-// own one.
-func (c *Client) adopt(hello uint64) {
-	d := time.UnixMilli(int64(hello)).Sub(c.conf.Now())
-	if d.Abs() <= ids.MaxClockSkew {
-		c.offset.Store(int64(d))
+// own one. Otherwise it is a *ClockError, and nothing may be done on the
+// connection: by a wrong day, keys that are still needed would be erased, what
+// waits for a key dropped and acked, and what is written refused as stale.
+func (c *Client) adopt(hello uint64) error {
+	d := time.UnixMilli(int64(min(hello, maxUnixMilli))).Sub(c.conf.Now())
+	if d.Abs() > ids.MaxClockSkew {
+		return &ClockError{Ahead: -d}
 	}
+	c.offset.Store(int64(d))
+	return nil
 }
+
+// maxUnixMilli is the end of the year 9999, in Unix milliseconds: a time that has
+// no difference to another is nobody's clock.
+const maxUnixMilli = 253402300799999
 
 // update runs one transaction and tells everybody who waits for news.
 func (c *Client) update(f func(*work) error) error {

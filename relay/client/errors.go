@@ -2,6 +2,8 @@ package client
 
 import (
 	"errors"
+	"fmt"
+	"time"
 
 	"waxwing/core/wire"
 	"waxwing/relay/client/state"
@@ -95,9 +97,29 @@ var (
 	// ErrProvider: the own provider does not know the contact's provider, or has
 	// not reached it yet.
 	ErrProvider = errors.New("client: provider of the contact is not known or not reached yet")
+	// ErrClock: the own clock and the provider's are more than ids.MaxClockSkew
+	// apart. Nothing was sent, taken or acked; once the clock is right, all goes
+	// on. It comes as a *ClockError.
+	ErrClock = errors.New("client: clock too far from the provider's")
 	// ErrNoAccount: the address does not exist at its provider.
 	ErrNoAccount = errors.New("client: no such account")
 )
+
+// ClockError says how far the clocks are apart; errors.Is takes it for ErrClock.
+// Which of the two is wrong nobody can tell by it.
+type ClockError struct {
+	Ahead time.Duration // of the provider's; negative if behind
+}
+
+func (e *ClockError) Error() string {
+	if e.Ahead < 0 {
+		return fmt.Sprintf("%v: behind by %v", ErrClock, (-e.Ahead).Round(time.Minute))
+	}
+	return fmt.Sprintf("%v: ahead by %v", ErrClock, e.Ahead.Round(time.Minute))
+}
+
+// Is makes it ErrClock.
+func (e *ClockError) Is(target error) bool { return target == ErrClock }
 
 // RefusedError is a refusal of the provider.
 type RefusedError struct {

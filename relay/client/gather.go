@@ -88,8 +88,8 @@ func (w *work) gathered(o *opening, g *state.Gathered) (done bool, err error) {
 }
 
 // judgeBundle verifies a bundle of the day after the message's, as it will be when a
-// message names it: of the certificate's account, and openable by reviewers. done is
-// false if the keys for that are not here yet.
+// message names it: under a token of the sender's provider, of the certificate's
+// account, and openable by reviewers. done is false if the keys for that are not here yet.
 func (w *work) judgeBundle(o *opening, raw []byte, a *franking.Audience, epoch ids.Day) (done, good bool, err error) {
 	s, err := w.snapshot(o.d.Snapshot)
 	if s == nil || err != nil {
@@ -107,7 +107,7 @@ func (w *work) judgeBundle(o *opening, raw []byte, a *franking.Audience, epoch i
 		return false, false, nil
 	}
 	b, err := franking.CheckBundle(raw, from, to, a, s)
-	if err != nil || b.Token().Epoch != epoch {
+	if err != nil || b.Token().Epoch != epoch || s.Vouches(b.Token(), w.now) != nil {
 		return true, false, nil
 	}
 	return true, true, nil

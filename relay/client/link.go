@@ -25,6 +25,8 @@ type link struct {
 
 	// fresh: something came that messages may have waited for.
 	fresh atomic.Bool
+	// revoked: the provider refused an envelope as it revoked a token-signing key.
+	revoked atomic.Bool
 }
 
 // dial connects and says Hello, but does not authenticate.
@@ -39,8 +41,11 @@ func (c *Client) dial(ctx context.Context, addr string, domain ids.Domain, pin d
 	if err == nil {
 		var caller *quicnet.Caller
 		if caller, err = quicnet.NewCaller(ctx, s); err == nil {
-			c.adopt(caller.Hello().Time)
-			return &link{c: c, conn: conn, caller: caller, later: make(map[string]time.Time)}, nil
+			l := &link{c: c, conn: conn, caller: caller, later: make(map[string]time.Time)}
+			if err = c.adopt(caller.Hello().Time); err == nil {
+				return l, nil
+			}
+			caller.Close()
 		}
 	}
 	conn.Close(quicnet.CodeNone)
@@ -67,7 +72,8 @@ type RegisterConfig struct {
 // Register makes an account, with keys made here, publishes its keys and asks
 // for the first tickets. Called again after a failure it goes on with the same
 // keys. Errors are ErrRegistered, *RefusedError (CodeExists: the address is
-// taken; CodeConfusable: its name mixes scripts or looks like another), those of the connection (package quicnet) and the store's.
+// taken; CodeConfusable: its name mixes scripts or looks like another), those of the connection (ErrClock and package
+// quicnet's) and the store's.
 func (c *Client) Register(ctx context.Context, r RegisterConfig) error {
 	// The keys are durable before anything is sent: a crash after the provider
 	// made the account is healed by registering again with the same manifest.
@@ -99,16 +105,7 @@ func (c *Client) Register(ctx context.Context, r RegisterConfig) error {
 
 // connect dials the own provider and authenticates.
 func (c *Client) connect(ctx context.Context) (*link, error) {
-	var addr string
-	var domain ids.Domain
-	var pin directory.Pin
-	err := c.view(func(w *work) error {
-		if w.self == nil || !w.self.Registered {
-			return ErrNotRegistered
-		}
-		addr, domain, pin = w.self.Server, w.self.Address.Domain(), w.self.Pin
-		return nil
-	})
+	addr, domain, pin, err := c.provider()
 	if err != nil {
 		return nil, err
 	}

@@ -60,6 +60,9 @@ func (w *work) franker(c *contact, epoch ids.Day) (*franker, error) {
 			return nil, err
 		}
 	}
+	if snapshot.Vouches(own.Token(), w.now) != nil {
+		return nil, nil // a key was revoked: its successor is not known there yet
+	}
 	if f.offer, err = w.offer(c, f, to, snapshot); f.offer == nil || err != nil {
 		return nil, err
 	}
@@ -297,6 +300,16 @@ func (w *work) freshTheirs(domain ids.Domain) (bool, error) {
 	s, err := w.theirs(domain)
 	if s == nil || err != nil || !s.Serves(w.today) {
 		return false, err
+	}
+	purse, err := w.tokens()
+	if err != nil {
+		return false, err
+	}
+	if o := purse.Any(w.today); o != nil {
+		if err := s.Vouches(o.Token(), w.now); err != nil {
+			w.revoked = w.revoked || errors.Is(err, franking.FaultRevoked)
+			return false, nil
+		}
 	}
 	p, err := state.Theirs.Get(w.tx, []byte(domain.String()))
 	if err != nil {

@@ -120,15 +120,10 @@ func (w *work) resend() error {
 				return err
 			}
 		} else {
-			m.Status = state.StatusWaiting
-			w.waiting[m.Contact]++
-			w.touched = true
-			if err := errors.Join(
-				state.Unconfirmed.Delete(w.tx, row.Key),
-				state.Waiting.Put(w.tx, state.OfContact(m.Contact, state.U64(pos)), new(state.Ref)),
-			); err != nil {
+			if err := w.requeue(pos, m); err != nil {
 				return err
 			}
+			continue
 		}
 		if err := state.Log.Put(w.tx, state.U64(pos), m); err != nil {
 			return err
@@ -137,7 +132,22 @@ func (w *work) resend() error {
 	return w.dropStale()
 }
 
+// requeue queues a sealed message again.
+func (w *work) requeue(pos state.Position, m *state.Message) error {
+	m.Status = state.StatusWaiting
+	w.waiting[m.Contact]++
+	w.touched = true
+	return errors.Join(
+		state.Unconfirmed.Delete(w.tx, state.OfContact(state.ContactID(m.Day), state.U64(pos))),
+		state.Waiting.Put(w.tx, state.OfContact(m.Contact, state.U64(pos)), new(state.Ref)),
+		state.Log.Put(w.tx, state.U64(pos), m),
+	)
+}
+
 // dropStale removes envelopes that are too old for any relay.
 func (w *work) dropStale() error {
-	return expire(w, state.Outbox, func(e *state.Envelope) bool { return w.today > e.Day+ids.MaxDelay })
+	return errors.Join(
+		expire(w, state.Outbox, func(e *state.Envelope) bool { return w.today > e.Day+ids.MaxDelay }),
+		w.dropPaid(),
+	)
 }

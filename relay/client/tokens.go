@@ -10,6 +10,7 @@ import (
 	"waxwing/core/ids"
 	"waxwing/core/wire"
 	"waxwing/franking"
+	"waxwing/relay/client/state"
 	"waxwing/relay/quicnet"
 	"waxwing/relay/reports"
 )
@@ -25,12 +26,20 @@ func (l *link) franking(ctx context.Context) error {
 	var epochs []ids.Day
 	var wanted []ids.Domain
 	var held []snapshotRef
+	if l.revoked.Load() {
+		if err := l.attempt("own keys", func() error { return l.fetchOwnKeys(ctx) }); err != nil {
+			return err
+		}
+	}
 	if err := l.c.view(func(w *work) (err error) {
 		if epochs, err = w.wantTokens(); err != nil {
 			return err
 		}
 		if wanted, err = w.wantTheirs(); err != nil {
 			return err
+		}
+		if w.revoked {
+			l.revoked.Store(true)
 		}
 		held, err = w.heldSnapshots()
 		return err
@@ -136,17 +145,108 @@ func (l *link) fetchTokens(ctx context.Context, epoch ids.Day) error {
 	return unusable(err)
 }
 
-// takeIssued takes the answer to a request for tokens, under the provider's key of
-// the day. The error is ErrServer.
-func (w *work) takeIssued(mine *franking.Requested, answer *franking.IssueAnswer, list []byte, epoch ids.Day) error {
-	own := w.self.Address.Domain()
-	root, err := w.rootOf(own)
+// fetchOwnKeys asks for the own provider's list of token-signing keys, one of which
+// was revoked.
+func (l *link) fetchOwnKeys(ctx context.Context) error {
+	var own ids.Domain
+	if err := l.c.view(func(w *work) error { own = w.self.Address.Domain(); return nil }); err != nil {
+		return err
+	}
+	raw, err := l.publication(ctx, &wire.Publish{Kind: wire.PublicationEpochKeys, Provider: own, Issuer: own})
 	if err != nil {
 		return err
 	}
-	keys, err := franking.ParseEpochKeys(list, own, root, nil)
+	err = l.c.update(func(w *work) error {
+		keys, err := w.ownKeys(raw)
+		if err != nil {
+			return err
+		}
+		w.revoked = false
+		return w.dropRevoked(keys)
+	})
+	if err == nil {
+		l.revoked.Store(false)
+		l.fresh.Store(true)
+	}
+	return unusable(err)
+}
+
+// ownKeys parses the own provider's list of token-signing keys. The error is
+// ErrServer.
+func (w *work) ownKeys(raw []byte) (*franking.EpochKeys, error) {
+	own := w.self.Address.Domain()
+	root, err := w.rootOf(own)
 	if err != nil {
-		return ErrServer
+		return nil, err
+	}
+	keys, err := franking.ParseEpochKeys(raw, own, root, nil)
+	if err != nil {
+		return nil, ErrServer
+	}
+	return keys, nil
+}
+
+// dropRevoked erases the tokens under keys that were revoked, with the bundles that
+// are made of them, and queues again what was sealed with them and not taken by the
+// provider: nobody would show it.
+func (w *work) dropRevoked(keys *franking.EpochKeys) error {
+	purse, err := w.tokens()
+	if err != nil {
+		return err
+	}
+	gone := purse.Drop(keys.Revoked)
+	if len(gone) == 0 {
+		return nil
+	}
+	w.touched = true
+	for _, h := range gone {
+		if err := state.Tokens.Delete(w.tx, h[:]); err != nil {
+			return err
+		}
+	}
+	for id := range w.contacts {
+		w.attention[id] = true
+	}
+	if err := expire(w, state.Offers, func(*state.Offer) bool { return true }); err != nil {
+		return err
+	}
+	return w.unseal()
+}
+
+// unseal queues messages of the outbox again, to be sealed anew.
+func (w *work) unseal() error {
+	rows, err := state.Outbox.Rows(w.tx, nil, nil, 0)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		pos := row.Record.Position
+		if pos == 0 {
+			continue // control alone: there is no token in it
+		}
+		m, err := state.Log.Get(w.tx, state.U64(pos))
+		if errors.Is(err, state.ErrNotFound) || err == nil && m.Status != state.StatusSealed {
+			continue
+		}
+		if err == nil {
+			err = errors.Join(state.Outbox.Delete(w.tx, row.Key), state.Paid.Delete(w.tx, row.Key), w.requeue(pos, m))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeIssued takes the answer to a request for tokens, under the provider's key of
+// the day. The error is ErrServer.
+func (w *work) takeIssued(mine *franking.Requested, answer *franking.IssueAnswer, list []byte, epoch ids.Day) error {
+	keys, err := w.ownKeys(list)
+	if err != nil {
+		return err
+	}
+	if err := w.dropRevoked(keys); err != nil {
+		return err
 	}
 	key, ok := keys.Of(epoch)
 	if !ok {

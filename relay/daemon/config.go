@@ -35,8 +35,9 @@ type Config struct {
 	// waxwing-key-encryption-key, if there is one; else they are not wrapped.
 	KeyEncryptionKeyFile string `toml:"key_encryption_key_file"`
 
-	Log    LogConfig    `toml:"log"`
-	Limits LimitsConfig `toml:"-"` // the table limits; see LimitsConfig.take
+	Log     LogConfig     `toml:"log"`
+	Reports ReportsConfig `toml:"reports"`
+	Limits  LimitsConfig  `toml:"-"` // the table limits; see LimitsConfig.take
 	// Peers are the providers to federate with, besides those that "waxwing
 	// peer add" added. An entry that was added or removed by command wins over
 	// one in the configuration.
@@ -76,7 +77,7 @@ var settings = append([]setting{
 	{"key_encryption_key_file", func(c *Config) *string { return &c.KeyEncryptionKeyFile }},
 	{"log.format", func(c *Config) *string { return &c.Log.Format }},
 	{"log.level", func(c *Config) *string { return &c.Log.Level }},
-}, limitSettings()...)
+}, append(reportSettings(), limitSettings()...)...)
 
 // variable returns the setting's environment variable.
 func (s *setting) variable() string {

@@ -172,16 +172,22 @@ func TestOverrides(t *testing.T) {
 		"log.format":              {"text", "json", "text"},
 		"key_encryption_key_file": {"k1", "k2", "k3"},
 		"log.level":               {"warn", "error", "debug"},
+		"reports.tokens_per_day":  {"1", "2", "256"},
+		"reports.steps":           {"warn 1", "at once", "nothing"},
 	}
 	for _, s := range settings {
 		v, ok := good[s.key]
+		if strings.HasPrefix(s.key, "reports.reason.") {
+			v, ok = [3]string{"warn 1", "at once", "nothing"}, true
+		}
 		if !ok {
 			v = [3]string{"1000000/s", "2000000/s", "3000000/s"}
 			if n, ok := limits.ParseName(s.key[strings.LastIndex(s.key, ".")+1:]); ok && limits.All[n].AtOnce() {
 				v = [3]string{"1", "2", "3"}
 			}
 		}
-		table, key, inTable := strings.Cut(s.key, ".")
+		i := strings.LastIndex(s.key, ".")
+		table, key, inTable := s.key[:max(i, 0)], s.key[i+1:], i > 0
 		text := fmt.Sprintf("[%s]\n%s = %q\n", table, key, v[0])
 		if !inTable {
 			text = fmt.Sprintf("%s = %q\n", s.key, v[0])
@@ -295,17 +301,50 @@ func FuzzConfig(f *testing.F) {
 	f.Add("listen = \":1\"\n[log]\nlevel = \"info\"\n[[peers]]\ndomain = \"a\"\n")
 	f.Add("lisen = 1")
 	f.Fuzz(func(t *testing.T, text string) {
-		path := filepath.Join(t.TempDir(), configName)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		l, err := from("", path).load()
+		l := &loaded{from: map[string]string{}}
+		err := l.parse("/data/"+configName, []byte(text))
 		if err == nil {
+			l.note(fromFile)
+			l.anchor()
 			_, err = l.resolve(ids.Domain{})
 		}
 		var all problems
 		if err != nil && (!errors.As(err, &all) || len(all) == 0) {
 			t.Errorf("%v", err)
+		}
+	})
+}
+
+// Whatever is in the environment and on the command line ends in the same way.
+func FuzzOverrides(f *testing.F) {
+	pin := strings.Repeat("A", 43)
+	f.Add("listen", "h:1", "peer-bytes=70000/s,9000", "beta.example=h:1,"+pin)
+	f.Add("endpoints", "b:1, c:2", "peer-connections=5", "gamma.example=[::1]:2,"+pin)
+	f.Add("peers", "beta.example=h:1,"+pin+"  gamma.example=[::1]:2,"+pin, "account-messages=1/d,2", "x")
+	f.Add("log.level", "debug", "limit", "=,")
+	f.Fuzz(func(t *testing.T, key, value, limit, peer string) {
+		o := &overrides{values: map[string]*string{}, limits: []string{limit}, peers: []string{peer}}
+		s := sources{data: "/data", getenv: func(name string) (string, bool) {
+			return value, name == (&setting{key: key}).variable()
+		}}
+		l := &loaded{from: map[string]string{}}
+		values, _, all := s.overrides()
+		for _, set := range settings {
+			if v, ok := values[set.key]; ok {
+				*set.in(&l.Config) = v
+			}
+		}
+		all = append(all, l.lists(values)...)
+		var more problems
+		if err := o.apply(nil, l); err != nil && !errors.As(err, &more) {
+			t.Errorf("%v", err)
+		}
+		r, err := l.resolve(ids.Domain{})
+		if err != nil && !errors.As(err, &more) {
+			t.Errorf("%v", err)
+		}
+		if err == nil && len(all) == 0 && len(r.node.Peers) != len(l.Peers) {
+			t.Error("a peer was lost")
 		}
 	})
 }

@@ -17,7 +17,7 @@ func init() {
 	documents["reports/list/"] = documentLayout{wholeKey("domain"), structures["epoch keys"]}
 	documents["reports/snapshot/"] = documentLayout{slashKey("domain", "number", 20), structures["snapshot"]}
 	documents["reports/desk/"] = documentLayout{slashKey("domain", "number", 10), structures["desk"]}
-	documents["reports/secret/"] = documentLayout{sizedKey("kind and epoch", 12), func() wire.Schema { return new(secretRecord) }}
+	documents["reports/secret/"] = documentLayout{sizedKey("kind and epoch and number", 14), func() wire.Schema { return new(secretRecord) }}
 	documents["reports/report/"] = documentLayout{sizedKey("id", 32), func() wire.Schema { return new(reportRecord) }}
 	documents["reports/ban/"] = documentLayout{slashKey("id", "message", 2), func() wire.Schema { return new(banRecord) }}
 	documents["reports/seen/"] = documentLayout{sizedKey("hash", 64), func() wire.Schema { return new(seenRecord) }}
@@ -39,6 +39,12 @@ func slashKey(name, second string, n int) func([]byte) ([]field, bool) {
 type standingRecord struct {
 	warned, openings              uint32
 	limited, suspended, lastNamed uint64
+	acts                          []actRecord
+}
+
+type actRecord struct {
+	opening uint64
+	action  uint8
 }
 
 func (r *standingRecord) Fields(c *wire.Codec) {
@@ -48,6 +54,10 @@ func (r *standingRecord) Fields(c *wire.Codec) {
 	wire.U64(c, "suspended until", &r.suspended)
 	wire.U32(c, "openings", &r.openings)
 	wire.U64(c, "last", &r.lastNamed)
+	wire.List(c, "acts", &r.acts, 8, func(c *wire.Codec, a *actRecord) {
+		wire.U64(c, "opening", &a.opening)
+		wire.U8(c, "action", &a.action)
+	})
 }
 
 type allowanceRecord struct {
@@ -141,11 +151,15 @@ func (r *banRecord) Fields(c *wire.Codec) {
 	}
 }
 
-type seenRecord struct{ day ids.Day }
+type seenRecord struct {
+	day    ids.Day
+	report [16]byte
+}
 
 func (r *seenRecord) Fields(c *wire.Codec) {
 	c.Const("version", 1)
 	wire.U32(c, "day", &r.day)
+	c.Fixed("report", r.report[:])
 }
 
 type answerRecord struct {

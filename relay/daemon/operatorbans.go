@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"time"
 
+	"waxwing/core/ids"
 	"waxwing/franking"
 	"waxwing/relay/admin"
 	"waxwing/relay/reports"
@@ -78,6 +80,33 @@ func (o *operator) bans(ctx context.Context, p *admin.BansParams) (*admin.BansRe
 	out := &admin.BansResult{Bans: []admin.Ban{}}
 	for i := range list {
 		out.Bans = append(out.Bans, *banOf(&list[i]))
+	}
+	return out, nil
+}
+
+// revokeEpoch revokes a day's token-signing key.
+func (o *operator) revokeEpoch(ctx context.Context, p *admin.RevokeParams) (*admin.RevokeResult, error) {
+	day, err := time.Parse(time.DateOnly, p.Day)
+	if err != nil {
+		return nil, &admin.Error{Code: admin.CodeUsage, What: "this is not a day", Next: "want YYYY-MM-DD, in UTC"}
+	}
+	switch err := o.n.RevokeEpoch(ctx, ids.DayOf(day)); {
+	case errors.Is(err, reports.ErrUnknown):
+		return nil, &admin.Error{
+			Code: admin.CodeNotFound, What: "messages of " + p.Day + " can neither be written nor delivered any more",
+			Next: "revoke the key of a day of the last week, of today or of tomorrow",
+		}
+	case errors.Is(err, reports.ErrRevocations):
+		return nil, &admin.Error{
+			Code: admin.CodeLimit, What: "the key of " + p.Day + " was revoked as often as it can be",
+			Next: "wait for the next day; until then close the server to whoever has the keys",
+		}
+	case err != nil:
+		return nil, reportRefusal(err)
+	}
+	out := &admin.RevokeResult{Day: p.Day}
+	for _, d := range o.n.Unlinked() {
+		out.Waiting = append(out.Waiting, d.String())
 	}
 	return out, nil
 }

@@ -91,6 +91,7 @@ func (c *Config) resolve(own ids.Domain) (*resolved, error) {
 		r.socket = c.AdminSocket
 	}
 	r.secret = secretFile(c.KeyEncryptionKeyFile)
+	c.Reports.resolve(k, &r.node)
 	r.node.Limits = c.Limits.resolve(k)
 	r.node.Peers = c.resolvePeers(k, own)
 	if len(k.all) > 0 {

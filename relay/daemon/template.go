@@ -26,7 +26,7 @@ func writeTemplate(dir, domain string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text := strings.NewReplacer("DOMAIN", domain, "#LIMITS\n", limitTemplate(), "#DRY-RUN\n", dryRunTemplate()).Replace(template)
+	text := strings.NewReplacer("DOMAIN", domain, "#LIMITS\n", limitTemplate(), "#DRY-RUN\n", dryRunTemplate(), "#REASONS\n", reasonTemplate()).Replace(template)
 	_, err = f.WriteString(text)
 	return path, errors.Join(err, f.Sync(), f.Close())
 }

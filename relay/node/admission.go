@@ -17,7 +17,8 @@ import (
 	"waxwing/relay/quicnet"
 )
 
-// shareRetry is when a peer is given keys again that it did not take.
+// shareRetry is when a peer is given keys again that it did not take, or asked
+// again for a list that was refused: it begins another term when it notices.
 const shareRetry = time.Minute
 
 // openAdmission loads the keys of anonymous admission and draws those that are
@@ -142,17 +143,18 @@ func admissionAnswer(err error) *wire.Refusal {
 
 // agree fetches a peer's list of keys, looks at what the peer keeps of the own
 // one, and gives the peer this provider's membership keys for use there. What is
-// refused does not end the link, which carries messages; shared says whether the
-// peer has every key.
-func (l *link) agree(ctx context.Context, caller *quicnet.Caller) (shared bool, err error) {
+// refused does not end the link, which carries messages; agreed says whether nothing
+// was.
+func (l *link) agree(ctx context.Context, caller *quicnet.Caller) (agreed bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	theirs, err := l.askList(ctx, caller, l.peer.Domain)
 	if err != nil {
 		return false, err
 	}
-	if theirs != nil {
-		if err := l.learnList(ctx, theirs); err != nil {
+	learned := theirs == nil
+	if !learned {
+		if learned, err = l.learnList(ctx, theirs); err != nil {
 			return false, err
 		}
 	}
@@ -167,7 +169,8 @@ func (l *link) agree(ctx context.Context, caller *quicnet.Caller) (shared bool, 
 			return false, err
 		}
 	}
-	return l.share(ctx, caller)
+	shared, err := l.share(ctx, caller)
+	return learned && shared, err
 }
 
 // askList asks for a list; nil if it is refused.
@@ -183,15 +186,16 @@ func (l *link) askList(ctx context.Context, caller *quicnet.Caller, d ids.Domain
 	return a.List, nil
 }
 
-// learnList keeps the peer's list. A fork is what an operator has to know of: the
-// peer treats somebody otherwise than others. The error is the store's.
-func (l *link) learnList(ctx context.Context, b []byte) error {
+// learnList keeps the peer's list, or reports that it is refused. A fork is what an
+// operator has to know of: the peer treats somebody otherwise than others. The
+// error is the store's.
+func (l *link) learnList(ctx context.Context, b []byte) (kept bool, err error) {
 	n := l.n
 	learned, err := n.admission.Learn(ctx, l.peer.Domain, b)
 	result := "refused"
 	switch {
 	case errors.Is(err, store.ErrUnavailable):
-		return err
+		return false, err
 	case errors.Is(err, keylist.ErrForked):
 		result = "forked"
 		n.log.Error("the keys of admission of a peer contradict those before")
@@ -199,7 +203,7 @@ func (l *link) learnList(ctx context.Context, b []byte) error {
 		result = "old"
 	case err != nil:
 	case learned == admission.Same:
-		return nil
+		return true, nil
 	case learned == admission.NewTerm:
 		result = "new_term"
 		n.log.Warn("a peer lost state and has other keys of admission")
@@ -207,7 +211,7 @@ func (l *link) learnList(ctx context.Context, b []byte) error {
 		result = "newer"
 	}
 	n.metrics.lists.WithLabelValues(result).Inc()
-	return nil
+	return err == nil, nil
 }
 
 // share gives the peer the membership keys for use there.

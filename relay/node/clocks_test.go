@@ -2,12 +2,19 @@ package node
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/relay"
 	"waxwing/relay/client"
+	"waxwing/relay/client/state"
+	"waxwing/relay/quicnet"
 )
 
 // TestClocksOffByADay has two users write to each other whose clocks are almost
@@ -72,5 +79,89 @@ func TestClocksOffByADay(t *testing.T) {
 				t.Errorf("%d dropped: %s", n, reason)
 			}
 		}
+	}
+}
+
+// TestClocksOffByMore has the clock of a sender, and then of a recipient, stand
+// more than a day off: the user is told, nothing leaves and nothing is acked or
+// dropped; when the clock is right again all comes, once.
+func TestClocksOffByMore(t *testing.T) {
+	beta := newServer(t, "beta.example").start()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var shifts [2]atomic.Int64
+	var users [2]*client.Client
+	for i, address := range []string{"alice@beta.example", "bob@beta.example"} {
+		c, err := client.Create(client.Config{
+			Dir: t.TempDir(), ReceiptDelay: time.Millisecond,
+			Now: func() time.Time { return time.Now().Add(time.Duration(shifts[i].Load())) },
+		})
+		must(t, err)
+		t.Cleanup(func() { must(t, c.Close()) })
+		must(t, c.Register(ctx, client.RegisterConfig{
+			Address: ids.MustParseAddress(address), Server: beta.conf.Listen, Pin: directory.Pin(beta.pin),
+		}))
+		users[i] = c
+	}
+	alice, bob := users[0], users[1]
+	code, err := bob.ContactCode(ctx, 0)
+	must(t, err)
+	to, err := alice.Add(ctx, code)
+	must(t, err)
+	told := func(who string, c *client.Client) {
+		t.Helper()
+		for name, err := range map[string]error{"Sync": c.Sync(ctx), "Run": c.Run(ctx)} {
+			var off *client.ClockError
+			if !errors.Is(err, quicnet.ErrExpired) && (!errors.Is(err, client.ErrClock) || !errors.As(err, &off) || off.Ahead.Abs() <= ids.MaxClockSkew) {
+				t.Fatalf("%s of %s: %v", name, who, err)
+			}
+		}
+	}
+	seen := 0
+	expect := func(want string) {
+		t.Helper()
+		must(t, bob.Sync(ctx))
+		in, err := bob.Inbox(0, 100)
+		must(t, err)
+		if seen++; len(in) != seen || in[seen-1].Text() != want {
+			t.Fatalf("%d messages, want %d", len(in), seen)
+		}
+	}
+	for _, off := range []time.Duration{30 * time.Hour, 20 * 24 * time.Hour, 100 * 24 * time.Hour, -30 * time.Hour, -20 * 24 * time.Hour} {
+		t.Run(off.String(), func(t *testing.T) {
+			shifts[0].Store(int64(off))
+			before := beta.count(relay.Delivered, "client")
+			id, err := alice.Send(ctx, to, "of a wrong clock")
+			must(t, err)
+			told("the sender", alice)
+			e, err := alice.Status(id)
+			must(t, err)
+			if n := beta.count(relay.Delivered, "client"); e.Status != state.StatusWaiting || n != before {
+				t.Fatalf("the message is %v, %v left", e.Status, n-before)
+			}
+			shifts[0].Store(0)
+			must(t, alice.Sync(ctx))
+			expect("of a wrong clock")
+
+			_, err = alice.Send(ctx, to, "to a wrong clock")
+			must(t, err)
+			must(t, alice.Sync(ctx))
+			shifts[1].Store(int64(off))
+			pushed := testutil.ToFloat64(beta.node.metrics.pushed)
+			told("the recipient", bob)
+			if n := testutil.ToFloat64(beta.node.metrics.pushed); n != pushed {
+				t.Fatalf("%v deliveries were sent to who cannot judge them", n-pushed)
+			}
+			shifts[1].Store(0)
+			expect("to a wrong clock")
+			must(t, alice.Sync(ctx))
+			for _, c := range users {
+				counts, err := c.Counts()
+				must(t, err)
+				if counts.Held > 0 || counts.Outbox > 0 || len(counts.Dropped) > 0 {
+					t.Errorf("%+v", counts)
+				}
+			}
+		})
 	}
 }

@@ -53,6 +53,7 @@ type link struct {
 	outbox  ids.MailboxID
 	stale   chan struct{} // holds one token: fetch the descriptor
 	verdict chan struct{} // holds one token: there may be a verdict to bring
+	notice  chan struct{} // holds one token: a key was revoked
 	done    chan struct{} // closed when run has ended
 
 	stop context.CancelFunc // guarded by peers.change; nil until it runs
@@ -66,7 +67,8 @@ type link struct {
 
 func newLink(n *Node, p Peer) *link {
 	return &link{
-		n: n, peer: p, outbox: mailbox.Outbox(p.Domain), stale: make(chan struct{}, 1), verdict: make(chan struct{}, 1), done: make(chan struct{}),
+		n: n, peer: p, outbox: mailbox.Outbox(p.Domain), stale: make(chan struct{}, 1), verdict: make(chan struct{}, 1),
+		notice: make(chan struct{}, 1), done: make(chan struct{}),
 		status: linkStatus{refused: map[wire.Code]uint64{}, conns: map[*quicnet.Conn]struct{}{}},
 	}
 }
@@ -143,6 +145,11 @@ func (l *link) connect(ctx context.Context) error {
 			cancel(err)
 		}
 	})
+	refreshing.Go(func() {
+		if err := l.bringNotices(ctx, caller); err != nil {
+			cancel(err)
+		}
+	})
 	f := newForwarder(l, s)
 	return l.cause(ctx, f.run(ctx))
 }
@@ -194,9 +201,9 @@ func (l *link) refresh(ctx context.Context, caller *quicnet.Caller) error {
 			return err
 		}
 		pause := l.n.refresh
-		if shared, err := l.agree(ctx, caller); err != nil {
+		if agreed, err := l.agree(ctx, caller); err != nil {
 			return err
-		} else if !shared {
+		} else if !agreed {
 			pause = min(pause, shareRetry)
 		}
 		// Not all links of all providers at the same moment.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -106,7 +107,8 @@ type Node struct {
 	connBacklog  int
 	fatal        chan error // holds one: why the server has to stop
 	intakes      tracker
-	rotating     sync.Mutex // held while keys are changed and described
+	revoked      atomic.Uint64 // when a token-signing key of the list was revoked last; 0 for never
+	rotating     sync.Mutex    // held while keys are changed and described
 }
 
 // Open opens a provider's data directory and starts to listen; Run serves.
@@ -199,7 +201,7 @@ func (n *Node) decide(conf Config) error {
 	}
 	n.relay, err = relay.New(relay.Config{
 		Domain: n.domain, Store: n.store, Tickets: n.keyring.tickets, Stamps: n.keyring.stamps,
-		Directory: n.directory, Keys: n.keyring, Peers: n.peers, Snapshots: n.reports, Submissions: n.submissions, Registration: conf.Registration, Limits: book,
+		Directory: n.directory, Keys: n.keyring, Peers: n.peers, Snapshots: n.reports, Submissions: n.submissions, Admission: n.admission, Registration: conf.Registration, Limits: book,
 	})
 	return err
 }

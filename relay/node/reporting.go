@@ -51,6 +51,9 @@ func (n *Node) openReports(conf Config, book *limits.Book, now time.Time) (err e
 		Directory: n.directory, Stamps: n.keyring.stamps, Limits: book, Allowance: conf.Allowance, Policy: conf.Policy,
 		Suspended: n.suspended,
 	}, now)
+	if err == nil {
+		n.noteRevoked()
+	}
 	return err
 }
 
@@ -91,6 +94,7 @@ func (n *Node) renewReports(ctx context.Context) error {
 	if err := n.reports.Renew(ctx, now); err != nil {
 		return err
 	}
+	n.noteRevoked()
 	if !n.keyring.settled(now) {
 		return nil
 	}
@@ -236,6 +240,9 @@ func (c *connection) clientReport(ctx context.Context, m wire.Message) wire.Mess
 		}
 		switch m := m.(type) {
 		case *wire.Publish:
+			if m.Provider == n.domain && m.Kind == wire.PublicationEpochKeys {
+				defer c.told.Store(n.revoked.Load()) // the list is no older than this
+			}
 			return n.publish(ctx, m)
 		case *wire.IssueTokens:
 			b, err := n.reports.Issue(ctx, n.now(), who.Address(), reports.Binding(c.c.Exporter(), c.nonce), m.Tokens)
@@ -271,6 +278,11 @@ func (c *connection) peerReport(ctx context.Context, m wire.Message) wire.Messag
 			return &wire.Refusal{Code: wire.CodeForbidden}
 		}
 		return n.publish(ctx, m)
+	case *wire.Notice:
+		if ref := n.relay.SpendPeerRequest(n.now(), c.peer); ref != nil {
+			return ref
+		}
+		return n.noticed(ctx, c.peer.Domain, m.List)
 	case *wire.Verdict:
 		root, ok := n.peers.root(c.peer.Domain)
 		if !ok {

@@ -328,6 +328,38 @@ func TestReportAtOneProvider(t *testing.T) {
 	}
 }
 
+// The configured policy decides, by the verdict's reason.
+func TestPolicyOfReasons(t *testing.T) {
+	beta := newServer(t, "beta.example")
+	beta.conf.Policy = &franking.Policy{
+		Steps: franking.Steps{Suspend: 1}, Reasons: map[franking.Reason]franking.Steps{franking.ReasonSpam: {Limit: 2}},
+	}
+	beta.start()
+	alice, bob := newAuthor(t, beta, "alice@beta.example"), newAuthor(t, beta, "bob@beta.example")
+	must(t, alice.fetch(1))
+	minted := bob.mint(3)
+	ctx := testContext(t)
+	for i, c := range []struct {
+		reason franking.Reason
+		want   franking.Action
+	}{{franking.ReasonSpam, franking.ActionNone}, {franking.ReasonSpam, franking.ActionLimit}, {franking.ReasonFraud, franking.ActionSuspend}} {
+		r := newReport(bob.read(alice.write(bob, &minted.Tickets[i], "one"))[0])
+		r.Reason = c.reason
+		bob.report(r)
+		for _, reviewer := range []string{"dora", "erin"} {
+			if err := beta.node.Reports().Decide(ctx, time.Now(), r.ID, franking.ActionSuspend, reviewer); err != nil && !errors.Is(err, reports.ErrSecond) {
+				t.Fatal(err)
+			}
+		}
+		must(t, beta.node.Decided(ctx, beta.domain))
+		s, err := beta.node.Reports().Show(ctx, r.ID)
+		must(t, err)
+		if s.Action != c.want {
+			t.Errorf("the verdict number %d, for %v, leads to %v", i+1, c.reason, s.Action)
+		}
+	}
+}
+
 // An account has so many tokens of a day, whichever days it asks for in turns,
 // and whatever it does to the server.
 func TestAllowance(t *testing.T) {

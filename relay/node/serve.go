@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"waxwing/core/ids"
@@ -96,6 +97,10 @@ type connection struct {
 	session *relay.Session // of a client's
 	held    backlog        // what it sent that is not settled
 	nonce   [wire.NonceSize]byte
+
+	// told is the time of the newest revocation that a client has asked for the list
+	// of keys since.
+	told atomic.Uint64
 }
 
 func (c *connection) clientStream(ctx context.Context, s *quicnet.Stream) error {
@@ -119,6 +124,9 @@ func (c *connection) clientStream(ctx context.Context, s *quicnet.Stream) error 
 			return number, dest, envelope, err
 		}
 		in.admit = func(now time.Time, dest ids.Domain, envelope []byte, a *relay.Admitted) *relay.Refusal {
+			if c.told.Load() < c.n.revoked.Load() {
+				return relay.Revoked()
+			}
 			return c.n.relay.AdmitSubmit(now, from, dest, envelope, a)
 		}
 		return in.run(ctx)
@@ -273,6 +281,8 @@ func requestName(m wire.Message) string {
 		return "report"
 	case *wire.Verdict:
 		return "verdict"
+	case *wire.Notice:
+		return "notice"
 	}
 	return "other"
 }

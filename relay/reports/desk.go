@@ -43,12 +43,12 @@ func (r *Reports) Take(ctx context.Context, now time.Time, reporter ids.Address,
 		if rec.reporter != reporter {
 			return nil, franking.ErrReport // somebody else's id
 		}
-		return rec.faults(), r.remember(ctx, now, reporter, report, rec)
+		return rec.faults(), nil
 	} else if !errors.Is(err, ErrUnknown) {
 		return nil, err
 	}
-	if r.waiting >= MaxOpen {
-		return nil, ErrFull
+	if err := r.room(ctx); err != nil {
+		return nil, err
 	}
 	findings, err := r.examine(ctx, now, reporter, report)
 	if err != nil {
@@ -72,25 +72,54 @@ func (r *Reports) Take(ctx context.Context, now time.Time, reporter ids.Address,
 		}
 		rec.proven, rec.issuer = true, report.Messages[i].Token.Issuer
 	}
-	if rec.proven {
-		for i, s := range shares {
-			if err := r.put(ctx, banKey(report.ID, i), wire.MustMarshal(s)); err != nil {
-				return nil, err
-			}
-		}
-		// The shares are kept. A crash now leaves them without their report, until
-		// it is sent again.
-		if err := r.put(ctx, reportKey(report.ID), wire.MustMarshal(rec)); err != nil {
-			return nil, err
-		}
-		// In the queue. A crash now forgets at most that its messages were
-		// reported, and the reporter's resend puts that right.
-		r.waiting++
-		if err := r.remember(ctx, now, reporter, report, rec); err != nil {
+	if err := r.note(ctx, entry, now); err != nil {
+		return nil, err
+	}
+	// In the audit log. A crash now leaves an entry without its report, until it is
+	// sent again.
+	if !rec.proven {
+		return rec.faults(), nil
+	}
+	for i, s := range shares {
+		if err := r.put(ctx, banKey(report.ID, i), wire.MustMarshal(s)); err != nil {
 			return nil, err
 		}
 	}
-	return rec.faults(), r.note(ctx, entry, now)
+	// The shares are kept. A crash now leaves them without their report.
+	if err := r.remember(ctx, now, reporter, report, rec); err != nil {
+		return nil, err
+	}
+	// Its messages count as reported as soon as the report is in the queue. A crash
+	// now leaves them to whichever report of them comes next.
+	return rec.faults(), r.save(ctx, report.ID, rec, 1)
+}
+
+// room returns ErrFull if too many reports wait. The caller holds queue.
+func (r *Reports) room(ctx context.Context) error {
+	if r.waiting < 0 {
+		r.waiting = 0
+		if err := r.countWaiting(ctx); err != nil {
+			r.waiting = -1
+			return err
+		}
+	}
+	if r.waiting >= MaxOpen {
+		return ErrFull
+	}
+	return nil
+}
+
+// save stores a report, after which so many more wait. The caller holds queue.
+// After an error it is not known how many do.
+func (r *Reports) save(ctx context.Context, id franking.ReportID, rec *reportRecord, more int) error {
+	if err := r.put(ctx, reportKey(id), wire.MustMarshal(rec)); err != nil {
+		r.waiting = -1
+		return err
+	}
+	if r.waiting >= 0 {
+		r.waiting += more
+	}
+	return nil
 }
 
 func (r *reportRecord) faults() (out []franking.Fault) {
@@ -128,15 +157,38 @@ func (r *Reports) examine(ctx context.Context, now time.Time, reporter ids.Addre
 			return own
 		},
 		Seen: func(token franking.TokenHash, d franking.Digest) bool {
-			_, err := r.get(ctx, seenKey(reporter, token, d))
-			if err != nil && !errors.Is(err, ErrUnknown) {
+			seen, err := r.seen(ctx, report.ID, seenKey(reporter, token, d))
+			if err != nil {
 				failed = err
 			}
-			return err == nil
+			return seen
 		},
 	}
 	findings := c.Examine(report)
 	return findings, failed
+}
+
+// seen reports whether another report that is in the queue has a message.
+func (r *Reports) seen(ctx context.Context, report franking.ReportID, key store.Key) (bool, error) {
+	b, err := r.get(ctx, key)
+	if errors.Is(err, ErrUnknown) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	var rec seenRecord
+	if wire.Unmarshal(b, &rec) != nil {
+		return false, ErrState
+	}
+	if rec.report == report {
+		return false, nil
+	}
+	_, err = r.get(ctx, reportKey(rec.report))
+	if errors.Is(err, ErrUnknown) {
+		return false, nil // it never came to be
+	}
+	return err == nil, err
 }
 
 // remember notes that the reporter has reported the proven messages.
@@ -147,7 +199,7 @@ func (r *Reports) remember(ctx context.Context, now time.Time, reporter ids.Addr
 		}
 		m := &report.Messages[i]
 		key := seenKey(reporter, m.Token.Hash(), m.Key.Digest(m.Frame))
-		if err := r.put(ctx, key, wire.MustMarshal(&seenRecord{dayOf(now)})); err != nil {
+		if err := r.put(ctx, key, wire.MustMarshal(&seenRecord{dayOf(now), report.ID})); err != nil {
 			return err
 		}
 	}

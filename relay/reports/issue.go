@@ -56,7 +56,9 @@ func (r *Reports) Issue(ctx context.Context, now time.Time, account ids.Address,
 	if err != nil {
 		return nil, err
 	}
-	granted, err := r.take(ctx, account, req.Epoch, checked, standing.Allowance(now, r.conf.Allowance))
+	// Of a day whose key was revoked there are as many again.
+	times := 1 + r.keyring.revocations(req.Epoch)
+	granted, err := r.take(ctx, account, req.Epoch, checked, times*standing.Allowance(now, r.conf.Allowance))
 	if err != nil {
 		return nil, err
 	}

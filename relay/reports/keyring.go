@@ -39,9 +39,10 @@ type keyring struct {
 	desks []*desk // by number
 	// proofs are those of J, made once: a proof is random, and snapshots are signed
 	// anew when what is in them differs.
-	proofs map[ids.Day]franking.ProvenKey
-	list   *franking.EpochKeys
-	bytes  []byte // of list
+	proofs  map[ids.Day]franking.ProvenKey
+	revoked []revokedSecret // of the ring of token-signing keys, in order
+	list    *franking.EpochKeys
+	bytes   []byte // of list
 }
 
 // The places of the rings.
@@ -102,6 +103,9 @@ func openKeyring(files Files, domain ids.Domain, root *keys.SigningKey) (*keyrin
 		}
 		wipe(records)
 	}
+	if err := k.loadRevoked(); err != nil {
+		return nil, err
+	}
 	records, err := files.All(prefixDesk)
 	if err != nil {
 		return nil, err
@@ -154,9 +158,10 @@ func (k *keyring) desk(r *deskRecord) (*desk, error) {
 
 // renew draws the keys that are missing, each durable before it is used, and
 // signs the list anew if it differs from the one that was signed last, nil for none.
-func (k *keyring) renew(today ids.Day, last *issuerKeys) error {
+func (k *keyring) renew(now time.Time, last *issuerKeys) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	today := dayOf(now)
 	for _, r := range k.rings {
 		changes, err := r.Prepare(today)
 		if err != nil {
@@ -177,7 +182,7 @@ func (k *keyring) renew(today ids.Day, last *issuerKeys) error {
 			return err
 		}
 	}
-	return k.sign(today, last)
+	return k.sign(now, last)
 }
 
 // drawDesk draws the next desk's keys. The caller holds mu.
@@ -213,14 +218,33 @@ func deskName(number uint32) string { return fmt.Sprintf("%s%010d", prefixDesk, 
 
 // sign signs the list of token-signing keys that a delivery can be of. The
 // caller holds mu. Lists are numbered by what was signed before, not by the clock,
-// which may go back.
-func (k *keyring) sign(today ids.Day, last *issuerKeys) error {
+// which may go back. A key that is not the one that was signed last takes its place:
+// a crash came into its revocation.
+func (k *keyring) sign(now time.Time, last *issuerKeys) error {
+	today := dayOf(now)
 	f := franking.EpochKeys{Issuer: k.domain, Number: 1}
+	drawn := map[ids.Day]keys.VerifyKey{}
+	var before franking.EpochKeys
+	if last != nil {
+		before = *last.list
+	}
 	for day := today - min(today, ids.MaxDelay+2); day <= today+1; day++ {
-		if s := k.rings[ringSign].Of(day); s != nil {
-			f.Epochs = append(f.Epochs, franking.EpochKey{Epoch: day, Key: s.SigningKey().Public()})
+		s := k.rings[ringSign].Of(day)
+		if s == nil {
+			continue
+		}
+		drawn[day] = s.SigningKey().Public()
+		known := false
+		for _, e := range before.Epochs {
+			if e.Epoch == day {
+				f.Epochs, known = append(f.Epochs, e), true
+			}
+		}
+		if !known {
+			f.Epochs = append(f.Epochs, franking.EpochKey{Epoch: day, Key: drawn[day]})
 		}
 	}
+	f.Epochs = revised(&f, drawn, uint64(now.UnixMilli())).Epochs
 	if last != nil {
 		if slices.Equal(last.list.Epochs, f.Epochs) {
 			k.list, k.bytes = last.list, last.bytes
@@ -228,16 +252,18 @@ func (k *keyring) sign(today ids.Day, last *issuerKeys) error {
 		}
 		f.Number = last.list.Number + 1
 	}
+	var err error
+	k.list, k.bytes, err = k.signList(f)
+	return err
+}
+
+func (k *keyring) signList(f franking.EpochKeys) (*franking.EpochKeys, []byte, error) {
 	b, err := franking.SignEpochKeys(f, k.root)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	list, err := franking.ParseEpochKeys(b, k.domain, k.root.Public(), nil)
-	if err != nil {
-		return err
-	}
-	k.list, k.bytes = list, b
-	return nil
+	return list, b, err
 }
 
 // own returns the list of token-signing keys with its encoding.
@@ -324,7 +350,12 @@ func (k *keyring) due(today ids.Day, confirmed bool) (out []retiring, err error)
 			return nil, err
 		}
 		for _, d := range list {
-			out = append(out, retiring{i, d})
+			out = append(out, retiring{ring: i, Retiring: d})
+		}
+	}
+	for _, s := range k.revoked {
+		if int64(today) > int64(s.epoch)+franking.SignSecret.Days() {
+			out = append(out, retiring{ringSign, franking.Retiring{Name: s.name(), Epoch: s.epoch, Publish: s.secret}, s.number})
 		}
 	}
 	return out, nil
@@ -334,6 +365,7 @@ func (k *keyring) due(today ids.Day, confirmed bool) (out []retiring, err error)
 type retiring struct {
 	ring int
 	franking.Retiring
+	revoked uint8 // its number among those of its epoch that were revoked; 0 for the one in force
 }
 
 // retire erases a secret's file and forgets it.
@@ -343,7 +375,11 @@ func (k *keyring) retire(d retiring) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.rings[d.ring].Retire(d.Retiring)
+	if d.revoked == 0 {
+		k.rings[d.ring].Retire(d.Retiring)
+		return nil
+	}
+	k.revoked = slices.DeleteFunc(k.revoked, func(s revokedSecret) bool { return s.name() == d.Name })
 	return nil
 }
 

@@ -287,8 +287,14 @@ func FuzzRecords(f *testing.F) {
 	f.Add(wire.MustMarshal(&answerRecord{answer: []byte{1}}))
 	f.Add(wire.MustMarshal(&secretRecord{kind: franking.SignSecret}))
 	f.Add(wire.MustMarshal(&deskRecord{number: 1, first: 1, last: 2}))
+	f.Add(wire.MustMarshal(&banRecord{issuer: ids.MustParseDomain("beta.example"), opened: 1, reviewers: [2]string{"alice", "carol"}}))
+	f.Add(wire.MustMarshal(&seenRecord{day: 1}))
+	f.Add([]byte(FormatID(franking.ReportID{1})))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, s := range []wire.Schema{new(reportRecord), new(Entry), new(answerRecord), new(secretRecord), new(deskRecord)} {
+		if id, ok := ParseID(string(b)); ok && FormatID(id) != strings.ToLower(string(b)) {
+			t.Errorf("%q is the id %s", b, id)
+		}
+		for _, s := range []wire.Schema{new(reportRecord), new(Entry), new(answerRecord), new(secretRecord), new(deskRecord), new(banRecord), new(seenRecord)} {
 			if wire.Unmarshal(b, s) == nil && !bytes.Equal(wire.MustMarshal(s), b) {
 				t.Errorf("%T: not canonical", s)
 			}
@@ -308,7 +314,7 @@ func TestSweep(t *testing.T) {
 	}
 	seen, opened := seenKey(bob, franking.TokenHash{1}, franking.Digest{}), openedKey(alpha.domain, []byte("verdict"))
 	decided, open := reportKey(franking.ReportID{1}), reportKey(franking.ReportID{2})
-	put(seen, &seenRecord{ids.DayOf(begin)})
+	put(seen, &seenRecord{day: ids.DayOf(begin)})
 	put(opened, &answerRecord{day: ids.DayOf(begin), answer: []byte{1}})
 	put(decided, &reportRecord{state: StateClosed, reporter: bob, received: uint64(begin.UnixMilli())})
 	put(open, &reportRecord{state: StateOpen, reporter: bob, received: uint64(begin.UnixMilli())})

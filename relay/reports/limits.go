@@ -60,6 +60,8 @@ var (
 	ErrNotReady = errors.New("reports: keys are not ready")
 	// ErrUnknown: there is no such report, snapshot or document.
 	ErrUnknown = errors.New("reports: not found")
+	// ErrRevocations: a day's key was revoked as often as a list has room for.
+	ErrRevocations = errors.New("reports: revoked too often")
 	// ErrDecided: the report was decided already.
 	ErrDecided = errors.New("reports: decided already")
 	// ErrUnproven: no message of the report is proven, so nobody can be asked to

@@ -8,6 +8,7 @@ import (
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
+	"waxwing/core/store"
 	"waxwing/core/wire"
 	"waxwing/franking"
 	"waxwing/ratelimit/limits"
@@ -42,7 +43,8 @@ func (r *Reports) OpenVerdict(ctx context.Context, now time.Time, from ids.Domai
 		return nil, err
 	}
 	// The opening is in the log. Only now can the token be opened; a crash here
-	// leaves an entry without an answer, and the desk asks again.
+	// leaves an entry without an answer, the desk sends the verdict again, and the
+	// same entry is gone on with.
 	wrap := r.keyring.secret(ringWrap, logged.Epoch())
 	if wrap == nil {
 		return nil, franking.FaultWrap
@@ -85,25 +87,35 @@ func (r *Reports) issued(ctx context.Context, today ids.Day) (*franking.EpochKey
 	out := &franking.EpochKeys{Issuer: r.conf.Domain}
 	first := today - min(today, ids.MaxDelay+franking.ReportDays+franking.ReviewDays+1)
 	for day := first; day <= today+1; day++ {
-		s := r.keyring.secret(ringSign, day)
-		if s == nil {
-			published, err := r.published(ctx, franking.SignSecret, day)
-			if errors.Is(err, ErrUnknown) {
-				continue
-			}
-			if err != nil {
+		// Those that were revoked, from 1, and then the one in force.
+		for number := uint8(1); number < franking.MaxEpochKeys; number++ {
+			if err := r.addIssued(ctx, out, day, number, r.keyring.revokedSecret(day, number)); errors.Is(err, ErrUnknown) {
+				break
+			} else if err != nil {
 				return nil, err
 			}
-			s = published
 		}
-		out.Epochs = append(out.Epochs, franking.EpochKey{Epoch: day, Key: s.SigningKey().Public()})
+		if err := r.addIssued(ctx, out, day, 0, r.keyring.secret(ringSign, day)); err != nil && !errors.Is(err, ErrUnknown) {
+			return nil, err
+		}
 	}
 	return out, nil
 }
 
+// addIssued adds the public key of a secret; of one that was published if s is nil.
+func (r *Reports) addIssued(ctx context.Context, out *franking.EpochKeys, day ids.Day, revoked uint8, s *franking.EpochSecret) (err error) {
+	if s == nil {
+		if s, err = r.published(ctx, franking.SignSecret, day, revoked); err != nil {
+			return err
+		}
+	}
+	out.Epochs = append(out.Epochs, franking.EpochKey{Epoch: day, Key: s.SigningKey().Public()})
+	return nil
+}
+
 // published returns a secret that was published, or ErrUnknown.
-func (r *Reports) published(ctx context.Context, kind franking.SecretKind, epoch ids.Day) (*franking.EpochSecret, error) {
-	b, err := r.get(ctx, secretKey(kind, epoch))
+func (r *Reports) published(ctx context.Context, kind franking.SecretKind, epoch ids.Day, revoked uint8) (*franking.EpochSecret, error) {
+	b, err := r.get(ctx, secretKey(kind, epoch, revoked))
 	if err != nil {
 		return nil, err
 	}
@@ -117,31 +129,63 @@ func (r *Reports) published(ctx context.Context, kind franking.SecretKind, epoch
 // Published returns the secret of an epoch that this provider has published, so
 // that anybody can make what was made with it. The error is ErrUnknown.
 func (r *Reports) Published(ctx context.Context, kind franking.SecretKind, epoch ids.Day) (*franking.EpochSecret, error) {
-	return r.published(ctx, kind, epoch)
+	return r.published(ctx, kind, epoch, 0)
 }
 
 func (r *Reports) logOpening(ctx context.Context, now time.Time, c *franking.CheckedVerdict) (*franking.Logged, error) {
-	p, err := r.openings.Prepare(c, now)
-	if err != nil {
-		return nil, err
+	for range tries {
+		if err := r.catchUp(ctx); err != nil {
+			return nil, err
+		}
+		if logged := r.openings.Again(c); logged != nil {
+			return logged, nil
+		}
+		p, err := r.openings.Prepare(c, now)
+		if err != nil {
+			return nil, err
+		}
+		err = r.st.LogAppend(ctx, keyOpenings, r.openings.Log().Size(), [][]byte{p.Record})
+		if err == nil {
+			return r.openings.Commit(p)
+		}
+		// The entry may be in the log or get there yet.
+		if r.behind = true; !errors.Is(err, store.ErrConflict) {
+			return nil, err
+		}
 	}
-	if err := r.st.LogAppend(ctx, keyOpenings, r.openings.Log().Size(), [][]byte{p.Record}); err != nil {
-		return nil, err
+	return nil, store.ErrConflict
+}
+
+// catchUp reads what of the log of openings is not known: entries whose outcome
+// was unknown. The caller holds opening.
+func (r *Reports) catchUp(ctx context.Context) error {
+	if !r.behind {
+		return nil
 	}
-	return r.openings.Commit(p)
+	if err := follow(ctx, r.st, keyOpenings, r.openings.Log(), r.openings.Extend); err != nil {
+		return err
+	}
+	r.behind = false
+	return nil
 }
 
 // act does what the policy says and answers.
 func (r *Reports) act(ctx context.Context, now time.Time, from ids.Domain, verdict []byte, c *franking.CheckedVerdict, o *franking.Opened) ([]byte, error) {
 	var action franking.Action
 	standing, err := r.conf.Directory.ChangeStanding(ctx, o.Account(), func(s *directory.Standing) {
+		if done, ok := s.Acted(o.Entry()); ok {
+			action = franking.Action(done)
+			return
+		}
 		action = r.conf.Policy.Decide(o, before(s, now))
 		apply(s, action, now)
+		s.Note(o.Entry(), uint8(action))
 	})
 	if err != nil {
 		return nil, err
 	}
-	// The account's standing is durable.
+	// The account's standing is durable, and says which opening it is of: a crash
+	// now has the verdict sent again, which changes it no more.
 	if standing.Suspended(now) && r.conf.Suspended != nil {
 		r.conf.Suspended(o.Account())
 	}
@@ -167,6 +211,5 @@ func (r *Reports) note(ctx context.Context, e *Entry, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.audit.add(ctx, b)
-	return err
+	return r.audit.add(ctx, b)
 }

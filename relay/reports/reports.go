@@ -53,16 +53,18 @@ type Reports struct {
 	keyring *keyring
 	audit   *trail
 
-	opening  sync.Mutex // held while a verdict is opened; guards openings
+	opening  sync.Mutex // held while a verdict is opened; guards openings and behind
 	openings *franking.Openings
+	behind   bool // the log in the store may have entries that openings has not
 
 	queue   sync.Mutex // held while a report is added or decided; guards waiting and banned
-	waiting int        // reports in StateOpen or StateSecond
+	waiting int        // reports in StateOpen or StateSecond; -1 if that has to be counted
 	banned  int        // pseudonyms that were opened
 
 	sweeping sync.Mutex // guards swept
 	swept    ids.Day    // when what is over was removed last
 
+	renewing sync.Mutex // held while own keys are drawn or revoked
 	learning sync.Mutex // held while snapshots change
 	known    atomic.Pointer[map[ids.Domain]*issuerKeys]
 }
@@ -108,13 +110,18 @@ func Open(ctx context.Context, c Config, now time.Time) (*Reports, error) {
 	if err := r.loadSnapshots(ctx); err != nil {
 		return nil, err
 	}
-	return r, r.Renew(ctx, now)
+	if err := r.Renew(ctx, now); err != nil {
+		return nil, err
+	}
+	return r, r.sendAll(ctx, now)
 }
 
 // Renew draws the keys that are due, and signs what follows from them. It is
 // called at start and every few minutes.
 func (r *Reports) Renew(ctx context.Context, now time.Time) error {
-	if err := r.keyring.renew(dayOf(now), r.of(r.conf.Domain)); err != nil {
+	r.renewing.Lock()
+	defer r.renewing.Unlock()
+	if err := r.keyring.renew(now, r.of(r.conf.Domain)); err != nil {
 		return err
 	}
 	_, own := r.keyring.own()
@@ -137,7 +144,7 @@ func (r *Reports) Retire(ctx context.Context, now time.Time, confirmed bool) err
 	for _, d := range due {
 		if d.Publish != nil {
 			rec := secretRecord{kind: ringKinds[d.ring], epoch: d.Epoch, secret: d.Publish.Secret()}
-			if err := r.put(ctx, secretKey(rec.kind, rec.epoch), wire.MustMarshal(&rec)); err != nil {
+			if err := r.put(ctx, secretKey(rec.kind, rec.epoch, d.revoked), wire.MustMarshal(&rec)); err != nil {
 				return err
 			}
 			// Published. A crash now publishes it again.
@@ -183,8 +190,10 @@ func peerDeskKey(d ids.Domain, number uint32) store.Key {
 
 func peerDesks(d ids.Domain) store.Key { return store.Key("reports/desk/" + d.String() + "/") }
 
-func secretKey(k franking.SecretKind, epoch ids.Day) store.Key {
-	return store.Key(fmt.Sprintf("reports/secret/%d-%010d", k, epoch))
+// secretKey is of the revoked-th key of an epoch that was revoked, 0 for the one
+// that was not.
+func secretKey(k franking.SecretKind, epoch ids.Day, revoked uint8) store.Key {
+	return store.Key(fmt.Sprintf("reports/secret/%d-%010d-%d", k, epoch, revoked))
 }
 
 func reportKey(id franking.ReportID) store.Key {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"math"
 	"strings"
 	"time"
 
@@ -155,6 +156,11 @@ func (r *Reports) Decide(ctx context.Context, now time.Time, id franking.ReportI
 	switch {
 	case err != nil:
 		return err
+	case rec.state == StateSent:
+		if err := r.send(ctx, now, id, rec.issuer); err != nil {
+			return err
+		}
+		return ErrDecided
 	case rec.state != StateOpen && rec.state != StateSecond:
 		return ErrDecided
 	case action != franking.ActionNone && !rec.proven:
@@ -169,7 +175,7 @@ func (r *Reports) Decide(ctx context.Context, now time.Time, id franking.ReportI
 		if err := r.note(ctx, entry, now); err != nil {
 			return err
 		}
-		if err := r.put(ctx, reportKey(id), wire.MustMarshal(rec)); err != nil {
+		if err := r.save(ctx, id, rec, 0); err != nil {
 			return err
 		}
 		return ErrSecond
@@ -185,43 +191,77 @@ func (r *Reports) Decide(ctx context.Context, now time.Time, id franking.ReportI
 	}
 	// In the audit log. A crash now leaves the report undecided, to be decided
 	// again.
-	if rec.state = StateClosed; action != franking.ActionNone {
-		if err := r.countersign(ctx, now, id, rec, report); err != nil {
-			return err
-		}
-		rec.state = StateSent
+	if rec.state = StateClosed; action == franking.ActionNone {
+		return r.save(ctx, id, rec, -1)
 	}
-	if err := r.put(ctx, reportKey(id), wire.MustMarshal(rec)); err != nil {
+	rec.state = StateSent
+	verdict, err := r.countersign(now, id, rec, report)
+	if err != nil {
 		return err
 	}
-	r.waiting--
+	if err := r.save(ctx, id, rec, -1); err != nil {
+		return err
+	}
+	// Decided. A crash now leaves the report without its verdict, which the next
+	// start makes.
+	return r.dispatch(ctx, now, id, rec, verdict)
+}
+
+// send makes the verdict of a report that was decided, if a failure kept it from
+// being made. The caller holds queue.
+func (r *Reports) send(ctx context.Context, now time.Time, id franking.ReportID, issuer ids.Domain) error {
+	if _, err := r.get(ctx, pendingKey(issuer, id)); !errors.Is(err, ErrUnknown) {
+		return err
+	}
+	rec, report, _, err := r.reopen(ctx, id)
+	if err != nil {
+		return err
+	}
+	verdict, err := r.countersign(now, id, rec, report)
+	if err != nil {
+		return err
+	}
+	return r.dispatch(ctx, now, id, rec, verdict)
+}
+
+// sendAll makes the verdicts that are missing. One that cannot be made, as its
+// desk's keys are gone, must not keep the server from starting.
+func (r *Reports) sendAll(ctx context.Context, now time.Time) error {
+	list, err := r.List(ctx, StateSent, math.MaxInt)
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		err := r.send(ctx, now, s.ID, s.Issuer)
+		if errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrUnknownOutcome) || ctx.Err() != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// countersign makes the verdict and puts it where it waits for the sender's
-// provider.
-func (r *Reports) countersign(ctx context.Context, now time.Time, id franking.ReportID, rec *reportRecord, report *franking.Report) error {
+// dispatch puts a verdict where it waits for the sender's provider.
+func (r *Reports) dispatch(ctx context.Context, now time.Time, id franking.ReportID, rec *reportRecord, verdict []byte) error {
+	if err := r.note(ctx, &Entry{Act: ActSent, Report: id, Peer: rec.issuer, Action: rec.asked}, now); err != nil {
+		return err
+	}
+	// Durable when put returns: it goes out until it is answered.
+	return r.put(ctx, pendingKey(rec.issuer, id), verdict)
+}
+
+// countersign makes the verdict on a report.
+func (r *Reports) countersign(now time.Time, id franking.ReportID, rec *reportRecord, report *franking.Report) ([]byte, error) {
 	m, err := r.substantiate(rec, report)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	d := r.keyring.current(dayOf(now))
 	if d == nil {
-		return ErrNotReady
+		return nil, ErrNotReady
 	}
-	verdict, err := m.Countersign(&franking.Decision{
+	return m.Countersign(&franking.Decision{
 		Report: id, Reason: report.Reason, Asked: rec.asked, Consents: report.Consents, Reviewers: rec.reviewers,
 	}, d.countersign, now)
-	if err != nil {
-		return err
-	}
-	if err := r.put(ctx, pendingKey(rec.issuer, id), verdict); err != nil {
-		return err
-	}
-	// Durable: it goes out until it is answered. A crash now sends it although the
-	// report is not marked; deciding again makes another, which is refused as the
-	// same report's.
-	return r.note(ctx, &Entry{Act: ActSent, Report: id, Peer: rec.issuer, Action: rec.asked}, now)
 }
 
 // substantiate verifies the first proven message once more.
@@ -297,14 +337,17 @@ func (r *Reports) finish(ctx context.Context, now time.Time, id franking.ReportI
 	if err != nil {
 		return err
 	}
-	rec.state, rec.action = StateAnswered, action
-	if err := r.note(ctx, &Entry{Act: ActAnswered, Report: id, Peer: from, Action: action}, now); err != nil {
-		return err
+	if rec.state != StateAnswered {
+		rec.state, rec.action = StateAnswered, action
+		if err := r.note(ctx, &Entry{Act: ActAnswered, Report: id, Peer: from, Action: action}, now); err != nil {
+			return err
+		}
+		if err := r.save(ctx, id, rec, 0); err != nil {
+			return err
+		}
 	}
-	if err := r.put(ctx, reportKey(id), wire.MustMarshal(rec)); err != nil {
-		return err
-	}
-	// The answer is kept. A crash now asks once more and gets the same answer.
+	// The answer is kept, and a later one changes it no more. A crash now asks once
+	// more.
 	return r.put(ctx, pendingKey(from, id), nil)
 }
 
@@ -352,7 +395,9 @@ func (r *Reports) Logs() (size uint64, root auditlog.Hash, openings uint64, open
 // Lift ends an account's limit or suspension and forgets its warnings. The error
 // is directory.ErrUnknown, or the store's.
 func (r *Reports) Lift(ctx context.Context, now time.Time, a ids.Address) (*directory.Standing, error) {
-	s, err := r.conf.Directory.ChangeStanding(ctx, a, func(s *directory.Standing) { *s = directory.Standing{} })
+	s, err := r.conf.Directory.ChangeStanding(ctx, a, func(s *directory.Standing) {
+		*s = directory.Standing{Acts: s.Acts} // an opening that is sent again does not count anew
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -212,15 +212,18 @@ func (r *Reports) Publication(ctx context.Context, m *wire.Publish, now time.Tim
 	}
 	switch m.Kind {
 	case wire.PublicationEpochKeys:
-		_, b := r.keyring.own()
-		return b, nil
+		// The one that is stored: another one may be signed under its number after
+		// a crash.
+		if k := r.of(r.conf.Domain); k != nil {
+			return k.bytes, nil
+		}
 	case wire.PublicationDesk:
 		if d := r.keyring.current(dayOf(now)); d != nil {
 			return d.public.Bytes(), nil
 		}
 	case wire.PublicationSecret:
 		epoch := ids.Day(binary.BigEndian.Uint32(m.ID[28:]))
-		return r.get(ctx, secretKey(franking.SecretKind(m.ID[0]), epoch))
+		return r.get(ctx, secretKey(franking.SecretKind(m.ID[0]), epoch, m.ID[1]))
 	case wire.PublicationSnapshot:
 		k := r.of(m.Issuer)
 		if k == nil || len(k.last) == 0 {

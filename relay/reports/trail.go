@@ -2,6 +2,7 @@ package reports
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"waxwing/core/auditlog"
@@ -14,8 +15,9 @@ type trail struct {
 	st  store.Logs
 	key store.Key
 
-	mu  sync.Mutex // held over a whole append
-	log *auditlog.Log
+	mu     sync.Mutex // held over a whole append
+	log    *auditlog.Log
+	behind bool // the store may have entries that log has not
 }
 
 // readTrail returns all records of a log.
@@ -43,20 +45,50 @@ func openTrail(ctx context.Context, st store.Logs, key store.Key) (*trail, error
 	return &trail{st: st, key: key, log: log}, nil
 }
 
-// add appends an entry durably.
-func (t *trail) add(ctx context.Context, entry []byte) (*auditlog.Receipt, error) {
+// follow reads the records that the store has after those of a log. An append
+// whose outcome was unknown, as after a caller that has gone, is in the store or
+// not; without this no later append would fit.
+func follow(ctx context.Context, st store.Logs, key store.Key, log *auditlog.Log, extend func([]byte) error) error {
+	for {
+		batch, err := st.LogRead(ctx, key, log.Size(), trailBatch)
+		if err != nil || len(batch) == 0 {
+			return err
+		}
+		for _, b := range batch {
+			if extend(b) != nil {
+				return ErrState
+			}
+		}
+	}
+}
+
+// add appends an entry durably. After an error the entry may be there.
+func (t *trail) add(ctx context.Context, entry []byte) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.log.Size() >= MaxTrail {
-		return nil, ErrTrail
+	for range tries {
+		if t.behind {
+			if err := follow(ctx, t.st, t.key, t.log, t.log.Extend); err != nil {
+				return err
+			}
+			t.behind = false
+		}
+		if t.log.Size() >= MaxTrail {
+			return ErrTrail
+		}
+		p, err := t.log.Prepare(entry)
+		if err != nil {
+			return err
+		}
+		err = t.st.LogAppend(ctx, t.key, t.log.Size(), [][]byte{p.Record})
+		if err == nil {
+			// Durable. A crash now leaves a record whose action did not happen.
+			_, err = t.log.Commit(p)
+			return err
+		}
+		if t.behind = true; !errors.Is(err, store.ErrConflict) {
+			return err
+		}
 	}
-	p, err := t.log.Prepare(entry)
-	if err != nil {
-		return nil, err
-	}
-	if err := t.st.LogAppend(ctx, t.key, t.log.Size(), [][]byte{p.Record}); err != nil {
-		return nil, err
-	}
-	// Durable. A crash now leaves a record whose action did not happen.
-	return t.log.Commit(p)
+	return store.ErrConflict
 }

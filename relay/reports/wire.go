@@ -132,13 +132,18 @@ func (r *banRecord) Fields(c *wire.Codec) {
 	}
 }
 
-// seenRecord is that a message was reported: version 1 | day of the report 4.
-type seenRecord struct{ day ids.Day }
+// seenRecord is that a message was reported: version 1 | day of the report 4 |
+// report 16. It counts if the report is in the queue.
+type seenRecord struct {
+	day    ids.Day
+	report franking.ReportID
+}
 
 // Fields lists the layout.
 func (r *seenRecord) Fields(c *wire.Codec) {
 	c.Const("version", recordVersion)
 	wire.U32(c, "day", &r.day)
+	c.Fixed("report", r.report[:])
 }
 
 // answerRecord is what was answered to a verdict: version 1 | day 4 | hash of the
@@ -187,10 +192,11 @@ const (
 	ActOpened                      // a token was opened on another's verdict, and this was done
 	ActEscrowAsked                 // a reviewer wants an escrow opened
 	ActEscrowOpened                // a second one as well: it is opened, if fault is 0
+	ActRevoked                     // an operator revoked a day\'s token-signing key
 	actEnd
 )
 
-var actNames = [actEnd]string{"", "taken", "decided", "sent", "answered", "exported", "lifted", "opened", "escrow-asked", "escrow-opened"}
+var actNames = [actEnd]string{"", "taken", "decided", "sent", "answered", "exported", "lifted", "opened", "escrow-asked", "escrow-opened", "revoked"}
 
 // String returns the act's name.
 func (a Act) String() string {
@@ -232,7 +238,7 @@ func (e *Entry) Fields(c *wire.Codec) {
 // Layouts returns the layouts of the stored records for the documentation.
 func Layouts() map[string][]wire.Row {
 	return map[string][]wire.Row{
-		"desk key": wire.Layout(new(deskRecord)), "allowance": wire.Layout(new(franking.Allowance)),
+		"desk key": wire.Layout(new(deskRecord)), "revoked key": wire.Layout(new(revokedRecord)), "allowance": wire.Layout(new(franking.Allowance)),
 		"report": wire.Layout(new(reportRecord)), "answer": wire.Layout(new(answerRecord)), "seen": wire.Layout(new(seenRecord)),
 		"ban":              wire.Layout(new(banRecord)),
 		"published secret": wire.Layout(new(secretRecord)), "audit entry": wire.Layout(new(Entry)),

@@ -8,6 +8,10 @@ var errDiskLow = errors.New("badgerstore: the disk is nearly full")
 // again: little enough that MinFree is not overrun.
 const checkEvery = 16 << 20
 
+// startFree is what a start needs: new files' first pages. Without it the start
+// would end the process, as the files are mapped.
+const startFree = 4 << 20
+
 // spaceUsed counts what was written; only the committer calls it.
 func (e *Engine) spaceUsed(n int64) {
 	c := &e.committer
@@ -17,9 +21,12 @@ func (e *Engine) spaceUsed(n int64) {
 	}
 }
 
-// checkDisk notes whether there is room for more. A system that cannot tell is
-// taken to have room.
-func (e *Engine) checkDisk() {
-	free, err := freeBytes(e.cfg.Dir)
-	e.diskLow.Store(err == nil && free < e.cfg.MinFree)
+// checkDisk notes whether there is room for more.
+func (e *Engine) checkDisk() { e.diskLow.Store(low(e.cfg.Dir, e.cfg.MinFree)) }
+
+// low reports whether less than least bytes are free. A system that cannot tell
+// is taken to have room.
+func low(dir string, least uint64) bool {
+	free, err := freeBytes(dir)
+	return err == nil && free < least
 }

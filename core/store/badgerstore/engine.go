@@ -47,7 +47,8 @@ var _ store.Store = (*Engine)(nil)
 const kickBuffer = 256
 
 // Open opens the engine in c.Dir, which no other process may have open. After
-// a crash it finds everything that was acknowledged.
+// a crash it finds everything that was acknowledged. On a disk that is full to the
+// end it returns store.ErrUnavailable.
 func Open(c Config) (*Engine, error) {
 	c, err := c.complete()
 	if err != nil {
@@ -59,6 +60,9 @@ func Open(c Config) (*Engine, error) {
 	}
 	rand.Read(e.pad)
 	e.queue.init()
+	if low(c.Dir, min(c.MinFree, startFree)) {
+		return nil, fmt.Errorf("badgerstore: open: %w: %w", store.ErrUnavailable, errDiskLow)
+	}
 	if err := removeUnborn(c.Dir); err != nil {
 		return nil, fmt.Errorf("badgerstore: open: %w", newFault("remove an empty file", err))
 	}
