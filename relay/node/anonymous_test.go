@@ -17,6 +17,7 @@ import (
 	"waxwing/relay"
 	"waxwing/relay/client"
 	"waxwing/relay/client/state"
+	"waxwing/relay/quicnet"
 )
 
 // countSlowly has limits remember what counted toward them.
@@ -193,4 +194,60 @@ func TestTokenRacesOverConnections(t *testing.T) {
 		minted = bob.mint(racers)
 	}
 	bob.receive(0, 3)
+}
+
+// A token-signing key is revoked: a client that is nobody learns of it on the
+// connection on which it submits, and what it writes then is read.
+func TestNobodyIsToldOfARevocation(t *testing.T) {
+	var ahead atomic.Int64
+	clock := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	beta := newServer(t, "beta.example")
+	beta.conf.Now = clock
+	beta.start()
+	ctx := testContext(t)
+	var users []*client.Client
+	for _, name := range []string{"alice", "bob"} {
+		c, err := client.Create(client.Config{Dir: t.TempDir(), Now: clock, ReceiptDelay: 50 * time.Millisecond})
+		must(t, err)
+		t.Cleanup(func() { must(t, c.Close()) })
+		must(t, c.Register(ctx, client.RegisterConfig{
+			Address: ids.MustParseAddress(name + "@beta.example"), Server: beta.conf.Listen, Pin: directory.Pin(beta.pin),
+		}))
+		background(t, c)
+		users = append(users, c)
+	}
+	alice, bob := users[0], users[1]
+	code, err := bob.ContactCode(ctx, 0)
+	must(t, err)
+	to, err := alice.Add(ctx, code)
+	must(t, err)
+	receipt := func(text string) {
+		t.Helper()
+		id, err := alice.Send(ctx, to, text)
+		must(t, err)
+		until(t, "a receipt", func() bool {
+			e, err := alice.Status(id)
+			must(t, err)
+			return e.Status == state.StatusDelivered
+		})
+	}
+	receipt("before")
+	must(t, beta.node.RevokeEpoch(ctx, ids.DayOf(clock())))
+	ahead.Add(int64(time.Minute)) // the snapshot that knows of it is in force
+	receipt("after")
+	if beta.count(relay.RefusedRevoked, "client") == 0 {
+		t.Error("nobody was told")
+	}
+	// And of nothing else.
+	d := &device{t: t}
+	d.dial(beta)
+	defer d.conn.Close(quicnet.CodeNone)
+	for _, m := range []*wire.Publish{
+		{Kind: wire.PublicationEpochKeys, Provider: ids.MustParseDomain("gamma.example"), Issuer: beta.domain},
+		{Kind: wire.PublicationSnapshot, Provider: beta.domain, Issuer: beta.domain},
+	} {
+		if _, err := d.caller.Call(ctx, m); err == nil {
+			t.Errorf("nobody was told of %+v", m)
+		}
+	}
 }
