@@ -202,6 +202,7 @@ func checkSeen(t *testing.T, a allowList, seen map[string]map[string]map[kind]in
 		{"document dir/account", "key.address", ownAddress},
 		{"document peer/entry", "key.domain", otherDomain},
 		{"document limit/change", "key.domain", otherDomain},
+		{"client frame IssuedTokens", "tokens", ownToken},
 		{"file store/*.vlog", "content", aTicket},
 		{"file store/*.mem", "content", ownMailbox},
 		{"file store/*.mem", "content", ownAddress},
