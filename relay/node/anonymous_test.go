@@ -159,7 +159,7 @@ func TestTokensAreUsedUp(t *testing.T) {
 	if !short() {
 		t.Error("it asked before the time that it was told")
 	}
-	ahead.Store(int64(ids.DayOf(time.Now()).End().Add(10 * time.Minute).Sub(time.Now())))
+	ahead.Store(int64(time.Until(ids.DayOf(time.Now()).End().Add(10 * time.Minute))))
 	must(t, bob.Sync(ctx))
 	syncUntil(t, alice, "what waited to leave", func() bool { return beta.count(relay.Delivered, "client") > before+daily/2 })
 	if short() || beta.used(limits.AccountEnvelopes) {
