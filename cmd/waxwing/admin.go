@@ -222,12 +222,15 @@ func (a *app) healthCommand(r *remote) *cobra.Command {
 }
 
 func (a *app) rotateCommand(r *remote) *cobra.Command {
-	return request(r, "rotate-keys --data DIR", "Draw new keys of every kind now; what is under way under the old ones stays good",
-		admin.KeysRotate, nothing, func(all *admin.RotateResult) error {
+	p := new(admin.RotateParams)
+	c := request(r, "rotate-keys --data DIR", "Draw new keys now; what is under way under the old ones stays good",
+		admin.KeysRotate, same(p), func(all *admin.RotateResult) error {
 			return table(a, all.Keys, []string{"key", "new one used from", ""}, func(k *admin.RotatedKey) []any {
 				return []any{k.Kind, cmp.Or(k.From, "-"), k.Reason}
 			})
 		})
+	c.Flags().BoolVar(&p.Credentials, "credentials", false, "those of credentials only: bans count at once, first contacts under way are lost")
+	return c
 }
 
 func (a *app) drainCommand(r *remote) *cobra.Command {

@@ -284,3 +284,31 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+// FuzzDecrypt: a file is the one that was encrypted, or refused with an error of
+// this package. Little work is allowed, so that each execution is cheap.
+func FuzzDecrypt(f *testing.F) {
+	const work = 1
+	plain := []byte("secret")
+	var b bytes.Buffer
+	w, err := encrypt(&b, []byte("correct horse"), work)
+	must(f, err)
+	_, err = w.Write(plain)
+	must(f, err)
+	must(f, w.Close())
+	f.Add(b.Bytes())
+	f.Add(sealed(f, plain)) // asks for more work
+	f.Fuzz(func(t *testing.T, file []byte) {
+		r, err := decrypt(bytes.NewReader(file), []byte("correct horse"), work)
+		var got []byte
+		if err == nil {
+			got, err = io.ReadAll(r)
+		}
+		switch {
+		case err != nil && !errors.Is(err, ErrFile) && !errors.Is(err, ErrPassphrase):
+			t.Errorf("untyped error %v", err)
+		case err == nil && !bytes.Equal(got, plain):
+			t.Error("another content")
+		}
+	})
+}

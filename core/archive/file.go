@@ -37,6 +37,10 @@ func encrypt(w io.Writer, passphrase []byte, work int) (io.WriteCloser, error) {
 // Decrypt returns a reader of what Encrypt encrypted. Errors, of it and of the
 // reader, are ErrPassphrase, ErrFile and r's.
 func Decrypt(r io.Reader, passphrase []byte) (io.Reader, error) {
+	return decrypt(r, passphrase, maxWorkFactor)
+}
+
+func decrypt(r io.Reader, passphrase []byte, most int) (io.Reader, error) {
 	if len(passphrase) == 0 || len(passphrase) > MaxPassphrase {
 		return nil, ErrPassphrase
 	}
@@ -44,7 +48,7 @@ func Decrypt(r io.Reader, passphrase []byte) (io.Reader, error) {
 	if err != nil {
 		return nil, ErrPassphrase
 	}
-	id.SetMaxWorkFactor(maxWorkFactor)
+	id.SetMaxWorkFactor(most)
 	source := &remembering{r: r}
 	plain, err := age.Decrypt(source, id)
 	var none *age.NoIdentityMatchError

@@ -193,6 +193,41 @@ func FuzzRecord(f *testing.F) {
 	})
 }
 
+// What is loaded is a chain that this log wrote: it goes on from it.
+func FuzzLoad(f *testing.F) {
+	l := new(Log)
+	var records [][]byte
+	for _, entry := range []string{"one", "two"} {
+		p, err := l.Prepare([]byte(entry))
+		if err != nil {
+			f.Fatal(err)
+		}
+		if _, err := l.Commit(p); err != nil {
+			f.Fatal(err)
+		}
+		records = append(records, p.Record)
+	}
+	f.Add(records[0], records[1])
+	f.Add(records[1], records[0])
+	f.Add(records[0], records[0])
+	f.Fuzz(func(t *testing.T, a, b []byte) {
+		l, err := Load(a, b)
+		if err != nil {
+			if !errors.Is(err, ErrRecord) {
+				t.Errorf("untyped error %v", err)
+			}
+			return
+		}
+		p, err := l.Prepare([]byte("next"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(a, b, p.Record); err != nil {
+			t.Errorf("its next record does not follow: %v", err)
+		}
+	})
+}
+
 // A log takes records that were found in the store, and only the next of its
 // chain; and gives receipts of what it has, and of nothing else.
 func TestExtend(t *testing.T) {

@@ -257,3 +257,21 @@ func TestNext(t *testing.T) {
 		t.Errorf("a huge setting: %v", w)
 	}
 }
+
+func FuzzAssembly(f *testing.F) {
+	f.Add(wire.MustMarshal(&Assembly{Record: 1, Next: 2, Bytes: []byte{3}}))
+	f.Add(wire.MustMarshal(&Assembly{Record: 7}))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var a Assembly
+		if wire.Unmarshal(raw, &a) != nil {
+			return
+		}
+		if !bytes.Equal(wire.MustMarshal(&a), raw) || len(a.Bytes) > MaxRecord {
+			t.Error("not canonical, or beyond its limit")
+		}
+		a.Take(&Batch{Parts: []Part{{Record: a.Record, Index: a.Next, Last: true, Bytes: []byte{1}}, {Record: a.Record + 1, Bytes: []byte{1}}}})
+		if _, err := wire.Marshal(&a); err != nil {
+			t.Errorf("an assembly that cannot be stored: %v", err)
+		}
+	})
+}

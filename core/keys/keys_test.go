@@ -232,3 +232,22 @@ func TestSealWith(t *testing.T) {
 		t.Errorf("no key: %v", err)
 	}
 }
+
+// FuzzSealOpen: what a key opens was sealed to it, and anything else is an error.
+func FuzzSealOpen(f *testing.F) {
+	k, err := SealKeyFromSeed(bytes.Repeat([]byte{7}, SealSeedSize))
+	if err != nil {
+		f.Fatal(err)
+	}
+	sealed, _, err := k.Public().Seal([]byte("info"), []byte("aad"), []byte("plain"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte("info"), []byte("aad"), sealed)
+	f.Add([]byte{}, []byte{}, make([]byte, SealOverhead))
+	f.Fuzz(func(t *testing.T, info, aad, b []byte) {
+		if plain, _, err := k.Open(info, aad, b); err == nil && string(plain) != "plain" {
+			t.Errorf("opened %x", plain)
+		}
+	})
+}

@@ -38,6 +38,10 @@ func (d *Door) Fields(c *wire.Codec) {
 		c.Fixed("W", k.w[:])
 		wire.U32(c, "last", &k.last)
 	})
+	// SetKey looks generations up by halves.
+	for i := 1; i < len(d.keys); i++ {
+		c.Check(d.keys[i-1].generation < d.keys[i].generation, "keys", "not ascending")
+	}
 }
 
 const labelOutbox = "waxwing outbox"

@@ -130,7 +130,7 @@ func (p *providers) refill(c *arc.Credential, tier ratelimit.Tier, banned map[[3
 	if banned[shown.NB] {
 		return nil, errBanned
 	}
-	if err := p.ledger.Refill(context.Background(), day, shown.NB, shown.Hash, p.now); err != nil {
+	if err := p.ledger.Refill(context.Background(), day, shown.Place, shown.Hash, p.now); err != nil {
 		return nil, err
 	}
 	answer, err := shown.Issue(p.epoch)

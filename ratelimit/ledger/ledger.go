@@ -146,11 +146,11 @@ func (l *Ledger) SpendStanding(ctx context.Context, week ratelimit.Week, t TagSp
 	return l.spend(ctx, setID(purposeWeekly, uint32(week)), last, now, []store.Claim{t.claim()})[0]
 }
 
-// Refill admits the first refill of a pseudonym N_B in an epoch, named by its
+// Refill admits the first refill of a pseudonym in an epoch, named by its place and
 // hash (membership.Shown), and the same one again; ErrSpent for any other. Bans were looked up before, and the answer is
 // sent after: a crash in between costs nothing.
-func (l *Ledger) Refill(ctx context.Context, epoch ids.Day, nb, hash [32]byte, now time.Time) error {
-	claim := store.Claim{Token: sha256.Sum256(nb[:]), Claimant: hash}
+func (l *Ledger) Refill(ctx context.Context, epoch ids.Day, place, hash [32]byte, now time.Time) error {
+	claim := store.Claim{Token: place, Claimant: hash}
 	return l.spend(ctx, setID(purposeRefills, uint32(epoch)), epoch, now, []store.Claim{claim})[0]
 }
 

@@ -15,7 +15,7 @@ import (
 //	  tokens  purpose 1, period: the key's epoch; token: Spend.ID; claimant: privacypass.Claimant
 //	  tags    purpose 2, period: the day; token: SHA-256(tag); claimant: the envelope's id
 //	  weekly  purpose 3, period: the week; token: SHA-256(tag); claimant: the question's id
-//	  refills purpose 4, period: the epoch; token: SHA-256(N_B); claimant: SHA-256(refill)
+//	  refills purpose 4, period: the epoch; token: SHA-256(N_B | key); claimant: SHA-256(refill)
 //	  members purpose 5, period: the month; token: TakenMembership.ID; claimant: SHA-256(request)
 //	document  "quota/" | SHA-256("waxwing ledger quota" | address)
 //	  value   privacypass.Row

@@ -316,11 +316,18 @@ func TestAttack(t *testing.T) {
 		fresh.r.Lists = nil
 		p, _ := fresh.r.Request(cred)
 		second, err := fresh.r.Verify(w.home, p.Bytes())
-		if err != nil || second.NB != s.NB {
+		if err != nil || second.NB != s.NB || second.Place != s.Place {
 			t.Fatal(err)
 		}
 		if _, err := Once(stored, second); err != ErrSecond {
 			t.Errorf("a second request: %v", err)
+		}
+		// Under another key of the epoch, what the first gave is worth nothing.
+		anew := *w
+		anew.r.Key = arc.Ristretto255().NewSecretKey().Public()
+		p, _ = anew.r.Request(cred)
+		if third, err := anew.r.Verify(w.home, p.Bytes()); err != nil || third.NB != s.NB || third.Place == s.Place {
+			t.Errorf("under another key: %v", err)
 		}
 	})
 	t.Run("26 a home that substitutes", func(t *testing.T) {

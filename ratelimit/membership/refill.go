@@ -129,7 +129,11 @@ type Shown struct {
 	// the terms, in their order.
 	NB [elementSize]byte
 	NL [][elementSize]byte
-	// Hash names the request among those of its epoch (Once).
+	// Place is what is refilled once in the epoch: SHA-256(N_B | the epoch's key
+	// 96). Under another key, which a provider draws that lost what was spent under
+	// the first, the sender refills again, as what it had is worth nothing.
+	Place [sha256.Size]byte
+	// Hash names the request among those of its place (Once).
 	Hash [sha256.Size]byte
 
 	r       *Refill
@@ -171,7 +175,7 @@ func (r *Refill) Verify(membership *arc.SecretKey, request []byte) (*Shown, erro
 		return nil, ErrProof
 	}
 	return &Shown{
-		NB: f.NB, NL: f.Lists, Hash: sha256.Sum256(request),
+		NB: f.NB, NL: f.Lists, Hash: sha256.Sum256(request), Place: sha256.Sum256(append(f.NB[:], r.Key.Bytes()...)),
 		r: r, m1E: s.m1E, request: slices.Clone(request),
 	}, nil
 }
@@ -186,7 +190,7 @@ func (s *Shown) Issue(key *arc.SecretKey) ([]byte, error) {
 }
 
 // Once decides about a refill, given the hash that is stored for its epoch and
-// N_B, nil for none. It returns the hash to store before the answer is sent; a
+// place, nil for none. It returns the hash to store before the answer is sent; a
 // crash between the two costs nothing, since the same request is answered again.
 // ErrSecond: another request was first, and a second credential would double the
 // sender's limit.

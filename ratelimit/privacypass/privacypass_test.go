@@ -452,3 +452,23 @@ func FuzzParse(f *testing.F) {
 		pd.Finish(b)
 	})
 }
+
+func FuzzParseKey(f *testing.F) {
+	for _, typ := range []Type{Ristretto255, P384} {
+		k := newKey(f, typ)
+		f.Add(uint16(typ), k.Bytes())
+		f.Add(uint16(typ), k.Public().Bytes())
+	}
+	f.Fuzz(func(t *testing.T, typ uint16, b []byte) {
+		if k, err := ParseKey(Type(typ), b); err == nil && !bytes.Equal(k.Bytes(), b) {
+			t.Error("key")
+		} else if err != nil && err != ErrKey && err != ErrMalformed {
+			t.Errorf("untyped error %v", err)
+		}
+		if k, err := ParsePublicKey(Type(typ), b); err == nil && !bytes.Equal(k.Bytes(), b) {
+			t.Error("public key")
+		} else if err != nil && err != ErrKey && err != ErrMalformed {
+			t.Errorf("untyped error %v", err)
+		}
+	})
+}

@@ -240,6 +240,37 @@ func TestEndsDuringARequest(t *testing.T) {
 	}
 }
 
+// An answer that is taken says one thing, and says it again when it is written.
+func FuzzParseAnswer(f *testing.F) {
+	s := &Server{handlers: handlers, log: quiet, ctx: context.Background()}
+	for _, line := range []string{
+		`{"v":1,"method":"invite.create","params":{"uses":2}}`, `{"v":1,"method":"invite.revoke","params":{"id":"x"}}`,
+		`{"v":1,"method":"none"}`, `{"v":2}`, `{`,
+	} {
+		b, err := json.Marshal(s.answer([]byte(line)))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		a, err := parseAnswer(line)
+		if err != nil {
+			if !errors.Is(err, ErrProtocol) {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		again, err := json.Marshal(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := parseAnswer(again); err != nil || (b.Error == nil) != (a.Error == nil) || a.Error != nil && *a.Error != *b.Error {
+			t.Errorf("%s is read as %s: %v", line, again, err)
+		}
+	})
+}
+
 func FuzzAnswer(f *testing.F) {
 	s := &Server{handlers: handlers, log: quiet, ctx: context.Background()}
 	f.Add([]byte(`{"v":1,"method":"invite.create","params":{"uses":2}}`))

@@ -83,7 +83,6 @@ func exchange(ctx context.Context, socket string, method Method, params any) (*a
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	a := new(answer)
 	if _, err = c.Write(append(line, '\n')); err == nil {
 		line, err = readLine(bufio.NewReader(c), maxAnswer)
 	}
@@ -94,7 +93,15 @@ func exchange(ctx context.Context, socket string, method Method, params any) (*a
 		return nil, ErrProtocol
 	case err != nil:
 		return nil, ErrNoServer // it ended meanwhile
-	case json.Unmarshal(line, a) != nil || a.V != protocol || (a.Error == nil) == (a.Result == nil):
+	}
+	return parseAnswer(line)
+}
+
+// parseAnswer parses a line: a result or an error, not both. The error is
+// ErrProtocol.
+func parseAnswer(line []byte) (*answer, error) {
+	a := new(answer)
+	if json.Unmarshal(line, a) != nil || a.V != protocol || (a.Error == nil) == (a.Result == nil) {
 		return nil, ErrProtocol
 	}
 	return a, nil

@@ -37,7 +37,7 @@ const (
 	PeerAdd      Method = "peer.add"      // PeerAddParams -> Done
 	PeerList     Method = "peer.list"     // PeerListParams -> PeersResult
 	PeerRemove   Method = "peer.remove"   // PeerRemoveParams -> Done
-	KeysRotate   Method = "keys.rotate"   // nothing -> RotateResult
+	KeysRotate   Method = "keys.rotate"   // RotateParams -> RotateResult
 	LimitList    Method = "limits.list"   // LimitListParams -> LimitsResult
 	LimitSet     Method = "limits.set"    // LimitSetParams -> Limit
 	LimitReset   Method = "limits.reset"  // LimitParams -> Limit
@@ -208,6 +208,13 @@ type Peer struct {
 
 	RefusedByPeer map[string]uint64 `json:"refused_by_peer,omitempty"` // what it refused, by code
 	Forwarded     map[string]uint64 `json:"forwarded,omitempty"`       // what became of what it forwarded here
+}
+
+// RotateParams says which keys are drawn.
+type RotateParams struct {
+	// Credentials: those of credentials and no others, and what is under way under
+	// the old ones is lost.
+	Credentials bool `json:"credentials,omitempty"`
 }
 
 // RotateResult says what became of each kind of key.

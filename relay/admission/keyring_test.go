@@ -104,8 +104,7 @@ func TestClockStep(t *testing.T) {
 	}
 }
 
-// Each list has a number of its own and stands in the log before anybody sees it,
-// also when the store fails in between.
+// Each list has a number of its own and stands in the log before anybody sees it.
 func TestEveryListIsLogged(t *testing.T) {
 	p := newProvider(t, alpha, beta)
 	seen := map[uint32][32]byte{}

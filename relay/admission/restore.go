@@ -59,6 +59,15 @@ func (a *Admission) mark(ctx context.Context, now time.Time) error {
 	return nil
 }
 
+// Anew has the next Renew draw other keys for the days that can be shown, as if
+// what was spent were lost: nobody keeps a credential, and who was banned gets no
+// other one.
+func (a *Admission) Anew() {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	a.lost = true
+}
+
 // Recall looks at a list of this provider's that a peer kept, and reports whether
 // it shows that this data directory was put back from a copy: then keys are drawn
 // anew with the next Renew. What is not this provider's says nothing.

@@ -2,6 +2,8 @@ package admission
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"maps"
 	"testing"
 	"time"
@@ -132,5 +134,80 @@ func TestRecallPassesNumbers(t *testing.T) {
 	must(t, err)
 	if l := p.list(); l.Follows(theirs) != nil || l.Term() <= theirs.Term() {
 		t.Errorf("term %d, number %d: %v", l.Term(), l.Number(), l.Follows(theirs))
+	}
+}
+
+// By command, keys of days that can be shown are drawn anew, once.
+func TestAnew(t *testing.T) {
+	p := newProvider(t, alpha, beta)
+	for n := range 4 {
+		p.renew(days(n))
+	}
+	known := p.list()
+	p.Anew()
+	now := days(3).Add(time.Minute)
+	p.renew(now)
+	anew(t, p, known, now)
+}
+
+// failing is a store one of whose changes fails, before or after its effect.
+type failing struct {
+	store.Store
+	in    int // how many more changes are made
+	after bool
+}
+
+func (f *failing) change(do func() error) error {
+	if f.in--; f.in != -1 {
+		return do()
+	}
+	if f.after {
+		_ = do()
+	}
+	return store.ErrUnknownOutcome
+}
+
+func (f *failing) CAS(ctx context.Context, k store.Key, v uint64, b []byte) (n uint64, err error) {
+	err = f.change(func() error { n, err = f.Store.CAS(ctx, k, v, b); return err })
+	return n, err
+}
+
+func (f *failing) LogAppend(ctx context.Context, k store.Key, size uint64, entries [][]byte) error {
+	return f.change(func() error { return f.Store.LogAppend(ctx, k, size, entries) })
+}
+
+// Whatever the store does in the middle of a renewal, and whether the provider
+// goes on or starts again: what is shown was logged and stored, and no number
+// stands for two lists.
+func TestBrokenRenewal(t *testing.T) {
+	for in := range 3 { // the log, the list, the mark
+		for _, after := range []bool{false, true} {
+			for _, restart := range []bool{false, true} {
+				p := newProvider(t, alpha, beta)
+				known := p.list()
+				p.st = &failing{p.st, in, after}
+				p.open()
+				if err := p.Renew(t.Context(), days(1), Due{Peers: p.peers}); !errors.Is(err, store.ErrUnknownOutcome) {
+					t.Fatalf("change %d: %v", in, err)
+				}
+				if l := p.list(); l.Hash() != known.Hash() && in < 2 {
+					t.Errorf("change %d: a list is shown before it is stored", in)
+				}
+				if restart {
+					p.open()
+				}
+				must(t, p.Renew(t.Context(), days(1).Add(time.Minute), Due{Peers: p.peers}))
+				l := p.list()
+				if err := l.Follows(known); err != nil || l.Term() != 0 || l.Number() == known.Number() {
+					t.Errorf("change %d: number %d, term %d, %v", in, l.Number(), l.Term(), err)
+				}
+				if !bytes.Contains(mustRecord(t, p), listEntry(l)) {
+					t.Errorf("change %d: what is shown is not logged", in)
+				}
+				p.open()
+				p.renew(days(2))
+				must(t, p.list().Follows(l))
+			}
+		}
 	}
 }

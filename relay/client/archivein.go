@@ -57,10 +57,15 @@ func restore(tx *state.Tx, in io.Reader, d newDevice, today ids.Day, server stri
 	if err := b.account(a, m, d, server); err != nil {
 		return err
 	}
+	return b.items(r)
+}
+
+// items writes what follows the account's part.
+func (b *restoring) items(r *archive.Reader) error {
 	for {
 		i, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			return state.Counter.Put(tx, state.Single, &b.n)
+			return state.Counter.Put(b.tx, state.Single, &b.n)
 		}
 		if err != nil {
 			return archiveError(err)

@@ -301,17 +301,50 @@ func FuzzConfig(f *testing.F) {
 	f.Add("listen = \":1\"\n[log]\nlevel = \"info\"\n[[peers]]\ndomain = \"a\"\n")
 	f.Add("lisen = 1")
 	f.Fuzz(func(t *testing.T, text string) {
-		path := filepath.Join(t.TempDir(), configName)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		l, err := from("", path).load()
+		l := &loaded{from: map[string]string{}}
+		err := l.parse("/data/"+configName, []byte(text))
 		if err == nil {
+			l.note(fromFile)
+			l.anchor()
 			_, err = l.resolve(ids.Domain{})
 		}
 		var all problems
 		if err != nil && (!errors.As(err, &all) || len(all) == 0) {
 			t.Errorf("%v", err)
+		}
+	})
+}
+
+// Whatever is in the environment and on the command line ends in the same way.
+func FuzzOverrides(f *testing.F) {
+	pin := strings.Repeat("A", 43)
+	f.Add("listen", "h:1", "peer-bytes=70000/s,9000", "beta.example=h:1,"+pin)
+	f.Add("endpoints", "b:1, c:2", "peer-connections=5", "gamma.example=[::1]:2,"+pin)
+	f.Add("peers", "beta.example=h:1,"+pin+"  gamma.example=[::1]:2,"+pin, "account-messages=1/d,2", "x")
+	f.Add("log.level", "debug", "limit", "=,")
+	f.Fuzz(func(t *testing.T, key, value, limit, peer string) {
+		o := &overrides{values: map[string]*string{}, limits: []string{limit}, peers: []string{peer}}
+		s := sources{data: "/data", getenv: func(name string) (string, bool) {
+			return value, name == (&setting{key: key}).variable()
+		}}
+		l := &loaded{from: map[string]string{}}
+		values, _, all := s.overrides()
+		for _, set := range settings {
+			if v, ok := values[set.key]; ok {
+				*set.in(&l.Config) = v
+			}
+		}
+		all = append(all, l.lists(values)...)
+		var more problems
+		if err := o.apply(nil, l); err != nil && !errors.As(err, &more) {
+			t.Errorf("%v", err)
+		}
+		r, err := l.resolve(ids.Domain{})
+		if err != nil && !errors.As(err, &more) {
+			t.Errorf("%v", err)
+		}
+		if err == nil && len(all) == 0 && len(r.node.Peers) != len(l.Peers) {
+			t.Error("a peer was lost")
 		}
 	})
 }

@@ -122,6 +122,11 @@ func (l *loaded) read(path string) error {
 	if err != nil {
 		return err
 	}
+	return l.parse(path, b)
+}
+
+// parse is read of a file's content. The error is problems.
+func (l *loaded) parse(path string, b []byte) error {
 	l.file = path
 	// The limits are a table of strings here, because which there are is not
 	// this package's to say.
@@ -129,7 +134,7 @@ func (l *loaded) read(path string) error {
 		Config
 		Limits map[string]any `toml:"limits"`
 	}{Config: l.Config}
-	err = toml.NewDecoder(strings.NewReader(string(b))).DisallowUnknownFields().Decode(&file)
+	err := toml.NewDecoder(strings.NewReader(string(b))).DisallowUnknownFields().Decode(&file)
 	l.Config = file.Config
 	var unknown *toml.StrictMissingError
 	var bad *toml.DecodeError

@@ -176,8 +176,15 @@ func (o *operator) revoke(ctx context.Context, p *admin.IDParams) (*admin.Done, 
 	return new(admin.Done), refusal(o.n.RevokeInvite(ctx, all[0].ID))
 }
 
-func (o *operator) rotate(context.Context, *admin.Done) (*admin.RotateResult, error) {
-	done, err := o.n.RotateKeys()
+func (o *operator) rotate(_ context.Context, p *admin.RotateParams) (*admin.RotateResult, error) {
+	var done []node.Rotated
+	var err error
+	if p.Credentials {
+		done = make([]node.Rotated, 1)
+		done[0], err = o.n.RenewCredentials()
+	} else {
+		done, err = o.n.RotateKeys()
+	}
 	if err != nil {
 		return nil, &admin.Error{
 			Code: admin.CodeFailed, What: "not all keys could be rotated: " + err.Error(), Next: "look at the disk, then do it again",

@@ -118,11 +118,9 @@ func loadDated[K any](dir keydir, prefix string, parse func([]byte) (K, error)) 
 	}
 	var out []dated[K]
 	for _, name := range names {
-		day, id, ok := strings.Cut(strings.TrimPrefix(name, prefix), "-")
-		d, err1 := strconv.ParseUint(day, 10, 32)
-		i, err2 := strconv.ParseUint(id, 10, 8)
-		seed, err3 := dir.get(name)
-		if err := errors.Join(err1, err2, err3); err != nil || !ok {
+		day, id, err := parseDatedName(prefix, name)
+		seed, err2 := dir.get(name)
+		if err := errors.Join(err, err2); err != nil {
 			return nil, fmt.Errorf("node: key file %s cannot be used: %w", name, err)
 		}
 		key, err := parse(seed)
@@ -130,13 +128,28 @@ func loadDated[K any](dir keydir, prefix string, parse func([]byte) (K, error)) 
 		if err != nil {
 			return nil, fmt.Errorf("node: key file %s is damaged: %w", name, err)
 		}
-		out = append(out, dated[K]{uint8(i), ids.Day(d), key})
+		out = append(out, dated[K]{id, day, key})
 	}
 	return out, nil // in the order of days: names are padded
 }
 
 func datedName(prefix string, day ids.Day, id uint8) string {
 	return fmt.Sprintf("%s%010d-%03d", prefix, day, id)
+}
+
+// errKeyName: a key file has a name that nothing here gives. A key under another
+// form of its name would not be erased with its time.
+var errKeyName = errors.New("node: not the name of a key file")
+
+// parseDatedName is the reverse of datedName. The error is errKeyName.
+func parseDatedName(prefix, name string) (ids.Day, uint8, error) {
+	day, id, _ := strings.Cut(strings.TrimPrefix(name, prefix), "-")
+	d, err1 := strconv.ParseUint(day, 10, 32)
+	i, err2 := strconv.ParseUint(id, 10, 8)
+	if err1 != nil || err2 != nil || datedName(prefix, ids.Day(d), uint8(i)) != name {
+		return 0, 0, errKeyName
+	}
+	return ids.Day(d), uint8(i), nil
 }
 
 // rotate draws the keys that are due and erases those that are over. Every key

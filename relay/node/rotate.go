@@ -37,11 +37,12 @@ const (
 	KeyTicket                     // mints tickets
 	KeyStamp                      // stamps deliveries
 	KeyTLS                        // the leaf of handshakes
+	KeyCredential                 // issues and verifies a day's credentials
 )
 
 // String names the kind.
 func (k KeyKind) String() string {
-	return [...]string{"certificate", "relay", "ticket", "stamp", "tls"}[k]
+	return [...]string{"certificate", "relay", "ticket", "stamp", "tls", "credential"}[k]
 }
 
 // Rotated says what became of one kind when rotation was forced.
@@ -80,6 +81,19 @@ func (n *Node) RotateKeys() ([]Rotated, error) {
 	}
 	n.log.Info("keys were rotated by command")
 	return out, nil
+}
+
+// RenewCredentials draws other keys of credentials for today and tomorrow: every
+// sender needs another credential for first contacts here, and who was banned gets
+// none. Introductions under the old ones that are under way are disposed of. The
+// error is of the file system or the store; it may be called again.
+func (n *Node) RenewCredentials() (Rotated, error) {
+	n.admission.Anew()
+	if err := n.renewKeys(); err != nil {
+		return Rotated{}, err
+	}
+	n.log.Info("keys of credentials were renewed by command")
+	return Rotated{Kind: KeyCredential, From: ids.DayOf(n.now())}, nil
 }
 
 // force draws what may be drawn.

@@ -28,6 +28,15 @@ func submissionName(e privacypass.Epoch) string {
 	return fmt.Sprintf("%s%010d", prefixSubmission, e)
 }
 
+// parseSubmissionName is the reverse of submissionName. The error is errKeyName.
+func parseSubmissionName(name string) (privacypass.Epoch, error) {
+	n, err := strconv.ParseUint(strings.TrimPrefix(name, prefixSubmission), 10, 32)
+	if e := privacypass.Epoch(n); err == nil && submissionName(e) == name {
+		return e, nil
+	}
+	return 0, errKeyName
+}
+
 func openSubmissions(dir keydir, provider ids.Domain, today ids.Day) (*submissions, error) {
 	s := &submissions{dir: dir, provider: provider, keys: map[privacypass.Epoch]*privacypass.Key{}}
 	names, err := dir.list(prefixSubmission)
@@ -35,7 +44,7 @@ func openSubmissions(dir keydir, provider ids.Domain, today ids.Day) (*submissio
 		return nil, err
 	}
 	for _, name := range names {
-		e, err := strconv.ParseUint(strings.TrimPrefix(name, prefixSubmission), 10, 32)
+		e, err := parseSubmissionName(name)
 		if err != nil {
 			return nil, fmt.Errorf("node: key file %s cannot be used: %w", name, err)
 		}
@@ -48,7 +57,7 @@ func openSubmissions(dir keydir, provider ids.Domain, today ids.Day) (*submissio
 		if err != nil {
 			return nil, fmt.Errorf("node: key file %s is damaged: %w", name, err)
 		}
-		s.keys[privacypass.Epoch(e)] = k
+		s.keys[e] = k
 	}
 	return s, s.rotate(today, false)
 }

@@ -183,3 +183,15 @@ func TestCheckParameters(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParsePin(f *testing.F) {
+	f.Add(PinOf(keys.NewSigningKey().Public()).String())
+	f.Fuzz(func(t *testing.T, s string) {
+		switch p, err := ParsePin(s); {
+		case err != nil && !errors.Is(err, ErrPinText):
+			t.Errorf("untyped error %v", err)
+		case err == nil && p.String() != s:
+			t.Errorf("%q is the pin %s", s, p)
+		}
+	})
+}

@@ -61,7 +61,11 @@ func (e *Engine) sweepChunks(ctx context.Context, id *ids.MailboxID, from, to ui
 					from = to
 					return nil
 				}
-				from = beUint64(it.Item().Key()[headKeySize:])
+				k := it.Item().Key()
+				if len(k) != chunkKeySize {
+					return newFault("read", errCorrupt)
+				}
+				from = beUint64(k[headKeySize:])
 				if from >= to {
 					return nil
 				}

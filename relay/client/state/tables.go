@@ -48,6 +48,11 @@ var (
 	Snapshots = newTable[Published]("snapshots", MaxSnapshots) // id 32; of the own provider
 	Theirs    = newNamed[Published]("theirs", MaxDescriptors)  // domain; that provider's snapshot of the own one's keys
 
+	Admissions = newTable[Admission]("admission", 1)             // Single
+	Bucket     = newTable[Submission]("bucket", MaxBucket)       // epoch 4 | number 8; free tokens
+	Paid       = newTable[Submission]("paid", MaxOutbox)         // number 8 of the outbox; what pays for that envelope
+	KeyLists   = newNamed[Published]("keylists", MaxDescriptors) // domain; the newest list of its keys of admission
+
 	SyncStates  = newTable[SyncState]("sync", 1)                             // Single
 	SyncQueue   = newTable[SyncItem]("syncqueue", MaxSyncQueue)              // number 8; for the other devices
 	SyncBatches = newTable[SyncBatch]("syncbatch", 1)                        // Single; sealed, not taken by the provider

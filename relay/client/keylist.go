@@ -1,0 +1,86 @@
+package client
+
+import (
+	"errors"
+	"time"
+
+	"waxwing/ratelimit/keylist"
+	"waxwing/ratelimit/privacypass"
+	"waxwing/relay/client/state"
+)
+
+// knownList returns the provider's newest list of keys that is known, or nil, and
+// when it was fetched.
+func (w *work) knownList() (*keylist.List, time.Time, error) {
+	own := w.self.Address.Domain()
+	p, err := state.KeyLists.Get(w.tx, []byte(own.String()))
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, time.Time{}, nil
+	}
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	root, err := w.rootOf(own)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	l, err := keylist.Parse(p.Bytes, own, root)
+	if err != nil {
+		return nil, time.Time{}, &state.CorruptError{Table: "keylists"}
+	}
+	return l, time.UnixMilli(int64(p.Fetched)), nil
+}
+
+// takeList takes the provider's list of keys. The error is ErrServer for what is
+// no list of it. One that contradicts the known one is an alarm and is not taken.
+func (w *work) takeList(b []byte) error {
+	own := w.self.Address.Domain()
+	root, err := w.rootOf(own)
+	if err != nil {
+		return err
+	}
+	l, err := keylist.Parse(b, own, root)
+	if err != nil {
+		return ErrServer
+	}
+	known, _, err := w.knownList()
+	if err != nil {
+		return err
+	}
+	switch err := l.Follows(known); {
+	case errors.Is(err, keylist.ErrForked):
+		return w.alarm(state.AlarmForked)
+	case err != nil: // an older one: the known one stays
+		l = known
+	}
+	if err := w.dropForeign(l); err != nil {
+		return err
+	}
+	return state.KeyLists.Put(w.tx, []byte(own.String()), &state.Published{Fetched: uint64(w.now.UnixMilli()), Bytes: l.Bytes()})
+}
+
+// dropForeign drops free tokens under other keys than the list's: the provider lost
+// what was spent, and drew new ones for everybody (keylist.List.Term). Those that
+// envelopes were paired with are dropped when they are refused.
+func (w *work) dropForeign(l *keylist.List) error {
+	w.touched, w.bucket = true, nil
+	return expire(w, state.Bucket, func(s *state.Submission) bool {
+		t, err := privacypass.ParseToken(s.Token[:])
+		key, listed := l.Token(s.Epoch)
+		return err != nil || listed && t.KeyID != key.ID()
+	})
+}
+
+// ageList has the list asked for again.
+func (w *work) ageList() error {
+	key := []byte(w.self.Address.Domain().String())
+	p, err := state.KeyLists.Get(w.tx, key)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p.Fetched = 0
+	return state.KeyLists.Put(w.tx, key, p)
+}
