@@ -92,12 +92,17 @@ type messageLine struct {
 	Received time.Time `json:"received"` // by the provider's clock
 	Sent     time.Time `json:"sent"`     // by the sender's clock: a claim
 	Sequence uint64    `json:"sequence"` // the sender's count: a claim
+	Late     bool      `json:"late"`     // one with a higher sequence was shown before
 }
 
 func (a *app) show(o *client.Opened) error {
+	late := ""
+	if o.Late() {
+		late = " (late)"
+	}
 	return a.print(messageLine{
-		o.Position(), o.From().String(), o.Text(), o.Received(), o.Sent(), o.Sequence(),
-	}, "%s  %s: %s\n", o.Received().Local().Format("2006-01-02 15:04:05"), o.From(), plain(o.Text()))
+		o.Position(), o.From().String(), o.Text(), o.Received(), o.Sent(), o.Sequence(), o.Late(),
+	}, "%s  %s%s: %s\n", o.Received().Local().Format("2006-01-02 15:04:05"), o.From(), late, plain(o.Text()))
 }
 
 func (a *app) inboxCommand() *cobra.Command {

@@ -29,7 +29,7 @@ func samples() map[string]wire.Schema {
 		"ref": &Ref{5}, "blob": &Blob{[]byte{1}}, "digest": &Digest{}, "session": &Session{State: []byte{1}},
 		"peer":     &Peer{Sending: 1, Asked: 2, Next: 3, ParkedSince: 4},
 		"known":    &Known{Cert: []byte{1}},
-		"message":  &Message{Contact: 1, Status: StatusDelivered, Frame: []byte("frame")},
+		"message":  &Message{Contact: 1, Status: StatusDelivered, Late: true, Frame: []byte("frame")},
 		"envelope": &Envelope{Contact: 1, Dest: domain, Bytes: []byte{1}},
 		"held":     &HeldDelivery{Reason: HeldProvider, Domain: domain, Delivery: []byte{1}},
 		"unheld":   &HeldDelivery{Reason: HeldSerial, Hidden: true, Delivery: []byte{1}},
