@@ -172,14 +172,15 @@ func (a *app) policyCommand() *cobra.Command {
 			return a.with(func(p *client.Client) error {
 				ctx, cancel := context.WithTimeout(c.Context(), wait)
 				defer cancel()
-				f := explain("the policy", run(ctx, p, args))
-				if f != nil && f.code == exitUnreachable {
+				err := run(ctx, p, args)
+				if err == nil {
+					return nil
+				}
+				f := explain("the policy", err)
+				if f.code == exitUnreachable {
 					f.next = "it is stored; the provider is told with the next command that reaches it"
 				}
-				if f != nil {
-					return f
-				}
-				return nil
+				return f
 			})
 		}
 	}
