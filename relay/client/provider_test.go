@@ -25,10 +25,12 @@ type world struct {
 	providers map[ids.Domain]*provider
 	users     []*user
 	synced    bool // devices of an account tell each other, and the harness does not
+	dayByDay  bool // no token is issued before its day
 }
 
 // provider is the server's side: tickets, stamps, directory, mailboxes.
 type provider struct {
+	admits *admitting // nil until needed
 	w      *world
 	domain ids.Domain
 	root   *keys.SigningKey
@@ -163,6 +165,10 @@ func (p *provider) take(from ids.Domain, b []byte) {
 	var e wire.Envelope
 	p.w.must(wire.ParseEnvelope(b, &e))
 	payload := wire.PayloadHash(e.Head, e.Body)
+	if e.Introduction != nil {
+		p.introduced(from, &e, &payload)
+		return
+	}
 	var scratch ticket.Scratch
 	o, err := p.ring.Open((*ticket.Ticket)(e.Ticket), &scratch)
 	if err != nil {

@@ -157,8 +157,8 @@ func (c *connection) clientStream(ctx context.Context, s *quicnet.Stream) error 
 	return quicnet.ErrProtocol
 }
 
-// bearerStream serves a connection that is nobody's: it submits with tokens, and
-// does nothing else.
+// bearerStream serves a connection that is nobody's: it submits with tokens. Beside
+// it such a connection may ask for lists of keys.
 func (c *connection) bearerStream(ctx context.Context, s *quicnet.Stream) error {
 	if s.Kind() != wire.StreamSubmit {
 		return quicnet.ErrProtocol // authenticate first
@@ -178,6 +178,9 @@ func (c *connection) bearerStream(ctx context.Context, s *quicnet.Stream) error 
 		return number, dest, envelope, err
 	}
 	in.admit = func(now time.Time, dest ids.Domain, envelope []byte, a *relay.Admitted) *relay.Refusal {
+		if c.untold() {
+			return relay.Revoked()
+		}
 		return c.n.relay.AdmitToken(now, from, dest, token, envelope, a)
 	}
 	return in.run(ctx)

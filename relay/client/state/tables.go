@@ -2,6 +2,7 @@ package state
 
 import (
 	"waxwing/core/devicesync"
+	"waxwing/core/wire"
 	"waxwing/franking"
 	"waxwing/ratelimit/ticket"
 )
@@ -42,16 +43,24 @@ var (
 	Strikes       = newTable[Strike]("strikes", MaxStrikes)         // number 8
 
 	Tokens    = newTable[Token]("tokens", franking.MaxPurse)   // H(T) 32; of this device
-	Offers    = newTable[Offer]("offers", MaxContacts)         // ContactID; what it gets with today's messages
+	Offers    = newTable[Offer]("offers", MaxOffers)           // ContactID | epoch 4; what it gets for that day's messages
+	Aheads    = newTable[Ahead]("aheads", MaxContacts)         // ContactID; which of them goes in padding
+	Pieces    = newTable[Gathered]("pieces", MaxGathered)      // ContactID | device 4; of a bundle of that device's, in padding
+	Acquired  = newTable[Ref]("acquired", MaxBundles)          // ContactID | reference 32; came in padding, to be confirmed; the day
+	Wants     = newTable[Ref]("wants", MaxHeld)                // ContactID | reference 32; messages are held for it; until that day
 	Bundles   = newTable[Bundle]("bundles", MaxBundles)        // ContactID | reference 32; of the contact
 	Proofs    = newTable[Proof]("proofs", MaxLog)              // ContactID | d 32; of received messages
 	Snapshots = newTable[Published]("snapshots", MaxSnapshots) // id 32; of the own provider
 	Theirs    = newNamed[Published]("theirs", MaxDescriptors)  // domain; that provider's snapshot of the own one's keys
 
-	Admissions = newTable[Admission]("admission", 1)             // Single
-	Bucket     = newTable[Submission]("bucket", MaxBucket)       // epoch 4 | number 8; free tokens
-	Paid       = newTable[Submission]("paid", MaxOutbox)         // number 8 of the outbox; what pays for that envelope
-	KeyLists   = newNamed[Published]("keylists", MaxDescriptors) // domain; the newest list of its keys of admission
+	KeyLists    = newNamed[Published]("keylists", MaxDescriptors)       // domain; its signed list of keys of admission
+	Memberships = newNamed[Membership]("memberships", MaxMemberships)   // month 4 | domain
+	Credentials = newNamed[Credential]("credentials", MaxCredentials)   // day 4 | domain
+	DoorCodes   = newTable[DoorCode]("doorcodes", wire.MaxContactCodes) // number 4
+	Requests    = newTable[Message]("requests", MaxRequests)            // ContactID | number 8; of who introduced itself
+	Admissions  = newTable[Admission]("admission", 1)                   // Single
+	Bucket      = newTable[Submission]("bucket", MaxBucket)             // epoch 4 | number 8; free tokens
+	Paid        = newTable[Submission]("paid", MaxOutbox)               // number 8 of the outbox; what pays for that envelope
 
 	SyncStates  = newTable[SyncState]("sync", 1)                             // Single
 	SyncQueue   = newTable[SyncItem]("syncqueue", MaxSyncQueue)              // number 8; for the other devices
