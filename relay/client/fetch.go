@@ -75,7 +75,7 @@ func (l *link) fetchKeylist(ctx context.Context) error {
 	fresh := false
 	if err := l.c.view(func(w *work) error {
 		own = w.self.Address.Domain()
-		list, fetched, err := w.knownList()
+		list, fetched, err := w.knownList(own)
 		if err != nil || list == nil {
 			return err
 		}
@@ -85,6 +85,11 @@ func (l *link) fetchKeylist(ctx context.Context) error {
 	}); err != nil || fresh {
 		return unusable(err)
 	}
+	return unusable(l.fetchOwnList(ctx, own))
+}
+
+// fetchOwnList asks for the own provider's list of keys and stores it.
+func (l *link) fetchOwnList(ctx context.Context, own ids.Domain) error {
 	// On a connection that is nobody's: whoever is asked does not know whom a list
 	// made for one account alone would have to be shown to.
 	nobody, err := l.c.dialOwn(ctx)
@@ -96,7 +101,7 @@ func (l *link) fetchKeylist(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return unusable(l.c.update(func(w *work) error { return w.takeList(m.List) }))
+	return l.c.update(func(w *work) error { return w.takeList(m.List) })
 }
 
 // dialOwn connects to the own provider and does not authenticate.

@@ -4,34 +4,34 @@ import (
 	"errors"
 	"time"
 
+	"waxwing/core/ids"
 	"waxwing/ratelimit/keylist"
 	"waxwing/ratelimit/privacypass"
 	"waxwing/relay/client/state"
 )
 
-// knownList returns the provider's newest list of keys that is known, or nil, and
+// knownList returns a provider's newest list of keys that is known, or nil, and
 // when it was fetched.
-func (w *work) knownList() (*keylist.List, time.Time, error) {
-	own := w.self.Address.Domain()
-	p, err := state.KeyLists.Get(w.tx, []byte(own.String()))
+func (w *work) knownList(d ids.Domain) (*keylist.List, time.Time, error) {
+	p, err := state.KeyLists.Get(w.tx, []byte(d.String()))
 	if errors.Is(err, state.ErrNotFound) {
 		return nil, time.Time{}, nil
 	}
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	root, err := w.rootOf(own)
+	root, err := w.rootOf(d)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	l, err := keylist.Parse(p.Bytes, own, root)
+	l, err := keylist.Parse(p.Bytes, d, root)
 	if err != nil {
 		return nil, time.Time{}, &state.CorruptError{Table: "keylists"}
 	}
 	return l, time.UnixMilli(int64(p.Fetched)), nil
 }
 
-// takeList takes the provider's list of keys. The error is ErrServer for what is
+// takeList takes the own provider's list of keys. The error is ErrServer for what is
 // no list of it. One that contradicts the known one is an alarm and is not taken.
 func (w *work) takeList(b []byte) error {
 	own := w.self.Address.Domain()
@@ -43,7 +43,7 @@ func (w *work) takeList(b []byte) error {
 	if err != nil {
 		return ErrServer
 	}
-	known, _, err := w.knownList()
+	known, _, err := w.knownList(own)
 	if err != nil {
 		return err
 	}
@@ -57,6 +57,33 @@ func (w *work) takeList(b []byte) error {
 		return err
 	}
 	return state.KeyLists.Put(w.tx, []byte(own.String()), &state.Published{Fetched: uint64(w.now.UnixMilli()), Bytes: l.Bytes()})
+}
+
+// learnList takes another provider's list. Errors are ErrServer, also for one that
+// contradicts the known one, under which nothing is asked: a key for one account
+// alone would tell whose it is.
+func (w *work) learnList(d ids.Domain, b []byte) error {
+	known, _, err := w.knownList(d)
+	if err != nil {
+		return err
+	}
+	root, err := w.rootOf(d)
+	if err != nil {
+		return err
+	}
+	l, err := keylist.Parse(b, d, root)
+	if err != nil {
+		return ErrServer
+	}
+	switch err := l.Follows(known); {
+	case errors.Is(err, keylist.ErrOld):
+		return nil
+	case err != nil:
+		w.count().Forked++
+		return nil
+	}
+	w.touched = true
+	return state.KeyLists.Put(w.tx, []byte(d.String()), &state.Published{Fetched: uint64(w.now.UnixMilli()), Bytes: b})
 }
 
 // dropForeign drops free tokens under other keys than the list's: the provider lost

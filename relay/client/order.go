@@ -40,7 +40,7 @@ func (w *work) begin() (*order, error) {
 			return nil, err
 		}
 	}
-	list, _, err := w.knownList()
+	list, _, err := w.knownList(w.self.Address.Domain())
 	if err != nil || list == nil {
 		return nil, errors.Join(err, ErrServer)
 	}
