@@ -60,6 +60,8 @@ func init() {
 	layouts["KeyList"] = layout(keylist.Layout())
 	layouts["MembershipRequest"], layouts["Refill"] = layout(member), layout(refill)
 	layouts["Introduction"], layouts["StandingRequest"] = layout(wire.Layout(new(introduction.Introduction))), layout(wire.Layout(new(introduction.Standing)))
+	layouts["RefillQuestion"], layouts["RefillAnswer"] = layout(wire.Layout(new(query.Refill))), layout(wire.Layout(new(query.RefillAnswer)))
+	layouts["StandingQuestion"], layouts["StandingAnswer"] = layout(wire.Layout(new(query.Standing))), layout(wire.Layout(new(query.StandingAnswer)))
 	question, answer := query.Layouts()
 	layouts["Question"], layouts["QueryAnswer"] = layout(question), layout(answer)
 	for name, rows := range franking.Layouts() {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"waxwing/core/group"
+	"waxwing/core/query"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/gcra"
 	"waxwing/ratelimit/limits"
@@ -76,6 +77,17 @@ var askers = map[limits.Name]func(p *provider, a *applicant) func() (wire.Code, 
 		d := p.withDoor()
 		raw := d.introduction(d.stranger())
 		return func() (wire.Code, uint32) { return ofEnvelope(p.AdmitForward(p.now, p.peer, raw, new(Admitted))) }
+	},
+	limits.PeerRefills: func(p *provider, _ *applicant) func() (wire.Code, uint32) {
+		d := p.withDoor()
+		q, _ := d.refillOf(d.member(group.Ristretto255().RandomScalar()))
+		return func() (wire.Code, uint32) {
+			ref := d.ask(query.KindRefill, func([]byte) ([]byte, error) { return wire.Marshal(q) }, new(query.RefillAnswer))
+			if ref == nil {
+				return 0, 0
+			}
+			return ofMessage(ref)
+		}
 	},
 	limits.PeerRequests: func(p *provider, _ *applicant) func() (wire.Code, uint32) {
 		return func() (wire.Code, uint32) {

@@ -126,6 +126,7 @@ type Contact struct {
 	Changed     uint64 // when the user last blocked, unblocked or verified it, Unix time in milliseconds: the latest wins; 0 for never
 	Known       bool   // its keys are known; else the fields from Identity to Manifest are zero
 	Blocked     bool
+	Pending     bool           // it introduced itself and waits for the user's answer
 	Entry       [16]byte       // its entry in the own blocklist; zero if it is not blocked
 	Strike      uint32         // strike generation: how often its tickets were struck
 	Fingerprint [32]byte       // of the pinned identity key; zero if there is none

@@ -34,7 +34,7 @@ func full() []Item {
 		&Sent{Contact: bob, Time: 5, Status: StatusFailed, Failure: 3, D: d, Key: [32]byte{4}, Frame: []byte("frame")},
 		&StatusOf{Contact: bob, D: d, Status: StatusFailed, Failure: 9},
 		&Contact{
-			Address: bob, Changed: 6, Known: true, Blocked: true, Entry: [16]byte{7}, Strike: 8, Fingerprint: d, Identity: identity, XS: d,
+			Address: bob, Changed: 6, Known: true, Blocked: true, Pending: true, Entry: [16]byte{7}, Strike: 8, Fingerprint: d, Identity: identity, XS: d,
 			AccountDH: dh, Mailbox: ids.MailboxID{9}, Manifest: []byte("manifest"), Verified: d, Pinned: true, Pin: d,
 		},
 		&Removed{Address: bob, Changed: 10},

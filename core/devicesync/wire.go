@@ -65,6 +65,7 @@ func (k *Contact) Fields(c *wire.Codec) {
 	c.Address("address", &k.Address)
 	wire.U64(c, "changed", &k.Changed)
 	c.Bool("blocked", &k.Blocked)
+	c.Bool("pending", &k.Pending)
 	c.Fixed("entry", k.Entry[:])
 	c.Check(k.Blocked == (k.Entry != [16]byte{}), "entry", "does not fit blocked")
 	wire.U32(c, "strike generation", &k.Strike)

@@ -140,7 +140,7 @@ func TestAnswerKeyOfRFC9458(t *testing.T) {
 func TestKinds(t *testing.T) {
 	r := newRing()
 	sealed, _ := r.ask(t, nil, noon)
-	for _, k := range []Kind{0, KindLogProof, KindKeys, KindRefill, KindStanding, 6, 255} {
+	for _, k := range []Kind{0, KindLogProof, KindKeys, 6, 255} {
 		if _, _, err := Ask(r[7].Public(), 7, k, nil, noon); !errors.Is(err, ErrKind) {
 			t.Errorf("asked kind %d: %v", k, err)
 		}
@@ -386,9 +386,19 @@ func FuzzPlaintexts(f *testing.F) {
 	f.Add(wire.MustMarshal(&question{time: 9, payload: []byte("carol")}))
 	f.Add(wire.MustMarshal(&reply{[]byte("keys")}))
 	f.Add(make([]byte, KindLookup.questionPlain()))
+	alpha := ids.MustParseDomain("alpha.example")
+	f.Add(wire.MustMarshal(&Refill{alpha, 690, 2, 20000, make([]byte, MaxRefill)}))
+	f.Add(wire.MustMarshal(&RefillAnswer{Status: RefillLater, Retry: 5}))
+	f.Add(wire.MustMarshal(&RefillAnswer{Status: RefillIssued, Answer: [RefillAnswerSize]byte{7}}))
+	f.Add(wire.MustMarshal(&Standing{Home: alpha, Epoch: 20000}))
+	f.Add(wire.MustMarshal(&StandingAnswer{[StampSize]byte{1}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		canonical(t, b, new(question))
 		canonical(t, b, new(reply))
+		canonical(t, b, new(Refill))
+		canonical(t, b, new(RefillAnswer))
+		canonical(t, b, new(Standing))
+		canonical(t, b, new(StandingAnswer))
 	})
 }
 

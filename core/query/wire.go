@@ -32,12 +32,13 @@ type Kind uint8
 const (
 	// KindLookup looks up an account: manifest, prekeys, mailbox key.
 	KindLookup Kind = 1
-	// KindLogProof, KindKeys, KindRefill and KindStanding are reserved for
-	// proofs from the provider's log, its public keys, credential refills and
-	// standing stamps. They are refused.
+	// KindLogProof and KindKeys are reserved for proofs from the provider's log and
+	// its public keys. They are refused.
 	KindLogProof Kind = 2
 	KindKeys     Kind = 3
-	KindRefill   Kind = 4
+	// KindRefill asks for a day's credential (Refill).
+	KindRefill Kind = 4
+	// KindStanding asks for a week's standing stamp (Standing).
 	KindStanding Kind = 5
 )
 
@@ -51,7 +52,9 @@ const (
 
 // kinds holds, by kind, the longest payload each way. A kind without is not spoken.
 var kinds = [...]struct{ question, answer int }{
-	KindLookup: {MaxLookup, MaxLookupAnswer},
+	KindLookup:   {MaxLookup, MaxLookupAnswer},
+	KindRefill:   {maxRefillQuestion, maxRefillAnswer},
+	KindStanding: {maxStandingQuestion, standingAnswer},
 }
 
 // Valid reports whether k is a kind that this version speaks.

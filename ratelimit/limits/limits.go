@@ -24,6 +24,8 @@ const (
 	PeerPrekeys
 	PeerVerdicts
 	PeerIntroductions
+	PeerRefills
+	HomeAccounts
 	MailboxEnvelopes
 	TargetPrekeys
 	SenderIntroductions
@@ -161,6 +163,19 @@ var All = [End]Info{
 		"peer_introductions", Peer, "introductions", gcra.PerSecond(50, 1000), 1,
 		"introductions that one provider's accounts send, this one's own too",
 		"each costs a decapsulation and a proof, about a millisecond; 50 first contacts a second are a large provider's", "",
+	},
+	PeerRefills: {
+		"peer_refills", Peer, "questions", gcra.PerSecond(20, 1000), 1,
+		"questions for credentials and standing stamps that one provider passes on",
+		"each costs dozens of scalar multiplications; an account asks once a day, and once a week for each contact", "",
+	},
+	HomeAccounts: {
+		"home_accounts", Peer, "accounts",
+		gcra.Limit{Burst: 20_000, Count: 100_000, Period: 24 * time.Hour},
+		1,
+		"accounts of one provider that get a day's credential here",
+		"the cost of made-up accounts is their provider's; a large one's users of a day",
+		"the sealed answer says when more are taken",
 	},
 	SenderIntroductions: {
 		"sender_introductions", Mailbox, "introductions",

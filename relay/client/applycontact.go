@@ -18,7 +18,7 @@ func (w *work) applyContact(i *devicesync.Contact) error {
 		return nil
 	}
 	c := w.find(i.Address)
-	if c != nil && (i.Fingerprint != c.Fingerprint || i.Known && !c.accepts(i.XS)) {
+	if c != nil && c.Fingerprint != (directory.Fingerprint{}) && (i.Fingerprint != c.Fingerprint || i.Known && !c.accepts(i.XS)) {
 		return nil
 	}
 	m := theirManifest(i)
@@ -34,7 +34,13 @@ func (w *work) applyContact(i *devicesync.Contact) error {
 	}
 	if c == nil {
 		var err error
-		if c, err = w.newContact(&state.Contact{Address: i.Address, Status: state.ContactCode, Fingerprint: i.Fingerprint}); err != nil {
+		c, err = w.newContact(&state.Contact{Address: i.Address, Status: state.ContactCode, Fingerprint: i.Fingerprint, Pending: i.Pending})
+		if err != nil {
+			return err
+		}
+	}
+	if c.Pending && !i.Pending {
+		if err := w.accept(c); err != nil { // the user did, on another device
 			return err
 		}
 	}
@@ -62,6 +68,9 @@ func theirManifest(i *devicesync.Contact) *directory.Manifest {
 func (w *work) applyPins(c *contact, i *devicesync.Contact, m *directory.Manifest) error {
 	if m == nil {
 		return nil
+	}
+	if c.Fingerprint == (directory.Fingerprint{}) {
+		c.Fingerprint = i.Fingerprint
 	}
 	if c.Status != state.ContactKnown {
 		c.Status, c.Identity, c.XS, c.AccountDH = state.ContactKnown, i.Identity, i.XS, m.DH()
@@ -116,7 +125,8 @@ func (w *work) choose(c *contact, i *devicesync.Contact) (err error) {
 		// The other device had those struck that it knew of; this one may know
 		// of more.
 		c.Blocked, c.Entry = true, i.Entry
-		err = errors.Join(w.strike(c.Address, i.Entry), w.dropReceipts(c))
+		p, failed := w.pseudonymOf(c)
+		err = errors.Join(failed, w.strike(c.Address, i.Entry, p), w.dropReceipts(c), w.dropRequests(c))
 	case !i.Blocked && c.Blocked:
 		// If both devices had blocked it there are two entries: this one's goes too.
 		err = w.ask(&state.Strike{Kind: state.StrikeUnblock, Entry: c.Entry})

@@ -126,7 +126,7 @@ func (b *restoring) account(a *archive.Account, m *directory.Manifest, d newDevi
 		Identity: a.Identity, Sign: [32]byte(d.sign.Seed()), DeviceDH: [32]byte(d.dh.Bytes()), AccountDH: a.DH,
 		Root: a.Roots[len(a.Roots)-1].Number, Chain: a.Chain, ChainWeek: directory.Week(a.ChainWeek),
 		Secrets:  state.AccountSecrets{K: a.K, W: a.W, Z: a.Z, Generation: a.Generation},
-		Manifest: a.Manifest,
+		Manifest: a.Manifest, Since: b.today,
 	}
 	errs := []error{state.Profiles.Put(b.tx, state.Single, p)}
 	for i := range a.Roots {

@@ -27,13 +27,15 @@ const (
 	dropDevice      dropReason = 16 // its device is not in the newest known manifest of its account
 	dropEntry       dropReason = 17 // it was not sealed to this device
 	dropUnproven    dropReason = 18 // it could not be reported: no author's signature, or not the certificate's account
-	dropEnd         dropReason = 19
+	dropPseudonym   dropReason = 19 // it was introduced by another account than the certificate's, or for a key that is over
+	dropRequests    dropReason = 20 // there are too many requests
+	dropEnd         dropReason = 21
 )
 
 var dropNames = [dropEnd]string{
 	"malformed", "time", "used serial", "seal", "certificate", "borrowed ticket", "sender", "identity changed",
 	"session", "body", "commitment", "content", "blocked", "held full", "held too long", "contacts full",
-	"not a device", "not for this device", "unproven",
+	"not a device", "not for this device", "unproven", "pseudonym", "requests full",
 }
 
 func (r dropReason) String() string { return dropNames[r] }

@@ -55,7 +55,9 @@ var (
 	ErrBlocked = errors.New("client: contact is blocked")
 	// ErrBadCode: the text is not a contact code, or was mistyped.
 	ErrBadCode = errors.New("client: not a contact code")
-	// ErrOwnCode: the contact code is the profile's own.
+	// ErrPolicy: there is no such policy about introductions.
+	ErrPolicy = errors.New("client: not a policy")
+	// ErrOwnCode: the contact code, or the address, is the profile's own.
 	ErrOwnCode = errors.New("client: own contact code")
 	// ErrCodeExpired: the contact code is too old.
 	ErrCodeExpired = errors.New("client: contact code has expired")

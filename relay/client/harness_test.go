@@ -223,6 +223,10 @@ func (u *user) count(o outgoing) {
 	var e wire.Envelope
 	u.w.must(wire.ParseEnvelope(o.bytes, &e))
 	id := sha256.Sum256(o.bytes)
+	if e.Introduction != nil {
+		u.classes[e.Class]++
+		return
+	}
 	if key := fmt.Sprintf("%x/%x", e.Ticket[:], id); !u.sealed[key] {
 		if u.sealed[string(e.Ticket[:])] {
 			u.w.t.Error("sealed twice under one ticket")

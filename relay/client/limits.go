@@ -54,6 +54,13 @@ const (
 	// snapshotAge is how old a provider's snapshot of the own provider's keys may
 	// be before it is asked for again: it has the keys of the next day.
 	snapshotAge = 6 * time.Hour
+	// refillRetry is when a refill is tried again that was refused: what is wrong
+	// with it may be another device's, or the other provider's clock.
+	refillRetry = time.Hour
+	// maxIntroduction is the longest first text to somebody who gave no contact
+	// code, in bytes: what an introduction has room for beside the manifest of an
+	// account with five devices.
+	maxIntroduction = 480
 	// maxBundleCache is how many verified token bundles are kept in memory, 2 kB
 	// each.
 	maxBundleCache = 1024

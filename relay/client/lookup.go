@@ -1,12 +1,9 @@
 package client
 
 import (
-	"errors"
-
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/ratchet"
-	"waxwing/core/wire"
 	"waxwing/relay/client/state"
 )
 
@@ -17,10 +14,14 @@ import (
 func (w *work) lookups() (out []ids.Address) {
 	for _, id := range w.order() {
 		c := w.contacts[id]
-		if c == nil || c.Blocked {
+		if c == nil || c.Pending || c.Blocked && c.XS != [32]byte{} {
 			continue
 		}
-		if _, due := w.missing(c); due || w.waiting[id] > 0 && (w.needsSealKey(c) || len(c.MailboxKey) == 0) {
+		if c.Blocked { // by its address, before any contact: its X_S is still to be found out
+			out = append(out, c.Address)
+			continue
+		}
+		if _, due := w.missing(c); due || w.waiting[id] > 0 && (w.needsSealKey(c) || len(c.MailboxKey) == 0 || w.needsDoor(c)) {
 			out = append(out, c.Address)
 		}
 	}
@@ -30,6 +31,16 @@ func (w *work) lookups() (out []ids.Address) {
 		}
 	}
 	return out
+}
+
+// needsDoor reports whether the contact's mailbox key is too old to introduce
+// oneself by.
+func (w *work) needsDoor(c *contact) bool {
+	if waits, err := w.waits(c); err != nil || !waits {
+		return false
+	}
+	k, err := directory.ParseMailboxKey(c.MailboxKey, c.Identity)
+	return err == nil && k.In(w.today) != nil
 }
 
 func (w *work) needsSealKey(c *contact) bool {
@@ -44,7 +55,7 @@ func (w *work) lookedUp(address ids.Address, a *directory.LookupAnswer) error {
 	if w.own != nil && address == w.own.Address {
 		c = w.own
 	}
-	if c == nil || c.Blocked {
+	if c == nil || c.Blocked && c.XS != [32]byte{} {
 		return nil
 	}
 	if a.Status != directory.LookupFound {
@@ -54,8 +65,25 @@ func (w *work) lookedUp(address ids.Address, a *directory.LookupAnswer) error {
 	if err != nil || m.Address() != address {
 		return ErrServer
 	}
+	if c.Fingerprint == (directory.Fingerprint{}) {
+		// First use: whoever the address is at its provider, which is asked through
+		// the own one and cannot tell who asks.
+		w.dirty(c)
+		c.Fingerprint = m.IdentityFingerprint()
+	}
 	if m.IdentityFingerprint() != c.Fingerprint || !c.accepts(m.XS()) {
 		return ErrIdentityChanged
+	}
+	if c.Blocked {
+		return w.blockFound(c, m)
+	}
+	if c.Mailbox == (ids.MailboxID{}) {
+		k, err := directory.ParseMailboxKey(a.MailboxKey, m.Identity())
+		if err != nil || k.Address() != address {
+			return ErrServer
+		}
+		w.dirty(c)
+		c.Mailbox = k.Mailbox()
 	}
 	w.takeMailboxKey(c, a.MailboxKey, m.Identity())
 	if w.needsSealKey(c) {
@@ -152,13 +180,4 @@ func (w *work) initiate(c *contact, m *directory.Manifest, bundles []ratchet.Bun
 		return ErrServer
 	}
 	return nil
-}
-
-// parseLookup parses what was inside the sealed answer.
-func parseLookup(b []byte) (*directory.LookupAnswer, error) {
-	a := new(directory.LookupAnswer)
-	if err := wire.Unmarshal(b, a); err != nil {
-		return nil, errors.Join(ErrServer, err)
-	}
-	return a, nil
 }

@@ -50,20 +50,27 @@ func (c *Client) AdmissionKeys(ctx context.Context, d ids.Domain) (list *keylist
 // something else was taken for it), those of the connection and the store's.
 func (c *Client) Membership(ctx context.Context, at ids.Domain, m ratelimit.Month, key *arc.PublicKey) (cred *arc.Credential, tier ratelimit.Tier, err error) {
 	err = c.withLink(ctx, func(l *link) error {
-		for _, tier = range []ratelimit.Tier{ratelimit.TierMember, ratelimit.TierNew} {
-			cred, err = l.membership(ctx, &membership.Membership{Provider: at, Month: m, Tier: tier}, key)
-			var refused *quicnet.RefusedError
-			if !errors.As(err, &refused) || refused.Code != wire.CodeForbidden && refused.Code != wire.CodeLimit {
-				return err
-			}
-		}
+		cred, tier, err = l.vouched(ctx, at, m, key)
 		return err
 	})
 	return cred, tier, err
 }
 
-// membership asks for a membership of one tier.
-func (l *link) membership(ctx context.Context, ms *membership.Membership, key *arc.PublicKey) (*arc.Credential, error) {
+// vouched asks for the membership of the higher tier that there is: of the month
+// there is one, which another device may have had as the lower.
+func (l *link) vouched(ctx context.Context, at ids.Domain, m ratelimit.Month, key *arc.PublicKey) (cred *arc.Credential, tier ratelimit.Tier, err error) {
+	for _, tier = range []ratelimit.Tier{ratelimit.TierMember, ratelimit.TierNew} {
+		cred, err = l.issueMembership(ctx, &membership.Membership{Provider: at, Month: m, Tier: tier}, key)
+		var refused *quicnet.RefusedError
+		if !errors.As(err, &refused) || refused.Code != wire.CodeForbidden && refused.Code != wire.CodeLimit {
+			break
+		}
+	}
+	return cred, tier, err
+}
+
+// issueMembership asks for a membership of one tier.
+func (l *link) issueMembership(ctx context.Context, ms *membership.Membership, key *arc.PublicKey) (*arc.Credential, error) {
 	var k group.Scalar
 	if err := l.c.view(func(w *work) (err error) {
 		ms.Home = w.self.Address.Domain()

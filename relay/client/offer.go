@@ -136,9 +136,11 @@ func (w *work) takeMailboxKey(c *contact, raw []byte, identity keys.VerifyKey) {
 	if err != nil || k.Address() != c.Address || k.Mailbox() != c.Mailbox {
 		return
 	}
-	if to, err := w.recipientOf(c); err == nil && to != nil && (k.Generation() < to.Generation ||
-		k.Generation() == to.Generation) {
-		return // W and Z are the generation's
+	if to, err := w.recipientOf(c); err == nil && to != nil && k.Generation() < to.Generation {
+		return
+	}
+	if known, err := directory.ParseMailboxKey(c.MailboxKey, identity); err == nil && k.Week() <= known.Week() {
+		return // another device's, or one that was overtaken
 	}
 	w.dirty(c)
 	w.attention[c.id] = true

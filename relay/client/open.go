@@ -21,7 +21,8 @@ type opening struct {
 	d      *wire.Delivery
 	outer  sealedsender.Outer
 	owner  ticket.Given
-	code   *state.Code // if the ticket is of a contact code
+	code   *state.Code      // if the ticket is of a contact code
+	intro  *wire.Introduced // if it was an introduction
 	sender *sealedsender.Sender
 	full   bool     // the certificate came in full
 	c      *contact // of the certificate's account; nil for one that is new
@@ -51,10 +52,17 @@ func (w *work) open(d *wire.Delivery) error {
 	if !ids.InTime(d.Day, receivedDay(d)) {
 		return drop(dropTime)
 	}
-	if err := w.openSerial(o); err != nil {
+	admitted := w.openSerial
+	if d.Origin == wire.ByIntroduction {
+		admitted = w.openIntroduced
+	}
+	if err := admitted(o); err != nil {
 		return err
 	}
 	if err := w.openSender(o); err != nil {
+		return err
+	}
+	if err := w.openPseudonym(o); err != nil {
 		return err
 	}
 	borrowed := w.isBorrowed(o)
@@ -163,7 +171,7 @@ func (w *work) openSender(o *opening) error {
 // or for a contact code the mailbox's weekly keys, of which there are two or
 // three.
 func (w *work) openHead(o *opening) (*sealedsender.OpenedHead, error) {
-	if o.code == nil {
+	if o.code == nil && o.intro == nil {
 		s := o.owner.SealSecret(w.self.roots[o.owner.Root])
 		defer s.Erase()
 		head, err := sealedsender.OpenHeadWithSecret(o.outer, o.d.Head(), s, &o.d.Ticket)
@@ -195,6 +203,9 @@ func (w *work) openHead(o *opening) (*sealedsender.OpenedHead, error) {
 // certificate's.
 func (w *work) isBorrowed(o *opening) bool {
 	address := o.sender.Certificate().Address()
+	if o.intro != nil {
+		return false
+	}
 	if o.code == nil {
 		return address != o.owner.Account
 	}
@@ -206,7 +217,7 @@ func (w *work) isBorrowed(o *opening) bool {
 func (w *work) openIdentity(o *opening) error {
 	cert := o.sender.Certificate()
 	if o.c == nil {
-		if o.code == nil {
+		if o.code == nil && o.intro == nil {
 			return drop(dropBorrowed) // nothing vouches for a stranger under a given ticket
 		}
 		return nil
@@ -214,7 +225,7 @@ func (w *work) openIdentity(o *opening) error {
 	if o.c.Blocked {
 		return drop(dropBlocked)
 	}
-	if o.c.Fingerprint != directory.FingerprintOf(cert.Identity()) || !o.c.accepts(cert.XS()) {
+	if o.c.Fingerprint != (directory.Fingerprint{}) && o.c.Fingerprint != directory.FingerprintOf(cert.Identity()) || !o.c.accepts(cert.XS()) {
 		if !o.c.Changed {
 			o.c.Changed = true
 			w.dirty(o.c)

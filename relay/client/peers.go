@@ -175,6 +175,9 @@ func (d *draft) beginning() (n int) {
 // confirmed reports whether all devices that the message is for have confirmed the
 // own certificate, so that its hash is enough.
 func (d *draft) confirmed() bool {
+	if d.intro != nil {
+		return false // nothing else tells its recipient whose certificates to look among
+	}
 	for _, r := range d.to {
 		if r.p.Confirmed != d.cert.Hash() {
 			return false

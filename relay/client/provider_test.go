@@ -29,6 +29,7 @@ type world struct {
 
 // provider is the server's side: tickets, stamps, directory, mailboxes.
 type provider struct {
+	admits *admitting // nil until needed
 	w      *world
 	domain ids.Domain
 	root   *keys.SigningKey
@@ -163,6 +164,10 @@ func (p *provider) take(from ids.Domain, b []byte) {
 	var e wire.Envelope
 	p.w.must(wire.ParseEnvelope(b, &e))
 	payload := wire.PayloadHash(e.Head, e.Body)
+	if e.Introduction != nil {
+		p.introduced(from, &e, &payload)
+		return
+	}
 	var scratch ticket.Scratch
 	o, err := p.ring.Open((*ticket.Ticket)(e.Ticket), &scratch)
 	if err != nil {

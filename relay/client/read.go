@@ -184,6 +184,9 @@ type Contact struct {
 func (c *Client) Contacts() (out []Contact, err error) {
 	err = c.view(func(w *work) error {
 		for _, k := range w.contacts {
+			if k.Pending {
+				continue
+			}
 			wallet, err := w.walletOf(k)
 			if err != nil {
 				return err
@@ -210,8 +213,10 @@ type Counts struct {
 	Held    int               // deliveries that cannot be judged yet
 	Outbox  int               // envelopes that the provider has not taken
 	Dropped map[string]uint64 // deliveries that failed a check, by reason
+	Strikes int               // requests about blocks that the provider has not carried out
 	Untold  int               // records for the account's other devices that the provider has not taken
 	Lost    uint64            // records of other devices that came in part or did not fit
+	Forked  uint64            // lists of a provider's keys that contradict those before: it may treat this account apart
 }
 
 // Counts returns what was counted.
@@ -219,7 +224,7 @@ func (c *Client) Counts() (n Counts, err error) {
 	err = c.view(func(w *work) error {
 		n = Counts{
 			Held: state.Held.Count(w.tx), Outbox: state.Outbox.Count(w.tx), Dropped: make(map[string]uint64),
-			Untold: state.SyncQueue.Count(w.tx), Lost: w.n.SyncLost,
+			Strikes: state.Strikes.Count(w.tx), Untold: state.SyncQueue.Count(w.tx), Lost: w.n.SyncLost, Forked: w.n.Forked,
 		}
 		for r := range dropEnd {
 			if v := w.n.Dropped[r]; v > 0 {

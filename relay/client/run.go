@@ -209,7 +209,11 @@ func (x *exchange) loop(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		unreached := len(held) > 0 || unfranked || x.revoked.Load() || errors.Is(missing, ErrProvider)
+		uncredited, err := x.c.uncredited()
+		if err != nil {
+			return err
+		}
+		unreached := len(held) > 0 || unfranked || uncredited || x.revoked.Load() || errors.Is(missing, ErrProvider)
 		if unreached && (!x.once || time.Since(began) < providerPatience) {
 			wait = min(wait, refusedRetry)
 		} else if x.once && x.finished() {

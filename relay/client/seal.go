@@ -17,11 +17,12 @@ import (
 // minMix is the stock from which tickets may be given out.
 const minMix = ticket.MinMix
 
-// admission is what admits one envelope: a ticket with its batch's secret, or
-// that of a contact code.
+// admission is what admits one envelope: a ticket with its batch's secret, that of
+// a contact code, or an introduction.
 type admission struct {
 	held  ticket.Held
 	first bool
+	nonce uint32 // of an introduction
 }
 
 // draft is an envelope in the making.
@@ -34,6 +35,7 @@ type draft struct {
 	to      []recipient
 	cert    *sealedsender.VerifiedCertificate
 	first   bool
+	intro   *introducing // nil for one under a ticket
 	control content.Control
 	grantee *peer // the device that control brings tickets for
 	grant   int   // how many
@@ -52,7 +54,11 @@ func (w *work) seal(c *contact, m *state.Message, pos state.Position) (bool, err
 	// From here on something is used up: it goes into one transaction with the
 	// envelope, or nothing of it does.
 	w.dirty(c)
-	if err := w.fillControl(d); err != nil {
+	fill := w.fillControl
+	if d.intro != nil {
+		fill = w.fillIntroduction
+	}
+	if err := fill(d); err != nil {
 		return false, err
 	}
 	a, err := w.takeTicket(d)
@@ -77,7 +83,7 @@ func (w *work) seal(c *contact, m *state.Message, pos state.Position) (bool, err
 
 // draft decides whether an envelope can be made, without changing anything.
 func (w *work) draft(c *contact, m *state.Message) (*draft, error) {
-	if c.Status != state.ContactKnown || !c.reachable() || c.Blocked || state.Outbox.Count(w.tx) >= state.MaxOutbox {
+	if c.Status != state.ContactKnown || !c.reachable() || c.Blocked || c.Pending || state.Outbox.Count(w.tx) >= state.MaxOutbox {
 		return nil, nil
 	}
 	d := &draft{c: c, m: m, cert: w.ownCert()}
@@ -90,8 +96,14 @@ func (w *work) draft(c *contact, m *state.Message) (*draft, error) {
 	}
 	have := wallet.Len(w.today)
 	if have == 0 {
-		if d.first = c.HasFirst && c.FirstExpiry >= w.today && len(c.SealKey) > 0 && m != nil; !d.first {
+		if m == nil {
 			return nil, nil
+		}
+		if d.first = c.HasFirst && c.FirstExpiry >= w.today && len(c.SealKey) > 0; !d.first {
+			if d.intro, err = w.introduces(c); d.intro == nil || err != nil {
+				return nil, err
+			}
+			d.first = true
 		}
 	}
 	w.chooseGrantee(d)
@@ -99,7 +111,7 @@ func (w *work) draft(c *contact, m *state.Message) (*draft, error) {
 		return nil, nil
 	}
 	// The last tickets bring new ones, or nothing comes back any more.
-	if have <= reserveTickets && d.grant == 0 {
+	if have <= reserveTickets && d.grant == 0 && d.intro == nil {
 		return nil, nil
 	}
 	if m != nil {
@@ -112,6 +124,11 @@ func (w *work) draft(c *contact, m *state.Message) (*draft, error) {
 		d.key = franking.NewKey()
 	}
 	d.fit()
+	if d.intro != nil && err == nil {
+		if fits, err := w.fitsIntroduction(d); err != nil || !fits {
+			return nil, err
+		}
+	}
 	return d, err
 }
 
@@ -119,7 +136,7 @@ func (w *work) draft(c *contact, m *state.Message) (*draft, error) {
 // they come with the next message.
 func (d *draft) fit() {
 	for i := len(d.to) - 1; i >= 0 && len(d.to) > 1; i-- {
-		if _, err := sealedsender.ClassFor(d.needs(0)); err == nil {
+		if _, err := d.classFor(0); err == nil {
 			return
 		}
 		if d.to[i].prekey != nil && d.to[i].p != d.grantee {
@@ -211,8 +228,20 @@ func (d *draft) chooseClass() error {
 	if err != nil {
 		return err
 	}
-	d.class, err = sealedsender.ClassFor(d.needs(len(b)))
+	d.class, err = d.classFor(len(b))
 	return err
+}
+
+// classFor returns the smallest class that the envelope fits into, or
+// sealedsender.ErrClass.
+func (d *draft) classFor(control int) (wire.Class, error) {
+	if d.intro == nil {
+		return sealedsender.ClassFor(d.needs(control))
+	}
+	if !d.needs(control).FitsIntroduction() {
+		return 0, sealedsender.ErrClass
+	}
+	return wire.ClassIntroduction, nil
 }
 
 // takeGrant draws as many tickets as are due and fit.
@@ -221,6 +250,9 @@ func (w *work) takeGrant(d *draft) error {
 		return nil
 	}
 	room := sealedsender.Room(wire.Class64K) - len(d.frame)
+	if d.intro != nil {
+		room = sealedsender.Room(wire.ClassIntroduction) - len(d.frame)
+	}
 	n := min(d.grant, ticket.GrantFits(d.control.GrantRoom(room)), w.pool.Usable(w.today))
 	if n <= 0 {
 		return nil
@@ -252,6 +284,10 @@ func (w *work) takeGrant(d *draft) error {
 // takeTicket takes the ticket that admits the envelope out of the wallet.
 func (w *work) takeTicket(d *draft) (*admission, error) {
 	c := d.c
+	if d.intro != nil {
+		nonce, err := w.reserve(d.intro)
+		return &admission{first: true, nonce: nonce}, err
+	}
 	if d.first {
 		c.HasFirst = false
 		a := &admission{first: true}
@@ -289,17 +325,26 @@ func (w *work) buildEnvelope(d *draft, a *admission) ([]byte, error) {
 		return nil, err
 	}
 	h.Entries = entries
-	head, err := w.sealHead(c, body, h, a)
+	head, err := w.sealHead(d, body, h, a)
 	if err != nil {
 		return nil, err
+	}
+	if d.intro != nil {
+		return w.introduce(&outer, head, body.Bytes(), d.intro, a.nonce)
 	}
 	return bindEnvelope(&outer, head, body.Bytes(), a), nil
 }
 
-func (w *work) sealHead(c *contact, body *sealedsender.SealedBody, h *sealedsender.Head, a *admission) ([]byte, error) {
+func (w *work) sealHead(d *draft, body *sealedsender.SealedBody, h *sealedsender.Head, a *admission) ([]byte, error) {
 	if !a.first {
 		t := wireTicket(a.held.Ticket)
 		return body.SealHeadWithSecret(h, &a.held.Secret, &t)
+	}
+	c := d.c
+	if d.intro != nil {
+		return body.SealHeadFirst(h, d.intro.door.Key(), sealedsender.Mailbox{
+			Provider: c.Address.Domain(), ID: d.intro.door.Mailbox(), KeyID: uint32(d.intro.door.Week()),
+		})
 	}
 	to, err := keys.ParseSealPublic(c.SealKey)
 	if err != nil {

@@ -28,12 +28,17 @@ func (w *work) enqueue(to ids.Address, text string) (MessageID, error) {
 		return 0, ErrUnknownContact
 	case c.Blocked:
 		return 0, ErrBlocked
-	case len(text) > content.MaxText:
+	case len(text) > content.MaxText, len(text) > maxIntroduction && w.strange(c):
 		return 0, ErrTooLong
 	case text == "" || !utf8.ValidString(text):
 		return 0, ErrEmpty
 	case state.Digests.Count(w.tx) >= state.MaxWaiting:
 		return 0, ErrFull
+	}
+	if c.Pending { // an answer accepts
+		if err := w.accept(c); err != nil {
+			return 0, err
+		}
 	}
 	w.dirty(c)
 	if c.Conversation == ([16]byte{}) {
@@ -211,7 +216,7 @@ func (w *work) pumpContact(c *contact, limit int, flush bool) (sealed int, err e
 // receipts that waited long enough, or tickets. Nothing is told to a contact
 // that was never written to.
 func (w *work) owes(c *contact, flush bool) bool {
-	if c.Status != state.ContactKnown || !c.reachable() {
+	if c.Status != state.ContactKnown || !c.reachable() || c.Pending {
 		return false
 	}
 	if c.OwedSince != 0 && (flush || w.now.Sub(time.UnixMilli(int64(c.OwedSince))) >= w.e.delay) {

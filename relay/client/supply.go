@@ -32,7 +32,7 @@ func (l *link) supply(ctx context.Context) error {
 	if err := l.heldFor(ctx); err != nil {
 		return err
 	}
-	for _, f := range []func(context.Context) error{l.accountNews, l.ownDescriptor, l.certify, l.publish, l.mint, l.franking, l.strikeLocked} {
+	for _, f := range []func(context.Context) error{l.accountNews, l.ownDescriptor, l.certify, l.publish, l.mint, l.franking, l.strikeLocked, l.policy, l.credentials} {
 		if err := f(ctx); err != nil {
 			return err
 		}
@@ -289,42 +289,17 @@ func (l *link) lookUpOne(ctx context.Context, a ids.Address) error {
 	if err := l.describe(ctx, domains); err != nil {
 		return err
 	}
-	var to directory.RelayKey
-	if err := l.c.view(func(w *work) error {
-		d, _, err := w.descriptor(a.Domain())
-		if errors.Is(err, errDescriptor) {
-			return ErrProvider
-		}
-		if err != nil {
-			return err
-		}
-		key, ok := d.RelayKey()
-		if to = key; !ok {
-			return ErrServer
-		}
-		return nil
-	}); err != nil {
+	to, err := l.relayKey(a.Domain())
+	if err != nil {
 		return err
 	}
 	payload, err := wire.Marshal(&directory.LookupRequest{Address: a})
 	if err != nil {
 		return err
 	}
-	sealed, pending, err := query.Ask(to.Key, to.ID, query.KindLookup, payload, l.c.now())
-	if err != nil {
+	answer := new(directory.LookupAnswer)
+	if err := l.askKey(ctx, a.Domain(), to, query.KindLookup, func([]byte) ([]byte, error) { return payload, nil }, answer); err != nil {
 		return err
-	}
-	m, err := quicnet.Ask[*wire.Answer](ctx, l.caller, &wire.Query{Dest: a.Domain(), Kind: uint8(query.KindLookup), Sealed: sealed})
-	if err != nil {
-		return err
-	}
-	plain, err := pending.Open(m.Sealed)
-	if err != nil {
-		return ErrServer
-	}
-	answer, err := parseLookup(plain)
-	if err != nil {
-		return ErrServer
 	}
 	return l.c.update(func(w *work) error { return w.lookedUp(a, answer) })
 }

@@ -50,11 +50,15 @@ func (w *work) take(o *opening) error {
 	return w.show(o)
 }
 
-// acquaint makes a contact of whoever used a contact code.
+// acquaint makes a contact of whoever used a contact code, or introduced itself.
 func (w *work) acquaint(o *opening) error {
 	cert := o.sender.Certificate()
+	pending, err := w.pends(o)
+	if err != nil {
+		return err
+	}
 	c, err := w.newContact(&state.Contact{
-		Address: cert.Address(), Status: state.ContactKnown,
+		Address: cert.Address(), Status: state.ContactKnown, Pending: pending,
 		Fingerprint: directory.FingerprintOf(cert.Identity()), XS: cert.XS(),
 	})
 	if errors.Is(err, ErrFull) {
@@ -97,6 +101,7 @@ func (w *work) takeControl(o *opening) error {
 	c, ctl := o.c, o.control
 	cert := o.sender.Certificate()
 	c.Identity, c.XS = cert.Identity(), cert.XS() // as pinned, or the first to be seen
+	c.Fingerprint = directory.FingerprintOf(c.Identity)
 	if ctl.Mailbox != (ids.MailboxID{}) {
 		c.Mailbox = ctl.Mailbox
 	}
@@ -255,7 +260,11 @@ func (w *work) show(o *opening) error {
 	if err := state.Seen.Put(w.tx, key, &state.Ref{Value: uint64(w.today)}); err != nil {
 		return err
 	}
-	return w.arrange(c, c.peers[o.sender.Certificate().Device()], o.frame, &state.Message{
+	place := w.arrange
+	if c.Pending {
+		place = w.request
+	}
+	return place(c, c.peers[o.sender.Certificate().Device()], o.frame, &state.Message{
 		Contact: c.id, Status: state.StatusReceived, Time: uint64(w.now.UnixMilli()),
 		D: d, Key: *o.franked.Key().Bytes(), Com: o.d.Com, Day: o.d.Day,
 		Stamp: o.d.Stamp, Stamped: o.d.Received, Frame: o.franked.Frame(),

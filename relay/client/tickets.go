@@ -71,8 +71,9 @@ const generationBits = 16
 func nextGeneration(batch uint32) uint32 { return (batch>>generationBits + 1) << generationBits }
 
 // strike has the own provider strike an account's unspent tickets, and takes
-// them for spent from now on.
-func (w *work) strike(account ids.Address, entry blocklist.EntryID) error {
+// them for spent from now on; introductions under the pseudonym, unless that is
+// zero, are disposed of from then on.
+func (w *work) strike(account ids.Address, entry blocklist.EntryID, p blocklist.Pseudonym) error {
 	if c := w.find(account); c != nil {
 		w.dirty(c)
 		c.Batch = nextGeneration(c.Batch)
@@ -85,7 +86,7 @@ func (w *work) strike(account ids.Address, entry blocklist.EntryID) error {
 			return err
 		}
 	}
-	for _, r := range blocklist.NewRequests(entry, blocklist.Pseudonym{}, serials) {
+	for _, r := range blocklist.NewRequests(entry, p, serials) {
 		b, err := r.Marshal()
 		if err != nil {
 			return err
@@ -115,7 +116,7 @@ func (w *work) void(account ids.Address) error {
 	}
 	entry := blocklist.NewEntryID()
 	return errors.Join(
-		w.strike(account, entry),
+		w.strike(account, entry, blocklist.Pseudonym{}),
 		w.ask(&state.Strike{Kind: state.StrikeUnblock, Entry: entry}),
 	)
 }
@@ -127,18 +128,24 @@ func (w *work) block(address ids.Address) error {
 	switch {
 	case w.self == nil || !w.self.Registered:
 		return ErrNotRegistered
+	case address == w.self.Address:
+		return ErrOwnCode
 	case c == nil:
-		return ErrUnknownContact
+		var err error
+		if c, err = w.addStranger(address); err != nil {
+			return err
+		}
 	case c.Blocked:
 		return nil
 	}
 	w.dirty(c)
 	c.Blocked = true
 	c.Entry = blocklist.NewEntryID()
-	if err := w.strike(address, c.Entry); err != nil {
+	p, err := w.pseudonymOf(c)
+	if err != nil {
 		return err
 	}
-	return w.dropReceipts(c)
+	return errors.Join(w.strike(address, c.Entry, p), w.dropReceipts(c), w.dropRequests(c))
 }
 
 func (w *work) dropReceipts(c *contact) error {

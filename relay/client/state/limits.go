@@ -78,6 +78,14 @@ const (
 	// the provider has not carried out yet.
 	MaxStrikes = 4096
 
+	// MaxMemberships and MaxCredentials bound what lets the account introduce
+	// itself: of two months, and of three days, at the providers of its contacts.
+	MaxMemberships = 2 * MaxDescriptors
+	MaxCredentials = 3 * MaxDescriptors
+	// MaxRequests is the number of messages of those who introduced themselves and
+	// wait for an answer: weeks of what the relay lets through.
+	MaxRequests = 1 << 12
+
 	// MaxSyncQueue is the number of records for the account's other devices that
 	// the provider has not taken: of weeks in which a device stays away, or a day
 	// without a connection. Those beyond it are never told.

@@ -2,6 +2,7 @@ package state
 
 import (
 	"waxwing/core/devicesync"
+	"waxwing/core/wire"
 	"waxwing/franking"
 	"waxwing/ratelimit/ticket"
 )
@@ -47,6 +48,12 @@ var (
 	Proofs    = newTable[Proof]("proofs", MaxLog)              // ContactID | d 32; of received messages
 	Snapshots = newTable[Published]("snapshots", MaxSnapshots) // id 32; of the own provider
 	Theirs    = newNamed[Published]("theirs", MaxDescriptors)  // domain; that provider's snapshot of the own one's keys
+
+	KeyLists    = newNamed[Published]("keylists", MaxDescriptors)       // domain; its signed list of keys of admission
+	Memberships = newNamed[Membership]("memberships", MaxMemberships)   // month 4 | domain
+	Credentials = newNamed[Credential]("credentials", MaxCredentials)   // day 4 | domain
+	DoorCodes   = newTable[DoorCode]("doorcodes", wire.MaxContactCodes) // number 4
+	Requests    = newTable[Message]("requests", MaxRequests)            // ContactID | number 8; of who introduced itself
 
 	SyncStates  = newTable[SyncState]("sync", 1)                             // Single
 	SyncQueue   = newTable[SyncItem]("syncqueue", MaxSyncQueue)              // number 8; for the other devices

@@ -1,0 +1,381 @@
+package client
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"waxwing/core/ids"
+	"waxwing/core/query"
+	"waxwing/core/wire"
+	"waxwing/ratelimit"
+	"waxwing/ratelimit/arc"
+	"waxwing/ratelimit/introduction"
+	"waxwing/ratelimit/keylist"
+	"waxwing/ratelimit/membership"
+	"waxwing/relay/client/state"
+	"waxwing/relay/quicnet"
+)
+
+// What introductions need, at each provider that the account has contacts at: the
+// month's membership, which the own provider issues and learns nothing by but that
+// the account may write there, and the day's credential, which the other provider
+// gives against it over the own one and cannot tell for whom. Every device of the
+// account asks with the same bytes and has the same credential; each has a share of
+// the day's introductions of its own.
+
+// labelRefillTime separates the times of refills from everything else that is made
+// of k.
+const labelRefillTime = "waxwing refill time"
+
+// refillSpread is in how much of a day refills are spread: the rest is for who
+// was offline.
+const refillSpread = 20 * time.Hour
+
+// refillAt is when a day's credential is asked for, if nobody waits for it: at
+// random over the day, so that a refill says nothing of when somebody writes, and
+// for every provider at which there is a contact.
+func refillAt(k *[32]byte, d ids.Domain, day ids.Day) time.Time {
+	info := binary.BigEndian.AppendUint32([]byte(labelRefillTime+d.String()), uint32(day))
+	b, err := hkdf.Key(sha256.New, k[:], nil, string(info), 8)
+	if err != nil {
+		panic(err) // 8 bytes are not too much
+	}
+	return day.Start().Add(time.Duration(binary.BigEndian.Uint64(b) % uint64(refillSpread)))
+}
+
+// refills lists the providers of which the day's credential is due: those that a
+// message waits for, and those whose time has come.
+func (w *work) refills() ([]ids.Domain, error) {
+	if w.self == nil || !w.self.Registered || w.ownCert() == nil {
+		return nil, nil
+	}
+	due := map[ids.Domain]bool{}
+	for _, c := range w.contacts {
+		d := c.Address.Domain()
+		if due[d] || c.Pending || c.Blocked || state.Credentials.Has(w.tx, state.At(w.today, d)) {
+			continue
+		}
+		waits, err := w.waits(c)
+		if err != nil {
+			return nil, err
+		}
+		if waits || !w.now.Before(refillAt(&w.self.Secrets.K, d, w.today)) {
+			due[d] = true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(due), func(a, b ids.Domain) int { return compareDomains(a, b) }), nil
+}
+
+func compareDomains(a, b ids.Domain) int {
+	switch {
+	case a.String() < b.String():
+		return -1
+	case a.String() > b.String():
+		return 1
+	}
+	return 0
+}
+
+// uncredited reports whether messages wait for a credential, which may come within
+// moments: another provider may just be connecting.
+func (c *Client) uncredited() (waits bool, err error) {
+	err = c.view(func(w *work) error {
+		for _, k := range w.contacts {
+			some, err := w.waits(k)
+			if err != nil {
+				return err
+			}
+			waits = waits || some && !state.Credentials.Has(w.tx, state.At(w.today, k.Address.Domain()))
+		}
+		return nil
+	})
+	return waits, err
+}
+
+// credentials gets the credentials that are due.
+func (l *link) credentials(ctx context.Context) error {
+	var due []ids.Domain
+	if err := l.c.view(func(w *work) (err error) { due, err = w.refills(); return err }); err != nil {
+		return err
+	}
+	for _, d := range due {
+		err := l.attempt("credential "+d.String(), func() error {
+			err := l.credential(ctx, d)
+			if errors.Is(err, ErrProvider) {
+				return errUnusable // the own provider may be connecting to it
+			}
+			return unusable(err)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *link) credential(ctx context.Context, at ids.Domain) error {
+	var own ids.Domain
+	var today ids.Day
+	var stale []ids.Domain
+	if err := l.c.view(func(w *work) (err error) {
+		own, today = w.self.Address.Domain(), w.today
+		stale, err = w.stale([]ids.Domain{own, at})
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := l.describe(ctx, stale); err != nil {
+		return err
+	}
+	month := ratelimit.MonthOf(today)
+	ours, err := l.keyList(ctx, own, func(k *keylist.List) bool { _, ok := k.Membership(at, month); return ok })
+	if err != nil {
+		return err
+	}
+	theirs, err := l.keyList(ctx, at, func(k *keylist.List) bool { _, ok := k.Credential(today); return ok })
+	if err != nil {
+		return err
+	}
+	member, err := l.membership(ctx, ours, at, month)
+	if err != nil {
+		return err
+	}
+	return l.refill(ctx, &refilling{home: own, at: at, month: month, today: today, ours: ours, theirs: theirs, member: member})
+}
+
+// keyList returns a provider's list, asked for anew if the one that is stored lacks
+// what is needed. Errors are ErrServer (also: the provider contradicts a list that
+// it signed before, under which nothing is asked), those of the link and the store's.
+func (l *link) keyList(ctx context.Context, d ids.Domain, enough func(*keylist.List) bool) (*keylist.List, error) {
+	var known *keylist.List
+	if err := l.c.view(func(w *work) (err error) { known, err = w.knownList(d); return err }); err != nil {
+		return nil, err
+	}
+	if known != nil && enough(known) {
+		return known, nil
+	}
+	m, err := quicnet.Ask[*wire.AdmissionKeysAre](ctx, l.caller, &wire.AdmissionKeys{Provider: d})
+	if err != nil {
+		return nil, err
+	}
+	if err := l.c.update(func(w *work) (err error) { known, err = w.learnList(d, m.List); return err }); err != nil {
+		return nil, err
+	}
+	// Stored before anything is asked under it: whoever lists another key later is
+	// found out.
+	if !enough(known) {
+		return nil, errUnusable // the own provider has not fetched it yet
+	}
+	return known, nil
+}
+
+// knownList returns the newest known list of a provider, nil if there is none.
+func (w *work) knownList(d ids.Domain) (*keylist.List, error) {
+	p, err := state.KeyLists.Get(w.tx, []byte(d.String()))
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	root, err := w.rootOf(d)
+	if err != nil {
+		return nil, err
+	}
+	l, err := keylist.Parse(p.Bytes, d, root)
+	if err != nil {
+		return nil, &state.CorruptError{Table: "keylists"}
+	}
+	return l, nil
+}
+
+func (w *work) learnList(d ids.Domain, b []byte) (*keylist.List, error) {
+	known, err := w.knownList(d)
+	if err != nil {
+		return nil, err
+	}
+	root, err := w.rootOf(d)
+	if err != nil {
+		return nil, err
+	}
+	l, err := keylist.Parse(b, d, root)
+	if err != nil {
+		return nil, ErrServer
+	}
+	switch err := l.Follows(known); {
+	case errors.Is(err, keylist.ErrOld):
+		return known, nil
+	case err != nil:
+		w.count().Forked++ // a key for one account alone would tell whose it is
+		return nil, ErrServer
+	}
+	w.touched = true
+	return l, state.KeyLists.Put(w.tx, []byte(d.String()), &state.Published{Fetched: uint64(w.now.UnixMilli()), Bytes: b})
+}
+
+// member is a month's membership, ready to be shown.
+type member struct {
+	tier ratelimit.Tier
+	cred *arc.Credential
+}
+
+// membership returns the account's membership at a provider, issued now if this
+// device has none. The tier is the higher one that the own provider vouches for.
+func (l *link) membership(ctx context.Context, ours *keylist.List, at ids.Domain, month ratelimit.Month) (*member, error) {
+	var row *state.Membership
+	key := state.At(month, at)
+	if err := l.c.view(func(w *work) (err error) {
+		if row, err = state.Memberships.Get(w.tx, key); errors.Is(err, state.ErrNotFound) {
+			row, err = nil, nil
+		}
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	if row != nil {
+		cred, err := state.ParseCredential("memberships", &row.Credential)
+		return &member{row.Tier, cred}, err
+	}
+	listed, _ := ours.Membership(at, month)
+	cred, tier, err := l.vouched(ctx, at, month, listed)
+	if errors.Is(err, membership.ErrProof) || errors.Is(err, membership.ErrMalformed) {
+		return nil, ErrServer // not under the listed key
+	}
+	if err != nil {
+		return nil, err
+	}
+	row = &state.Membership{Tier: tier, Credential: [state.CredentialSize]byte(cred.Bytes())}
+	return &member{tier, cred}, l.c.update(func(w *work) error { return state.Memberships.Put(w.tx, key, row) })
+}
+
+// refilling is what a refill is made of.
+type refilling struct {
+	home, at     ids.Domain
+	month        ratelimit.Month
+	today        ids.Day
+	ours, theirs *keylist.List
+	member       *member
+}
+
+// refill shows the membership at the other provider, by a sealed question, and
+// stores the day's credential with this device's share of it.
+func (l *link) refill(ctx context.Context, r *refilling) error {
+	listed, _ := r.ours.Membership(r.at, r.month)
+	day, _ := r.theirs.Credential(r.today)
+	terms := membership.Refill{
+		Home: r.home, Provider: r.at, Month: r.month, Tier: r.member.tier, Epoch: r.today,
+		Membership: listed, Key: day, Lists: r.theirs.Lists(),
+	}
+	pending, err := terms.Request(r.member.cred)
+	if err != nil {
+		return ErrServer
+	}
+	payload, err := wire.Marshal(&query.Refill{
+		Home: r.home, Month: uint32(r.month), Tier: uint8(r.member.tier), Epoch: r.today, Refill: pending.Bytes(),
+	})
+	if err != nil {
+		return err
+	}
+	var a query.RefillAnswer
+	if err := l.ask(ctx, r.at, query.KindRefill, func([]byte) ([]byte, error) { return payload, nil }, &a); err != nil {
+		return err
+	}
+	switch a.Status {
+	case query.RefillLater:
+		return &quicnet.RefusedError{Code: wire.CodeLimit, RetryAfter: time.Duration(min(a.Retry, 1<<31)) * time.Millisecond}
+	case query.RefillRefused:
+		return &quicnet.RefusedError{Code: wire.CodeForbidden, RetryAfter: refillRetry}
+	}
+	cred, err := pending.Finish(a.Answer[:])
+	if err != nil {
+		return ErrServer // not under the listed key
+	}
+	fresh, others := r.theirs.Limits()
+	err = l.c.update(func(w *work) error {
+		return w.refilled(r, introduction.Limits{New: fresh, Member: others}, cred)
+	})
+	if err == nil {
+		l.fresh.Store(true) // what waited for it can be sealed
+	}
+	return err
+}
+
+// refilled stores a day's credential.
+func (w *work) refilled(r *refilling, limits introduction.Limits, cred *arc.Credential) error {
+	limit, err := limits.Of(r.member.tier)
+	if err != nil {
+		return ErrServer
+	}
+	w.touched = true
+	for id := range w.contacts {
+		w.attention[id] = true
+	}
+	share, err := w.share(uint32(r.today), limit)
+	if err != nil {
+		return err
+	}
+	return state.Credentials.Put(w.tx, state.At(r.today, r.at), &state.Credential{
+		Tier: r.member.tier, Limits: limits, Credential: [state.CredentialSize]byte(cred.Bytes()), Share: share,
+	})
+}
+
+// share is this device's part of a period's nonces, by its place in the manifest.
+// A device has none on the day on which it began with the account: those before it
+// have divided them, and a restored one may have used them.
+func (w *work) share(period, limit uint32) (introduction.Share, error) {
+	if w.self.Since == w.today {
+		return introduction.Share{Period: period}, nil
+	}
+	var devices []ids.DeviceID
+	for _, d := range w.self.manifest.Devices() {
+		devices = append(devices, d.ID)
+	}
+	slices.Sort(devices)
+	i, ok := slices.BinarySearch(devices, w.self.Device)
+	if !ok {
+		return introduction.Share{Period: period}, nil
+	}
+	all, err := introduction.Split(period, limit, len(devices))
+	if err != nil {
+		return introduction.Share{}, err
+	}
+	return all[i], nil
+}
+
+// sweepCredentials erases what is over.
+func (w *work) sweepCredentials() error {
+	month := ratelimit.MonthOf(w.today)
+	drop := func(keys [][]byte, del func(key []byte) error) (err error) {
+		for _, k := range keys {
+			err = errors.Join(err, del(k))
+		}
+		return err
+	}
+	var days, months [][]byte
+	for row, err := range state.Credentials.Scan(w.tx, nil, nil) {
+		if err != nil {
+			return err
+		}
+		if ids.Day(state.ParseAt(row.Key)) < w.today {
+			days = append(days, row.Key)
+		}
+	}
+	for row, err := range state.Memberships.Scan(w.tx, nil, nil) {
+		if err != nil {
+			return err
+		}
+		if ratelimit.Month(state.ParseAt(row.Key)) < month {
+			months = append(months, row.Key)
+		}
+	}
+	return errors.Join(
+		drop(days, func(k []byte) error { return state.Credentials.Delete(w.tx, k) }),
+		drop(months, func(k []byte) error { return state.Memberships.Delete(w.tx, k) }),
+	)
+}

@@ -1,0 +1,59 @@
+package client
+
+import (
+	"context"
+	"errors"
+
+	"waxwing/core/directory"
+	"waxwing/core/ids"
+	"waxwing/core/query"
+	"waxwing/core/wire"
+	"waxwing/relay/quicnet"
+)
+
+// relayKey returns the key that questions to a provider are sealed to. Errors are
+// ErrProvider, ErrServer and the store's.
+func (l *link) relayKey(d ids.Domain) (to directory.RelayKey, err error) {
+	err = l.c.view(func(w *work) error {
+		known, _, err := w.descriptor(d)
+		if errors.Is(err, errDescriptor) {
+			return ErrProvider
+		}
+		if err != nil {
+			return err
+		}
+		key, ok := known.RelayKey()
+		if to = key; !ok {
+			return ErrServer
+		}
+		return nil
+	})
+	return to, err
+}
+
+// ask asks a provider something through the own one, sealed, and opens the answer
+// into out. Errors are those of relayKey, ErrServer (the answer is none), payload's
+// and the link's.
+func (l *link) ask(ctx context.Context, d ids.Domain, kind query.Kind, payload func(enc []byte) ([]byte, error), out wire.Schema) error {
+	to, err := l.relayKey(d)
+	if err != nil {
+		return err
+	}
+	return l.askKey(ctx, d, to, kind, payload, out)
+}
+
+func (l *link) askKey(ctx context.Context, d ids.Domain, to directory.RelayKey, kind query.Kind, payload func(enc []byte) ([]byte, error), out wire.Schema) error {
+	sealed, pending, err := query.AskWith(to.Key, to.ID, kind, payload, l.c.now())
+	if err != nil {
+		return err
+	}
+	m, err := quicnet.Ask[*wire.Answer](ctx, l.caller, &wire.Query{Dest: d, Kind: uint8(kind), Sealed: sealed})
+	if err != nil {
+		return err
+	}
+	plain, err := pending.Open(m.Sealed)
+	if err != nil || wire.Unmarshal(plain, out) != nil {
+		return ErrServer
+	}
+	return nil
+}
