@@ -44,10 +44,11 @@ type Admission struct {
 	conf    Config
 	keyring *keyring
 
-	changing sync.Mutex // held while keys and the own list change; guards the next four
+	changing sync.Mutex // held while keys and the own list change; guards the next five
 	audit    *trail
 	marked   time.Time     // when keys and store were last marked; zero before they were compared
 	lost     bool          // what was spent may be missing from the store
+	renewing bool          // by command
 	above    *keylist.List // one of this provider's that it did not know; nil for none
 
 	own atomic.Pointer[keylist.List] // nil before the first Renew
@@ -87,8 +88,10 @@ func Open(ctx context.Context, c Config) (*Admission, error) {
 
 // Due is what a renewal goes by.
 type Due struct {
-	Peers  []ids.Domain       // for use at whom memberships are issued, in a fixed order
-	Tokens []keylist.TokenKey // of submission tokens, ascending
+	Peers []ids.Domain // for use at whom memberships are issued, in a fixed order
+	// Tokens returns the keys of submission tokens, ascending; with anew after it
+	// drew others, as it is not known what was spent under these. Nil for none.
+	Tokens func(anew bool) ([]keylist.TokenKey, error)
 	// Settled: the clock has stood on its day for long enough for what is for
 	// ever.
 	Settled bool
@@ -107,8 +110,15 @@ func (a *Admission) Renew(ctx context.Context, now time.Time, due Due) error {
 		}
 		a.lost = a.lost || lost
 	}
-	if a.lost {
+	if a.lost || a.renewing {
 		if err := a.keyring.anew(); err != nil {
+			return err
+		}
+	}
+	var tokens []keylist.TokenKey
+	if due.Tokens != nil {
+		var err error
+		if tokens, err = due.Tokens(a.lost); err != nil {
 			return err
 		}
 	}
@@ -120,12 +130,12 @@ func (a *Admission) Renew(ctx context.Context, now time.Time, due Due) error {
 	// The clock was ahead and went back: keys of these days may have been listed
 	// and erased.
 	own := a.own.Load()
-	again := drew && own != nil && own.LastDay() > today+1
-	if err := a.publish(ctx, now, due.Tokens, again); err != nil {
+	again := a.lost || a.renewing || drew && own != nil && own.LastDay() > today+1
+	if err := a.publish(ctx, now, tokens, again); err != nil {
 		return err
 	}
 	// The list is durable, and with it that a term began.
-	a.lost = false
+	a.lost, a.renewing = false, false
 	if err := a.mark(ctx, now); err != nil {
 		return err
 	}

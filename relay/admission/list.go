@@ -14,10 +14,8 @@ import (
 )
 
 // publish signs the own list anew if it says something else than the one before,
-// or if a term begins: because something was lost, or again says so. The caller
-// holds changing.
+// or if again says that a term begins. The caller holds changing.
 func (a *Admission) publish(ctx context.Context, now time.Time, tokens []keylist.TokenKey, again bool) error {
-	again = again || a.lost
 	f := keylist.Fields{
 		Provider: a.conf.Domain, Tokens: tokens,
 		New: introduction.DefaultLimits.New, Member: introduction.DefaultLimits.Member,

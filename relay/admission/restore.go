@@ -59,13 +59,12 @@ func (a *Admission) mark(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// Anew has the next Renew draw other keys for the days that can be shown, as if
-// what was spent were lost: nobody keeps a credential, and who was banned gets no
-// other one.
+// Anew has the next Renew draw other keys of credentials for the days that can be
+// shown: nobody keeps a credential, and who was banned gets no other one.
 func (a *Admission) Anew() {
 	a.changing.Lock()
 	defer a.changing.Unlock()
-	a.lost = true
+	a.renewing = true
 }
 
 // Recall looks at a list of this provider's that a peer kept, and reports whether

@@ -40,7 +40,15 @@ func (n *Node) openAdmission(now time.Time) (err error) {
 func (n *Node) renewAdmission(now time.Time) error {
 	ctx, cancel := context.WithTimeout(context.Background(), storePatience)
 	defer cancel()
-	due := admission.Due{Tokens: n.submissions.listed(), Settled: n.keyring.settled(now)}
+	due := admission.Due{Settled: n.keyring.settled(now)}
+	due.Tokens = func(anew bool) ([]keylist.TokenKey, error) {
+		if anew {
+			if err := n.submissions.anew(ids.DayOf(now)); err != nil {
+				return nil, err
+			}
+		}
+		return n.submissions.listed(), nil
+	}
 	for _, l := range n.peers.all() {
 		due.Peers = append(due.Peers, l.peer.Domain)
 	}

@@ -13,6 +13,7 @@ import (
 	"waxwing/core/directory"
 	"waxwing/core/group"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/wire"
 	"waxwing/ratelimit"
 	"waxwing/ratelimit/keylist"
@@ -286,5 +287,52 @@ func TestPeerAdmission(t *testing.T) {
 	}
 	if c := ask(&wire.IssueMembership{Provider: beta.domain}); c != wire.CodeMalformed {
 		t.Errorf("a membership: %v", c)
+	}
+}
+
+// Where it is not known what was spent, no token of before is taken.
+func TestRestoredTokens(t *testing.T) {
+	s := newServer(t, "beta.example").start()
+	bob := newDevice(t, s, "bob@beta.example")
+	seed, minted := keys.NewSecret(), bob.mint(3)
+	old := bob.submissionTokens(s, seed)
+	for _, lost := range []bool{false, true} {
+		s.halt()
+		if lost {
+			must(t, s.keys().erase("admission-mark"))
+		}
+		s.start()
+		bob.reconnect(s)
+		want := wire.Code(0)
+		if lost {
+			want = wire.CodeToken
+		}
+		if code := bear(t, s, s.domain, old[0], envelope(&minted.Tickets[0], wire.Class1K)); code != want {
+			t.Errorf("lost %v: %v", lost, code)
+		}
+	}
+	if code := bear(t, s, s.domain, bob.submissionTokens(s, keys.NewSecret())[0], envelope(&minted.Tickets[1], wire.Class1K)); code != 0 {
+		t.Errorf("a token of the new key: %v", code)
+	}
+}
+
+// Keys of credentials drawn by command are listed, and tokens stay.
+func TestRenewCredentials(t *testing.T) {
+	s := newServer(t, "beta.example").start()
+	bob := newDevice(t, s, "bob@beta.example")
+	tokens, minted := bob.submissionTokens(s, keys.NewSecret()), bob.mint(1)
+	before, err := s.node.admission.List(t.Context(), s.domain)
+	must(t, err)
+	r, err := s.node.RenewCredentials()
+	must(t, err)
+	after, err := s.node.admission.List(t.Context(), s.domain)
+	must(t, err)
+	old, _ := before.Credential(today())
+	fresh, ok := after.Credential(today())
+	if r.From != today() || !ok || bytes.Equal(old.Bytes(), fresh.Bytes()) || after.Term() == before.Term() || after.Follows(before) != nil {
+		t.Errorf("from %d, term %d after %d", r.From, after.Term(), before.Term())
+	}
+	if code := bear(t, s, s.domain, tokens[0], envelope(&minted.Tickets[0], wire.Class1K)); code != 0 {
+		t.Errorf("a token of before: %v", code)
 	}
 }

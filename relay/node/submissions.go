@@ -96,6 +96,30 @@ func (s *submissions) rotate(today ids.Day, settled bool) error {
 	return s.dir.erase(over...)
 }
 
+// anew erases all keys and draws others: it is not known any more which tokens
+// were spent under these.
+func (s *submissions) anew(today ids.Day) error {
+	if err := s.forget(); err != nil {
+		return err
+	}
+	// They are gone. A crash now leaves none, and the next start draws others.
+	return s.rotate(today, false)
+}
+
+func (s *submissions) forget() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var over []string
+	for e := range s.keys {
+		over = append(over, submissionName(e))
+	}
+	if err := s.dir.erase(over...); err != nil {
+		return err
+	}
+	clear(s.keys)
+	return nil
+}
+
 // draw returns the key of an epoch, durable before it is used. The caller holds
 // mu.
 func (s *submissions) draw(e privacypass.Epoch) (*privacypass.Key, error) {
