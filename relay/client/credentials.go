@@ -58,7 +58,13 @@ func (w *work) refills() ([]ids.Domain, error) {
 	due := map[ids.Domain]bool{}
 	for _, c := range w.contacts {
 		d := c.Address.Domain()
-		if due[d] || c.Pending || c.Blocked || state.Credentials.Has(w.tx, state.At(w.today, d)) {
+		if due[d] || c.Pending || c.Blocked {
+			continue
+		}
+		if has, err := w.credited(d); err != nil || has {
+			if err != nil {
+				return nil, err
+			}
 			continue
 		}
 		waits, err := w.waits(c)
@@ -82,6 +88,15 @@ func compareDomains(a, b ids.Domain) int {
 	return 0
 }
 
+// credited reports whether the day's credential at a provider is here.
+func (w *work) credited(d ids.Domain) (bool, error) {
+	row, err := state.Credentials.Get(w.tx, state.At(w.today, d))
+	if errors.Is(err, state.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && !row.Over, err
+}
+
 // uncredited reports whether messages wait for a credential, which may come within
 // moments: another provider may just be connecting.
 func (c *Client) uncredited() (waits bool, err error) {
@@ -91,15 +106,82 @@ func (c *Client) uncredited() (waits bool, err error) {
 			if err != nil {
 				return err
 			}
-			waits = waits || some && !state.Credentials.Has(w.tx, state.At(w.today, k.Address.Domain()))
+			has, err := w.credited(k.Address.Domain())
+			if err != nil {
+				return err
+			}
+			waits = waits || some && !has
 		}
 		return nil
 	})
 	return waits, err
 }
 
+// keyListAge is how long a list counts as the newest: as long a provider that had
+// to draw another key for the day disposes of introductions under the first.
+const keyListAge = 6 * time.Hour
+
+// agedLists returns the providers whose day's credential is here, and whose list
+// is to be asked for again.
+func (w *work) agedLists() ([]ids.Domain, error) {
+	if w.self == nil {
+		return nil, nil
+	}
+	aged := map[ids.Domain]bool{}
+	for _, c := range w.contacts {
+		d := c.Address.Domain()
+		if aged[d] {
+			continue
+		}
+		has, err := w.credited(d)
+		if err != nil {
+			return nil, err
+		}
+		p, err := state.KeyLists.Get(w.tx, []byte(d.String()))
+		if errors.Is(err, state.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		aged[d] = has && w.now.Sub(time.UnixMilli(int64(p.Fetched))).Abs() >= keyListAge
+	}
+	maps.DeleteFunc(aged, func(_ ids.Domain, is bool) bool { return !is })
+	return slices.SortedFunc(maps.Keys(aged), compareDomains), nil
+}
+
+// renewLists asks for them.
+func (l *link) renewLists(ctx context.Context) error {
+	var aged []ids.Domain
+	if err := l.c.view(func(w *work) (err error) { aged, err = w.agedLists(); return err }); err != nil {
+		return err
+	}
+	for _, d := range aged {
+		what := "keys " + d.String()
+		if err := l.attempt(what, func() error {
+			m, err := quicnet.Ask[*wire.AdmissionKeysAre](ctx, l.caller, &wire.AdmissionKeys{Provider: d})
+			if err == nil {
+				err = l.c.update(func(w *work) error { _, err := w.learnList(d, m.List); return err })
+			}
+			if err != nil {
+				return unusable(err)
+			}
+			l.mu.Lock()
+			l.later[what] = l.c.now().Add(keyListAge)
+			l.mu.Unlock()
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // credentials gets the credentials that are due.
 func (l *link) credentials(ctx context.Context) error {
+	if err := l.renewLists(ctx); err != nil {
+		return err
+	}
 	var due []ids.Domain
 	if err := l.c.view(func(w *work) (err error) { due, err = w.refills(); return err }); err != nil {
 		return err
@@ -216,7 +298,33 @@ func (w *work) learnList(d ids.Domain, b []byte) (*keylist.List, error) {
 		return nil, ErrServer
 	}
 	w.touched = true
+	if err := w.outdate(d, l); err != nil {
+		return nil, err
+	}
 	return l, state.KeyLists.Put(w.tx, []byte(d.String()), &state.Published{Fetched: uint64(w.now.UnixMilli()), Bytes: b})
+}
+
+// outdate marks the day's credential as over if the provider's list has another
+// key of the day: it lost what was spent, or had everybody ask again.
+func (w *work) outdate(d ids.Domain, l *keylist.List) error {
+	key := state.At(w.today, d)
+	row, err := state.Credentials.Get(w.tx, key)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	cred, err := state.ParseCredential("credentials", &row.Credential)
+	if err != nil {
+		return err
+	}
+	day, ok := l.Credential(w.today)
+	if !ok || row.Over || cred.IssuerX1().Equal(day.X1()) {
+		return nil
+	}
+	row.Over = true
+	return state.Credentials.Put(w.tx, key, row)
 }
 
 // member is a month's membership, ready to be shown.
@@ -238,11 +346,14 @@ func (l *link) membership(ctx context.Context, ours *keylist.List, at ids.Domain
 	}); err != nil {
 		return nil, err
 	}
+	listed, _ := ours.Membership(at, month)
 	if row != nil {
 		cred, err := state.ParseCredential("memberships", &row.Credential)
-		return &member{row.Tier, cred}, err
+		if err != nil || cred.IssuerX1().Equal(listed.X1()) {
+			return &member{row.Tier, cred}, err
+		}
+		// The own provider drew another key for the month.
 	}
-	listed, _ := ours.Membership(at, month)
 	cred, tier, err := l.vouched(ctx, at, month, listed)
 	if errors.Is(err, membership.ErrProof) || errors.Is(err, membership.ErrMalformed) {
 		return nil, ErrServer // not under the listed key
@@ -320,7 +431,14 @@ func (w *work) refilled(r *refilling, limits introduction.Limits, cred *arc.Cred
 	if err != nil {
 		return err
 	}
-	return state.Credentials.Put(w.tx, state.At(r.today, r.at), &state.Credential{
+	key := state.At(r.today, r.at)
+	switch before, err := state.Credentials.Get(w.tx, key); {
+	case err == nil:
+		share = before.Share
+	case !errors.Is(err, state.ErrNotFound):
+		return err
+	}
+	return state.Credentials.Put(w.tx, key, &state.Credential{
 		Tier: r.member.tier, Limits: limits, Credential: [state.CredentialSize]byte(cred.Bytes()), Share: share,
 	})
 }
