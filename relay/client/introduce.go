@@ -29,8 +29,12 @@ type introducing struct {
 
 // introduces returns what a message to a contact that gave no tickets is
 // introduced with; nil if it cannot be now: its keys or the day's credential are
-// not here yet, or the day's introductions are used up.
+// not here yet, the day's introductions are used up, or it had one today. More than
+// one a day would only be disposed of, for the relay's limit of one sender.
 func (w *work) introduces(c *contact) (*introducing, error) {
+	if wants, err := w.waits(c); err != nil || !wants || c.Introduced == w.today {
+		return nil, err
+	}
 	in := &introducing{key: state.At(w.today, c.Address.Domain())}
 	var err error
 	if in.row, err = state.Credentials.Get(w.tx, in.key); errors.Is(err, state.ErrNotFound) {
@@ -130,7 +134,8 @@ func (w *work) fillIntroduction(d *draft) error {
 	return d.chooseClass()
 }
 
-// waits reports whether messages to a contact wait for an introduction.
+// waits reports whether messages to a contact wait for an introduction: it never got
+// any, or has given no tickets for a while.
 func (w *work) waits(c *contact) (bool, error) {
 	if w.waiting[c.id] == 0 || c.Blocked || c.Pending {
 		return false, nil
@@ -139,7 +144,21 @@ func (w *work) waits(c *contact) (bool, error) {
 		return false, nil
 	}
 	wallet, err := w.walletOf(c)
-	return err == nil && wallet.Len(w.today) == 0, err
+	if err != nil || wallet.Len(w.today) > 0 {
+		return false, err
+	}
+	if c.Introduced != 0 || c.Sequence == uint64(w.waiting[c.id]) {
+		return true, nil
+	}
+	rows, err := state.Waiting.Rows(w.tx, state.U32(c.id), nil, 1)
+	if err != nil || len(rows) == 0 {
+		return false, err
+	}
+	m, err := state.Log.Get(w.tx, state.Rest(rows[0].Key))
+	if errors.Is(err, state.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && w.now.Sub(time.UnixMilli(int64(m.Time))) >= introduceAfter, err
 }
 
 // Introductions says how many strangers this device may still write to today at a

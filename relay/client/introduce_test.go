@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"waxwing/core/directory"
 	"waxwing/core/group"
@@ -141,6 +142,16 @@ func (u *user) requests() (out []string) {
 	return out
 }
 
+// insist has the next message to a contact go as an introduction although it had
+// one today, as a modified client does.
+func (u *user) insist(to *user) {
+	u.do(func(k *work) error {
+		k.find(to.address).Introduced = 1
+		k.dirty(k.find(to.address))
+		return nil
+	})
+}
+
 func (u *user) left(at *provider) (n int) {
 	u.w.t.Helper()
 	u.do(func(k *work) error {
@@ -159,14 +170,16 @@ func TestRequests(t *testing.T) {
 	w, carol, bob := strangers(t)
 	first, second := carol.send(bob, "hello"), carol.send(bob, "are you there?")
 	w.settle()
-	if got := bob.requests(); len(got) != 2 || len(bob.inbox(carol)) != 0 {
+	if got := bob.requests(); len(got) != 1 || len(bob.inbox(carol)) != 0 {
 		t.Fatalf("%v, shown: %v", got, bob.inbox(carol))
 	}
-	if carol.status(first) != state.StatusAccepted || bob.e.memo.find(carol.address).Pending != true {
-		t.Fatal("answered before it was accepted")
+	if carol.status(first) != state.StatusAccepted || carol.status(second) != state.StatusWaiting || !bob.e.memo.find(carol.address).Pending {
+		t.Fatal("answered before it was accepted, or introduced twice on a day")
 	}
-	if carol.classes[wire.ClassIntroduction] != 2 || carol.left(bob.p) != 2 {
-		t.Errorf("%v, %d left", carol.classes, carol.left(bob.p))
+	carol.insist(bob)
+	w.settle()
+	if got := bob.requests(); len(got) != 2 || carol.classes[wire.ClassIntroduction] != 2 || carol.left(bob.p) != 2 {
+		t.Errorf("%v, %v, %d left", got, carol.classes, carol.left(bob.p))
 	}
 	bob.do(func(k *work) error { return k.accept(k.find(carol.address)) })
 	w.settle()
@@ -176,11 +189,10 @@ func TestRequests(t *testing.T) {
 	if carol.status(first) != state.StatusDelivered || carol.status(second) != state.StatusDelivered {
 		t.Error("no receipts")
 	}
-	before := carol.classes[wire.ClassIntroduction]
 	carol.send(bob, "under a ticket")
 	bob.send(carol, "and back")
 	w.settle()
-	if carol.classes[wire.ClassIntroduction] != before || len(bob.inbox(carol)) != 3 || len(carol.inbox(bob)) != 1 {
+	if carol.classes[wire.ClassIntroduction] != 2 || len(bob.inbox(carol)) != 3 || len(carol.inbox(bob)) != 1 {
 		t.Error("not under tickets")
 	}
 	w.nothingDropped()
@@ -189,17 +201,16 @@ func TestRequests(t *testing.T) {
 // More than what is kept of a request is dropped, and nothing of it is answered.
 func TestRequestsAreBounded(t *testing.T) {
 	w, carol, bob := strangers(t)
-	for range introduction.DefaultLimits.New {
+	for n := range maxAsks + 2 {
+		if n == int(introduction.DefaultLimits.New) {
+			w.advance(24 * time.Hour)
+			carol.supply()
+			carol.credit(bob.p)
+		}
 		carol.send(bob, "hello")
+		carol.insist(bob)
+		w.settle()
 	}
-	w.settle()
-	w.advance(24 * 3600e9)
-	carol.supply()
-	carol.credit(bob.p)
-	for range introduction.DefaultLimits.New {
-		carol.send(bob, "hello")
-	}
-	w.settle()
 	if n := len(bob.requests()); n != maxAsks || bob.dropped(dropRequests) != 2 {
 		t.Errorf("%d kept, %d dropped", n, bob.dropped(dropRequests))
 	}
@@ -240,6 +251,7 @@ func TestIntroductionAfterCrash(t *testing.T) {
 	}
 	failed := errors.New("disk")
 	carol.send(bob, "more")
+	carol.insist(bob)
 	carol.lookUp()
 	if err := carol.try(func(k *work) error {
 		if _, err := k.pump(batchSize, true); err != nil {
@@ -258,16 +270,19 @@ func TestIntroductionAfterCrash(t *testing.T) {
 // The day's share ends, the rest waits and goes out with the next day's.
 func TestIntroductionsUsedUp(t *testing.T) {
 	w, carol, bob := strangers(t)
-	var ids []MessageID
-	for range introduction.DefaultLimits.New + 1 {
-		ids = append(ids, carol.send(bob, "hello"))
+	var last MessageID
+	for _, name := range []string{"dave", "erin", "frank", "grace"} {
+		u := w.user(name + "@beta.example")
+		carol.do(func(k *work) error { return k.addAddress(u.address, "") })
+		last = carol.send(u, "hello")
+		w.settle()
 	}
+	last = carol.send(bob, "hello")
 	w.settle()
-	last := ids[len(ids)-1]
 	if carol.left(bob.p) != 0 || carol.status(last) != state.StatusWaiting {
 		t.Fatalf("%d left, the last is %v", carol.left(bob.p), carol.status(last))
 	}
-	w.advance(24 * 3600e9)
+	w.advance(24 * time.Hour)
 	carol.supply()
 	w.settle()
 	if carol.status(last) != state.StatusWaiting {
@@ -278,6 +293,32 @@ func TestIntroductionsUsedUp(t *testing.T) {
 	if carol.status(last) != state.StatusAccepted {
 		t.Errorf("the last is %v", carol.status(last))
 	}
+}
+
+// Somebody who was written to before, and gave no tickets for a while, is written to
+// by an introduction: only then.
+func TestOutOfTickets(t *testing.T) {
+	w := newWorld(t)
+	carol, bob := w.friends()
+	carol.do(func(k *work) error {
+		c := k.find(bob.address)
+		k.dirty(c)
+		return k.emptyWallet(c)
+	})
+	carol.credit(bob.p)
+	id := carol.send(bob, "are you there?")
+	carol.push(true)
+	if carol.status(id) != state.StatusWaiting {
+		t.Fatalf("at once: %v", carol.status(id))
+	}
+	w.advance(introduceAfter)
+	carol.push(true)
+	bob.pull()
+	if carol.classes[wire.ClassIntroduction] != 1 || !slices.Contains(bob.inbox(carol), "are you there?") {
+		t.Errorf("%v, %q", carol.classes, bob.inbox(carol))
+	}
+	w.settle()
+	w.nothingDropped()
 }
 
 // The devices of an account divide the day's introductions. One that is new, or
@@ -292,7 +333,7 @@ func TestSharesOfDevices(t *testing.T) {
 	if carol.left(bob.p) != 0 {
 		t.Errorf("a new device has %d", carol.left(bob.p))
 	}
-	w.advance(24 * 3600e9)
+	w.advance(24 * time.Hour)
 	carol.credit(bob.p)
 	if carol.left(bob.p) != int(introduction.DefaultLimits.New) {
 		t.Errorf("the next day it has %d", carol.left(bob.p))

@@ -57,6 +57,9 @@ const (
 	// refillRetry is when a refill is tried again that was refused: what is wrong
 	// with it may be another device's, or the other provider's clock.
 	refillRetry = time.Hour
+	// introduceAfter is how long a message to somebody who was written to before
+	// waits for tickets until it goes as an introduction, of which there are few.
+	introduceAfter = time.Hour
 	// maxIntroduction is the longest first text to somebody who gave no contact
 	// code, in bytes: what an introduction has room for beside the manifest of an
 	// account with five devices.

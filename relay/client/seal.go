@@ -285,6 +285,7 @@ func (w *work) takeGrant(d *draft) error {
 func (w *work) takeTicket(d *draft) (*admission, error) {
 	c := d.c
 	if d.intro != nil {
+		c.Introduced = w.today
 		nonce, err := w.reserve(d.intro)
 		return &admission{first: true, nonce: nonce}, err
 	}

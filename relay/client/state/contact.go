@@ -52,6 +52,7 @@ type Contact struct {
 	OwedSince    uint64       // since when it waits for receipts, Unix time in milliseconds; 0 if it does not
 	Changed      bool         // something came under another identity key or X_S than the pinned one
 	Pending      bool         // it introduced itself and waits for an answer: nothing is sent to it
+	Introduced   ids.Day      // when we last introduced ourselves to it; 0 for never
 	Code         [32]byte     // a secret that its mailbox lets introductions in with; zero for none
 }
 
@@ -91,6 +92,7 @@ func (k *Contact) Fields(c *wire.Codec) {
 	wire.U64(c, "owed since", &k.OwedSince)
 	c.Bool("changed", &k.Changed)
 	c.Bool("pending", &k.Pending)
+	wire.U32(c, "introduced", &k.Introduced)
 	c.Fixed("code", k.Code[:])
 }
 
