@@ -19,7 +19,13 @@ func (u *user) listed(at *provider, number, term uint32) {
 		New: introduction.DefaultLimits.New, Member: introduction.DefaultLimits.Member,
 	}, at.root)
 	u.w.must(err)
-	u.do(func(k *work) error { _, err := k.learnList(at.domain, b); return err })
+	u.do(func(k *work) error {
+		if err := k.described(at.domain, at.descriptor()); err != nil {
+			return err
+		}
+		_, err := k.learnList(at.domain, b)
+		return err
+	})
 }
 
 // A provider that draws another key for the day has introductions wait for another
@@ -27,6 +33,8 @@ func (u *user) listed(at *provider, number, term uint32) {
 // same tag under any key.
 func TestKeyReplaced(t *testing.T) {
 	w, carol, bob := strangers(t)
+	dave := w.user("dave@beta.example")
+	carol.do(func(k *work) error { return k.addAddress(dave.address, "") })
 	carol.listed(bob.p, 1, 0)
 	first := carol.send(bob, "hello")
 	w.settle()
@@ -44,7 +52,7 @@ func TestKeyReplaced(t *testing.T) {
 	}
 	bob.p.door().day = arc.Ristretto255().NewSecretKey()
 	carol.listed(bob.p, 3, 1)
-	second := carol.send(bob, "hello again")
+	second := carol.send(dave, "hello as well")
 	w.settle()
 	if has() || carol.status(second) != state.StatusWaiting {
 		t.Fatalf("under the key that is over: %v", carol.status(second))
