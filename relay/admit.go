@@ -26,6 +26,7 @@ type Admitted struct {
 	raw      []byte // owned; of an introduction, the envelope
 	scratch  ticket.Scratch
 	intro    introduced         // what Settle decides about
+	bearer   *Bearer            // who handed it in, with a token
 	token    *ledger.TokenSpend // what pays for it, spent by Settle; nil if an account or a peer answers for it
 	taken    time.Time          // when the token was verified
 	envelope wire.Envelope

@@ -16,11 +16,9 @@ import (
 )
 
 const (
-	// DailySubmissions is how many submission tokens an account gets in a day: a
-	// group of a hundred, forty times. What devices did not use they use later.
-	DailySubmissions = 4096
-	// maxBadTokens is how many tokens that fail one connection may have checked.
-	// A client whose provider's clock differs has a few; nobody needs more.
+	// maxBadTokens is how many tokens that fail one connection may have checked:
+	// false ones, and those that another envelope has spent. A client whose
+	// provider's clock differs, or that was restored, has a few; nobody needs more.
 	maxBadTokens = 8
 	// badTokenRetry is when a connection is told to come back that had them: it
 	// needs another connection and other tokens.
@@ -87,7 +85,7 @@ func (r *Relay) AdmitToken(now time.Time, from *Bearer, dest ids.Domain, token, 
 	if ref := r.admitOn(now, dest, raw, a); ref != nil {
 		return ref
 	}
-	a.token, a.taken = &ledger.TokenSpend{Spend: spend, Dest: dest, ID: a.req.ID}, now
+	a.bearer, a.token, a.taken = from, &ledger.TokenSpend{Spend: spend, Dest: dest, ID: a.req.ID}, now
 	return nil
 }
 
@@ -120,6 +118,7 @@ func (r *Relay) spendTokens(ctx context.Context, batch []*Admitted) []*Refusal {
 	for i, err := range r.ledger.SpendTokens(ctx, list, now) {
 		switch {
 		case errors.Is(err, ledger.ErrSpent), errors.Is(err, ledger.ErrOver):
+			batch[places[i]].bearer.bad.Add(1)
 			out[places[i]] = refusedToken
 		case err != nil: // also when the outcome is unknown: the resend finds out
 			out[places[i]] = refusedStore
@@ -151,11 +150,15 @@ func (r *Relay) issueSubmission(ctx context.Context, now time.Time, who *directo
 	if err != nil {
 		return refuse(wire.CodeMalformed)
 	}
-	g, err := r.ledger.Quota(ctx, who.Address(), DailySubmissions, m.Tokens, n, now)
-	switch {
-	case err != nil:
+	daily := uint32(min(r.limits.Number(now, limits.TokensDaily), privacypass.MaxDaily))
+	g, err := r.ledger.Quota(ctx, who.Address(), daily, m.Tokens, n, now)
+	if err != nil {
 		return &wire.Refusal{Code: wire.CodeBusy, RetryAfter: Milliseconds(storeRetry)}
-	case !g.Allowed:
+	}
+	if !g.Repeated {
+		r.limits.Counted(now, limits.TokensDaily, int64(daily-g.Remaining), g.Allowed)
+	}
+	if !g.Allowed {
 		return &wire.Refusal{Code: wire.CodeLimit, RetryAfter: Milliseconds(g.Refill.Sub(now))}
 	}
 	return &wire.SubmissionIssued{Tokens: tokens, Remaining: g.Remaining, Refill: uint64(g.Refill.UnixMilli())}

@@ -147,6 +147,22 @@ func TestAttack(t *testing.T) {
 				p.t.Errorf("after the flood: %v", ref)
 			}
 		}},
+		{"38 a flood of spent tokens", func(p *provider, k *tokenKeys) {
+			from, tokens := BearerOf("x"), k.tokens(p.t)
+			p.expect("first", p.bear(alpha, tokens[0], p.fresh()), Queued)
+			for i := range maxBadTokens {
+				var a Admitted
+				if ref := p.AdmitToken(p.now, from, alpha, tokens[0], p.fresh(), &a); ref != nil {
+					p.t.Fatalf("%d: not looked at: %v", i, ref.Reason)
+				}
+				p.expect("spent", p.Settle(context.Background(), []*Admitted{&a})[0].Reason, RefusedToken)
+			}
+			ref := p.AdmitToken(p.now, from, alpha, tokens[1], p.fresh(), new(Admitted))
+			if ref == nil || ref.Reason != RefusedAddress || ref.RetryAfter == 0 {
+				p.t.Errorf("after the flood: %v", ref)
+			}
+			p.expect("on another connection", p.bear(alpha, tokens[1], p.fresh()), Queued)
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newProvider(t, nil)
@@ -248,10 +264,10 @@ func TestIssueSubmission(t *testing.T) {
 		}
 		return nil, errRefused
 	}
-	for i := range uint64(DailySubmissions / privacypass.MaxBatch) {
+	for i := range uint64(dailyTokens / privacypass.MaxBatch) {
 		m, err := ask(privacypass.MaxBatch, i)
 		must(t, err)
-		if want := DailySubmissions - uint32(i+1)*privacypass.MaxBatch; m.Remaining != want {
+		if want := dailyTokens - uint32(i+1)*privacypass.MaxBatch; m.Remaining != want {
 			t.Fatalf("%d left, want %d", m.Remaining, want)
 		}
 	}
@@ -273,5 +289,45 @@ func TestIssueSubmission(t *testing.T) {
 		t.Error("tokens for a suspended account")
 	}
 }
+
+// The operator's number of a day is in force at once, in both directions, and what
+// a day has had counts under each.
+func TestIssueUnderAnotherNumber(t *testing.T) {
+	p := newProvider(t, limits.Settings{{Name: limits.TokensDaily}: {Burst: 40}, {Name: limits.TokensDaily, DryRun: true}: {Burst: 32}})
+	k := p.withTokens()
+	a := p.applicant("carol@beta.example", group.Ristretto255().RandomScalar())
+	if _, ok := a.register(a.manifest.Bytes()).(*wire.Session); !ok {
+		t.Fatal("not registered")
+	}
+	seed := keys.NewSecret()
+	for i, tt := range []struct {
+		daily int64 // set before, if not 0
+		n     int
+		left  int // -1: refused
+	}{{0, 32, 8}, {0, 32, -1}, {0, 8, 0}, {0, 8, -1}, {60, 8, 12}, {16, 8, -1}, {1 << 20, 128, privacypass.MaxDaily - 176}} {
+		if tt.daily != 0 {
+			must(t, p.limits.Set(limits.Target{Name: limits.TokensDaily}, &limits.Change{Limit: gcra.Limit{Burst: tt.daily}}))
+		}
+		pending, err := k.key.Public().RequestSeeded(seed, uint64(i), privacypass.SubmissionChallenge(beta, k.epoch), tt.n)
+		must(t, err)
+		left := -1
+		switch m := a.ask(&wire.IssueSubmission{Tokens: pending.Bytes()}).(type) {
+		case *wire.SubmissionIssued:
+			left = int(m.Remaining)
+		case *wire.Refusal:
+			if m.Code != wire.CodeLimit || m.RetryAfter == 0 {
+				t.Errorf("%d: refused with %v, retry after %d", i, m.Code, m.RetryAfter)
+			}
+		}
+		if left != tt.left {
+			t.Errorf("%d: %d left, want %d", i, left, tt.left)
+		}
+	}
+	if over, dried := p.limits.Refused(limits.TokensDaily, limits.OverRate), p.limits.Dried(limits.TokensDaily); over != 3 || dried != 3 {
+		t.Errorf("%d refused, %d over the dry run", over, dried)
+	}
+}
+
+const dailyTokens = 4096 // the default
 
 var errRefused = errors.New("refused")

@@ -102,6 +102,7 @@ type statusLine struct {
 	Dropped     map[string]uint64 `json:"dropped"` // deliveries that failed a check, by reason
 	Untold      int               `json:"untold"`  // records that your other devices are still to be told
 	Lost        uint64            `json:"lost"`    // records of them that came in part or did not fit
+	Submission  submissionLine    `json:"submission"`
 }
 
 func (a *app) statusCommand() *cobra.Command {
@@ -116,8 +117,8 @@ func (a *app) statusCommand() *cobra.Command {
 					return explain("profile", err)
 				}
 				return a.print(s, "%s at %s\nfingerprint %s\n%d contacts, %d messages waiting, %d not yet with the provider, %d held, dropped %v\n"+
-					"%d things not told to your other devices yet, %d of theirs lost\n",
-					s.Address, s.Server, s.Fingerprint, s.Contacts, s.Waiting, s.Outbox, s.Held, s.Dropped, s.Untold, s.Lost)
+					"%d things not told to your other devices yet, %d of theirs lost\n%v\n",
+					s.Address, s.Server, s.Fingerprint, s.Contacts, s.Waiting, s.Outbox, s.Held, s.Dropped, s.Untold, s.Lost, s.Submission)
 			})
 		},
 	}
@@ -139,8 +140,13 @@ func status(p *client.Client) (*statusLine, error) {
 	if err != nil {
 		return nil, err
 	}
+	sub, err := p.Submission()
+	if err != nil {
+		return nil, err
+	}
 	s := &statusLine{
-		Address: own.Address.String(), Registered: own.Registered, Server: own.Server,
+		Submission: submissionOf(sub),
+		Address:    own.Address.String(), Registered: own.Registered, Server: own.Server,
 		Fingerprint: hex.EncodeToString(own.Fingerprint[:]), Contacts: len(contacts),
 		Outbox: counts.Outbox, Held: counts.Held, Dropped: counts.Dropped,
 		Untold: counts.Untold, Lost: counts.Lost,

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -29,16 +30,18 @@ const (
 	crashSettle = 90 * time.Second
 	// crashPoll is how often it is looked.
 	crashPoll = 100 * time.Millisecond
-	// crashGap is how much later than its successor a message has to come for
-	// the two to be shown in the other order: clients wait three seconds for one
-	// that was overtaken, by their own clock.
-	crashGap = 2500 * time.Millisecond
+	// crashWait is how long a message that overtook another waits for it at most,
+	// crashSpan how far apart messages are at most that wait together: longer than
+	// a program is away.
+	crashWait = 3 * time.Second
+	crashSpan = 5 * time.Minute
 )
 
 // TestCrash has two users write to each other while their programs and both
 // providers' servers are killed at random moments, and after each round
 // compares what was shown with what was acked: everything exactly once, in the
-// order in which it was written, and nothing under a block. A ticket that was
+// order in which it was written but for what is marked late, because it came when
+// the wait for it was over, and nothing under a block. A ticket that was
 // spent twice would show as an envelope disposed of and a message that never
 // comes, ratchet state that was used twice as a delivery that does not open.
 func TestCrash(t *testing.T) {
@@ -282,11 +285,33 @@ func (c *crash) look(u, from *talker) (missing int, r talkReport) {
 	return missing, r
 }
 
+func number(m talkShown) int {
+	n, _ := strconv.Atoi(m.Text)
+	return n
+}
+
+// waited says that the wait for message n was over when it was taken: the first of
+// those that were shown in its stead had waited. They waited together with what
+// was shown over earlier gaps just before.
+func waited(shown []talkShown, n int, taken int64) bool {
+	i := slices.IndexFunc(shown, func(m talkShown) bool { return number(m) > n })
+	if i < 0 {
+		return false
+	}
+	first := i
+	for j := i; j > 0 && shown[i].Taken-shown[j-1].Taken < crashSpan.Milliseconds(); j-- {
+		if number(shown[j]) > number(shown[j-1])+1 {
+			first = j
+		}
+	}
+	return slices.ContainsFunc(shown[first:], func(m talkShown) bool { return taken >= m.Taken+crashWait.Milliseconds() })
+}
+
 // check wants each message once and in order, and nothing dropped that could be
 // a message that was lost or state that was used twice.
 func (c *crash) check(u, from *talker, r talkReport) {
 	seen, blocked := map[int]bool{}, 0
-	last, lastAt := -1, int64(0)
+	var inOrder []talkShown
 	for _, m := range r.Shown {
 		if m.From != from.address.String() {
 			blocked++
@@ -300,11 +325,14 @@ func (c *crash) check(u, from *talker, r talkReport) {
 			c.t.Errorf("%s was shown message %d twice, or it was never written", u.address, n)
 		}
 		seen[n] = true
-		if n < last && m.Received < lastAt+crashGap.Milliseconds() {
-			c.t.Errorf("%s was shown message %d after %d, which came %d ms later", u.address, n, last, lastAt-m.Received)
+		late := len(inOrder) > 0 && number(inOrder[len(inOrder)-1]) > n
+		if late != m.Late {
+			c.t.Errorf("%s was shown message %d, marked late: %v; is so: %v", u.address, n, m.Late, late)
 		}
-		if n > last {
-			last, lastAt = n, m.Received
+		if !late {
+			inOrder = append(inOrder, m)
+		} else if !waited(inOrder, n, m.Taken) {
+			c.t.Errorf("%s was shown message %d out of order: what overtook it did not wait", u.address, n)
 		}
 	}
 	if u == c.users[1] && blocked != c.before {

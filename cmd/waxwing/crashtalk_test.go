@@ -32,9 +32,10 @@ type talkReport struct {
 
 // talkShown is one message as the application was shown it, in the log's order.
 type talkShown struct {
-	From     string
-	Text     string
-	Received int64 // ms, by the relay's clock
+	From  string
+	Text  string
+	Taken int64 // ms, by the client's clock
+	Late  bool
 }
 
 func talkConfig(dir string) client.Config {
@@ -98,7 +99,11 @@ func report(c *client.Client, path string) error {
 			break
 		}
 		for _, o := range batch {
-			r.Shown = append(r.Shown, talkShown{o.From().String(), o.Text(), o.Received().UnixMilli()})
+			e, err := c.Status(client.MessageID(o.Position()))
+			if err != nil {
+				return err
+			}
+			r.Shown = append(r.Shown, talkShown{o.From().String(), o.Text(), e.Time.UnixMilli(), o.Late()})
 			after = o.Position()
 		}
 	}

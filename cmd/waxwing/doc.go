@@ -16,6 +16,7 @@
 //	waxwing setting read-receipts on|off
 //	waxwing device list|link|join|remove
 //	waxwing export FILE [--history] / import FILE
+//	waxwing setting anonymous on|off
 //	waxwing setting sync INTERVAL
 //	waxwing passphrase set|remove
 //	waxwing completion SHELL / help exit-codes

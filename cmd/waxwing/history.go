@@ -99,6 +99,7 @@ func (a *app) settingCommand() *cobra.Command {
 			})
 		},
 	})
+	c.AddCommand(a.anonymousCommand())
 	c.AddCommand(&cobra.Command{
 		Use:   "sync INTERVAL",
 		Short: "How often your devices tell each other what is new, such as 30s or 5m; one minute by default",
@@ -131,8 +132,14 @@ func (a *app) showSettings(p *client.Client) error {
 	if err != nil {
 		return explain("settings", err)
 	}
+	s, err := p.Submission()
+	if err != nil {
+		return explain("settings", err)
+	}
+	names := map[bool]string{true: "on", false: "off"}
 	return a.print(struct {
 		ReadReceipts bool   `json:"read_receipts"`
 		Sync         string `json:"sync"`
-	}{on, every.String()}, "read-receipts %s\nsync %v\n", map[bool]string{true: "on", false: "off"}[on], every)
+		Anonymous    bool   `json:"anonymous"`
+	}{on, every.String(), s.Anonymous}, "read-receipts %s\nsync %v\nanonymous %s\n", names[on], every, names[s.Anonymous])
 }

@@ -66,6 +66,13 @@ func (a *app) send(ctx context.Context, p *client.Client, to ids.Address, text s
 		return explain("message", err)
 	}
 	line := sentLine{uint64(id), to.String(), statusNames[e.Status]}
+	sub, err := p.Submission()
+	if err != nil {
+		return explain("message", err)
+	}
+	if kept := e.Status == state.StatusWaiting || e.Status == state.StatusSealed; kept && sub.Short() {
+		return a.print(line, "stored: the message waits for submission tokens. %v\n", submissionOf(sub))
+	}
 	switch e.Status {
 	case state.StatusFailed:
 		return refused(to.String(), e.Failure, 0)
@@ -85,12 +92,17 @@ type messageLine struct {
 	Received time.Time `json:"received"` // by the provider's clock
 	Sent     time.Time `json:"sent"`     // by the sender's clock: a claim
 	Sequence uint64    `json:"sequence"` // the sender's count: a claim
+	Late     bool      `json:"late"`     // one with a higher sequence was shown before
 }
 
 func (a *app) show(o *client.Opened) error {
+	late := ""
+	if o.Late() {
+		late = " (late)"
+	}
 	return a.print(messageLine{
-		o.Position(), o.From().String(), o.Text(), o.Received(), o.Sent(), o.Sequence(),
-	}, "%s  %s: %s\n", o.Received().Local().Format("2006-01-02 15:04:05"), o.From(), plain(o.Text()))
+		o.Position(), o.From().String(), o.Text(), o.Received(), o.Sent(), o.Sequence(), o.Late(),
+	}, "%s  %s%s: %s\n", o.Received().Local().Format("2006-01-02 15:04:05"), o.From(), late, plain(o.Text()))
 }
 
 func (a *app) inboxCommand() *cobra.Command {

@@ -151,6 +151,23 @@ func (b *Book) AtOnce(now time.Time, n Name, there int) bool {
 	return true
 }
 
+// Number returns what is in force of a limit that is a number.
+func (b *Book) Number(now time.Time, n Name) int64 {
+	l, _ := b.rows[n].values.Load().value.at(now)
+	return l.Burst
+}
+
+// Counted counts what the caller decided by Number: how many there are with what
+// was let through, or that something was not.
+func (b *Book) Counted(now time.Time, n Name, there int64, allowed bool) {
+	r := &b.rows[n]
+	if !allowed {
+		r.over[OverRate].Add(1)
+	} else if l, _ := r.values.Load().dry.at(now); l.Burst > 0 && there > l.Burst {
+		r.dried.Add(1)
+	}
+}
+
 // Spend decides about cost units of one bucket. The limit is one over time. Over the limit, the decision
 // says when they will be allowed.
 func (b *Book) Spend(now time.Time, n Name, key gcra.Key, cost int64) gcra.Decision {

@@ -35,6 +35,7 @@ const (
 	PrefixConnections
 	Handshakes
 	PrefixSubmissions
+	TokensDaily
 	End // how many there are
 )
 
@@ -76,8 +77,9 @@ type Info struct {
 	Instead string
 }
 
-// AtOnce reports whether it bounds how many there are at one time and not how
-// fast they come. Its value is a number, the burst of a limit without rate.
+// AtOnce reports whether it bounds how many there are, at one time or of one day,
+// and not how fast they come. Its value is a number, the burst of a limit without
+// rate; the caller knows how many there are.
 func (i *Info) AtOnce() bool { return i.Default.Period == 0 }
 
 // keys bounds the buckets of a scope that are active at once, at some 80 bytes
@@ -228,6 +230,13 @@ var All = [End]Info{
 		"prefix_submissions", Prefix, "envelopes", gcra.PerSecond(200, 5000), 1,
 		"envelopes under submission tokens from one address prefix",
 		"several accounts behind one NAT; each costs a scalar multiplication and a commit, whoever sends it", "",
+	},
+	TokensDaily: {
+		"tokens_daily", Account, "tokens",
+		gcra.Limit{Burst: 4096},
+		1,
+		"submission tokens that one account gets in a day, by UTC; above 8192 no more than that",
+		"a group of a hundred, forty times; what devices did not use they use later in the week", "refused until the next day",
 	},
 }
 

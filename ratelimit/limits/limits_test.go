@@ -161,6 +161,24 @@ func TestAtOnce(t *testing.T) {
 	}
 }
 
+// A limit that the caller counts has the value in force, and counts like others.
+func TestCounted(t *testing.T) {
+	b := newBook(t, Settings{{Name: TokensDaily}: {Burst: 50}, {Name: TokensDaily, DryRun: true}: {Burst: 20}})
+	if got := b.Number(start, TokensDaily); got != 50 {
+		t.Errorf("%d in force", got)
+	}
+	for _, there := range []int64{8, 20, 21, 50} {
+		b.Counted(start, TokensDaily, there, true)
+	}
+	b.Counted(start, TokensDaily, 50, false)
+	if b.Refused(TokensDaily, OverRate) != 1 || b.Dried(TokensDaily) != 2 {
+		t.Errorf("%d refused, %d over the dry run", b.Refused(TokensDaily, OverRate), b.Dried(TokensDaily))
+	}
+	if err := b.Set(Target{Name: TokensDaily}, &Change{gcra.Limit{Burst: 60}, time.Time{}}); err != nil || b.Number(start, TokensDaily) != 60 {
+		t.Error("a value by command is not in force")
+	}
+}
+
 // Whatever values are set when, no window of time sees more of one key than the
 // largest burst and rate in force in it let through.
 func TestNeverMoreInAnyWindow(t *testing.T) {

@@ -379,6 +379,7 @@ func TestShuffled(t *testing.T) {
 		alice.send(bob, fmt.Sprint("b", i))
 	}
 	alice.push(false)
+	missing := bob.queue[1]
 	bob.queue = slices.Delete(bob.queue, 1, 2)
 	slices.Reverse(bob.queue)
 	for i := range bob.queue {
@@ -393,6 +394,61 @@ func TestShuffled(t *testing.T) {
 	bob.do(func(k *work) error { _, err := k.unparkLate(); return err })
 	if got := bob.inbox(alice)[11:]; !slices.Equal(got, []string{"b0", "b2", "b3", "b4", "b5"}) {
 		t.Errorf("%q", got)
+	}
+	// It comes after all, is shown and marked; what follows is not.
+	bob.box.next++
+	missing.sequence = bob.box.next
+	bob.queue = append(bob.queue, missing)
+	bob.pull()
+	alice.send(bob, "b6")
+	alice.push(false)
+	bob.pull()
+	if got := bob.inbox(alice)[16:]; !slices.Equal(got, []string{"b1", "b6"}) {
+		t.Errorf("%q", got)
+	}
+	if late := bob.late(); !slices.Equal(late, []string{"b1"}) {
+		t.Errorf("late: %q", late)
+	}
+}
+
+// Where there is no room for what overtook another, it is shown at once, in order,
+// and what it overtook is marked.
+func TestNoRoomToWait(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	for i := range 4 {
+		alice.send(bob, fmt.Sprint("b", i))
+	}
+	alice.push(false)
+	q := bob.queue
+	slices.Reverse(q) // b3, b2, b1, b0
+	for i := range q {
+		q[i].sequence = bob.box.next + uint64(i) + 1
+	}
+	bob.box.next += 10
+	bob.queue = q[:1]
+	bob.pull() // b3 waits
+	bob.do(func(k *work) error {
+		for n := state.Parked.Count(k.tx); n < state.MaxParked; n++ {
+			if err := state.Parked.Put(k.tx, state.OfContact(99, state.U64(uint64(n))), &state.Message{Contact: 99, Status: state.StatusReceived, Frame: []byte{1}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	bob.queue = q[1:]
+	bob.pull() // no room for b2: b3 is shown, and b2 behind it
+	bob.do(func(k *work) error {
+		if n := state.Parked.Count(k.tx); n != state.MaxParked-1 {
+			t.Errorf("%d wait", n)
+		}
+		return nil
+	})
+	if got := bob.inbox(alice)[1:]; !slices.Equal(got, []string{"b3", "b2", "b1", "b0"}) {
+		t.Errorf("%q", got)
+	}
+	if late := bob.late(); !slices.Equal(late, []string{"b2", "b1", "b0"}) {
+		t.Errorf("late: %q", late)
 	}
 }
 

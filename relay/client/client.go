@@ -36,6 +36,10 @@ type Config struct {
 	SyncEvery time.Duration
 	// LockTimeout is how long Open waits for another process; 2 s.
 	LockTimeout time.Duration
+	// Identified has messages leave on the account's connection, as if
+	// SetAnonymous(false) had been called: the own provider sees which account
+	// sends, and to which provider.
+	Identified bool
 	// Timeouts bounds how long the provider may take.
 	Timeouts quicnet.Timeouts
 	// Socket makes the socket of each connection; a UDP socket of the system.
@@ -127,7 +131,7 @@ func open(conf Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		conf: conf, e: &engine{store: s, delay: conf.ReceiptDelay, syncEvery: conf.SyncEvery}, wake: make(chan struct{}, 1), news: newNews(),
+		conf: conf, e: &engine{store: s, delay: conf.ReceiptDelay, syncEvery: conf.SyncEvery, identified: conf.Identified}, wake: make(chan struct{}, 1), news: newNews(),
 		upkeep: make(turn, 1),
 	}
 	// Whatever cannot be read is found here, not in the middle of something.

@@ -33,9 +33,9 @@ import (
 // of k.
 const labelRefillTime = "waxwing refill time"
 
-// refillSpread is in how much of a day refills are spread: the rest is for who
+// credentialSpread is in how much of a day refills are spread: the rest is for who
 // was offline.
-const refillSpread = 20 * time.Hour
+const credentialSpread = 20 * time.Hour
 
 // refillAt is when a day's credential is asked for, if nobody waits for it: at
 // random over the day, so that a refill says nothing of when somebody writes, and
@@ -46,7 +46,7 @@ func refillAt(k *[32]byte, d ids.Domain, day ids.Day) time.Time {
 	if err != nil {
 		panic(err) // 8 bytes are not too much
 	}
-	return day.Start().Add(time.Duration(binary.BigEndian.Uint64(b) % uint64(refillSpread)))
+	return day.Start().Add(time.Duration(binary.BigEndian.Uint64(b) % uint64(credentialSpread)))
 }
 
 // refills lists the providers of which the day's credential is due: those that a
@@ -117,9 +117,10 @@ func (c *Client) uncredited() (waits bool, err error) {
 	return waits, err
 }
 
-// keyListAge is how long a list counts as the newest: as long a provider that had
-// to draw another key for the day disposes of introductions under the first.
-const keyListAge = 6 * time.Hour
+// renewedAfter is when a list is asked for again under which a credential was given:
+// as long a provider that had to draw another key for the day disposes of
+// introductions under the first.
+const renewedAfter = 6 * time.Hour
 
 // agedLists returns the providers whose day's credential is here, and whose list
 // is to be asked for again.
@@ -144,7 +145,7 @@ func (w *work) agedLists() ([]ids.Domain, error) {
 		if err != nil {
 			return nil, err
 		}
-		aged[d] = has && w.now.Sub(time.UnixMilli(int64(p.Fetched))).Abs() >= keyListAge
+		aged[d] = has && w.now.Sub(time.UnixMilli(int64(p.Fetched))).Abs() >= renewedAfter
 	}
 	maps.DeleteFunc(aged, func(_ ids.Domain, is bool) bool { return !is })
 	return slices.SortedFunc(maps.Keys(aged), compareDomains), nil
@@ -152,22 +153,28 @@ func (w *work) agedLists() ([]ids.Domain, error) {
 
 // renewLists asks for them.
 func (l *link) renewLists(ctx context.Context) error {
+	var own ids.Domain
 	var aged []ids.Domain
-	if err := l.c.view(func(w *work) (err error) { aged, err = w.agedLists(); return err }); err != nil {
+	if err := l.c.view(func(w *work) (err error) {
+		if aged, err = w.agedLists(); len(aged) > 0 {
+			own = w.self.Address.Domain()
+		}
+		return err
+	}); err != nil {
 		return err
 	}
 	for _, d := range aged {
 		what := "keys " + d.String()
 		if err := l.attempt(what, func() error {
-			m, err := quicnet.Ask[*wire.AdmissionKeysAre](ctx, l.caller, &wire.AdmissionKeys{Provider: d})
-			if err == nil {
-				err = l.c.update(func(w *work) error { _, err := w.learnList(d, m.List); return err })
+			fetch := l.fetchList
+			if d == own {
+				fetch = l.fetchOwnList
 			}
-			if err != nil {
+			if err := fetch(ctx, d); err != nil {
 				return unusable(err)
 			}
 			l.mu.Lock()
-			l.later[what] = l.c.now().Add(keyListAge)
+			l.later[what] = l.c.now().Add(renewedAfter)
 			l.mu.Unlock()
 			return nil
 		}); err != nil {
@@ -232,99 +239,44 @@ func (l *link) credential(ctx context.Context, at ids.Domain) error {
 }
 
 // keyList returns a provider's list, asked for anew if the one that is stored lacks
-// what is needed. Errors are ErrServer (also: the provider contradicts a list that
-// it signed before, under which nothing is asked), those of the link and the store's.
+// what is needed. It is stored before anything is asked under it: whoever lists
+// another key later is found out. Errors are errUnusable, those of learnList, of the
+// link and the store's.
 func (l *link) keyList(ctx context.Context, d ids.Domain, enough func(*keylist.List) bool) (*keylist.List, error) {
+	var own ids.Domain
 	var known *keylist.List
-	if err := l.c.view(func(w *work) (err error) { known, err = w.knownList(d); return err }); err != nil {
-		return nil, err
+	look := func() error {
+		return l.c.view(func(w *work) (err error) {
+			own = w.self.Address.Domain()
+			known, _, err = w.knownList(d)
+			return err
+		})
 	}
-	if known != nil && enough(known) {
-		return known, nil
+	if err := look(); err != nil || known != nil && enough(known) {
+		return known, err
 	}
+	var err error
+	if d == own {
+		err = l.fetchOwnList(ctx, own)
+	} else {
+		err = l.fetchList(ctx, d)
+	}
+	if err == nil {
+		err = look()
+	}
+	if err == nil && (known == nil || !enough(known)) {
+		err = errUnusable // the own provider has not fetched it yet
+	}
+	return known, err
+}
+
+// fetchList asks the own provider for another one's list.
+func (l *link) fetchList(ctx context.Context, d ids.Domain) error {
 	m, err := quicnet.Ask[*wire.AdmissionKeysAre](ctx, l.caller, &wire.AdmissionKeys{Provider: d})
 	if err != nil {
-		return nil, err
-	}
-	if err := l.c.update(func(w *work) (err error) { known, err = w.learnList(d, m.List); return err }); err != nil {
-		return nil, err
-	}
-	// Stored before anything is asked under it: whoever lists another key later is
-	// found out.
-	if !enough(known) {
-		return nil, errUnusable // the own provider has not fetched it yet
-	}
-	return known, nil
-}
-
-// knownList returns the newest known list of a provider, nil if there is none.
-func (w *work) knownList(d ids.Domain) (*keylist.List, error) {
-	p, err := state.KeyLists.Get(w.tx, []byte(d.String()))
-	if errors.Is(err, state.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	root, err := w.rootOf(d)
-	if err != nil {
-		return nil, err
-	}
-	l, err := keylist.Parse(p.Bytes, d, root)
-	if err != nil {
-		return nil, &state.CorruptError{Table: "keylists"}
-	}
-	return l, nil
-}
-
-func (w *work) learnList(d ids.Domain, b []byte) (*keylist.List, error) {
-	known, err := w.knownList(d)
-	if err != nil {
-		return nil, err
-	}
-	root, err := w.rootOf(d)
-	if err != nil {
-		return nil, err
-	}
-	l, err := keylist.Parse(b, d, root)
-	if err != nil {
-		return nil, ErrServer
-	}
-	switch err := l.Follows(known); {
-	case errors.Is(err, keylist.ErrOld):
-		return known, nil
-	case err != nil:
-		w.count().Forked++ // a key for one account alone would tell whose it is
-		return nil, ErrServer
-	}
-	w.touched = true
-	if err := w.outdate(d, l); err != nil {
-		return nil, err
-	}
-	return l, state.KeyLists.Put(w.tx, []byte(d.String()), &state.Published{Fetched: uint64(w.now.UnixMilli()), Bytes: b})
-}
-
-// outdate marks the day's credential as over if the provider's list has another
-// key of the day: it lost what was spent, or had everybody ask again.
-func (w *work) outdate(d ids.Domain, l *keylist.List) error {
-	key := state.At(w.today, d)
-	row, err := state.Credentials.Get(w.tx, key)
-	if errors.Is(err, state.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
 		return err
 	}
-	cred, err := state.ParseCredential("credentials", &row.Credential)
-	if err != nil {
-		return err
-	}
-	day, ok := l.Credential(w.today)
-	if !ok || row.Over || cred.IssuerX1().Equal(day.X1()) {
-		return nil
-	}
-	row.Over = true
-	return state.Credentials.Put(w.tx, key, row)
+	return l.c.update(func(w *work) error { return w.learnList(d, m.List) })
 }
 
 // member is a month's membership, ready to be shown.

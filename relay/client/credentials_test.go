@@ -23,8 +23,7 @@ func (u *user) listed(at *provider, number, term uint32) {
 		if err := k.described(at.domain, at.descriptor()); err != nil {
 			return err
 		}
-		_, err := k.learnList(at.domain, b)
-		return err
+		return k.learnList(at.domain, b)
 	})
 }
 
@@ -81,7 +80,7 @@ func TestAgedLists(t *testing.T) {
 	if len(aged()) != 0 {
 		t.Error("at once")
 	}
-	w.advance(keyListAge)
+	w.advance(renewedAfter)
 	carol.credit(bob.p)
 	if got := aged(); len(got) != 1 || got[0] != bob.p.domain {
 		t.Errorf("after a while: %d", len(got))

@@ -41,6 +41,16 @@
 // earlier ones. So a contact that was blocked can see so after it was unblocked,
 // and loses no messages to dead tickets.
 //
+// Submission (submission.go, bearer.go): envelopes leave with submission tokens
+// (package ratelimit/privacypass) on a connection of their own that never
+// authenticates. Tokens are asked for on the account's connection, at moments
+// that do not follow from what is sent, under keys that are compared with those
+// listed before; what contradicts them is an alarm, and nothing more is asked. A
+// token leaves the bucket in the transaction that pairs it with an envelope,
+// before anything is sent, so that no crash spends one for two. Without tokens
+// messages wait, and the user is told (Submissions); nothing but the user's word
+// has them leave on the account's connection.
+//
 // Devices: everything that depends on a contact's device is kept for each of them
 // apart (peers.go): session, order of messages, tickets given to it, certificate
 // confirmed by it. A message has an entry for each device that there is a session
@@ -52,8 +62,10 @@
 //
 // See package state about the file. A provider is pinned by the contact code or
 // at first use. A contact whose identity key changed is not shown; there is no
-// verification of devices beyond the code yet. Submission is identified: the
-// own provider sees which account submits, and to which provider. When both
+// verification of devices beyond the code yet. The own provider sees from which
+// network address envelopes come, and when; two connections from one address
+// that is nobody else's are one person's. With SetAnonymous(false) it sees which
+// account submits, and to which provider. When both
 // sides have used up all tickets (for instance, none was online for two weeks)
 // a new contact code is needed.
 package client

@@ -11,6 +11,7 @@ import (
 	"waxwing/core/ratchet"
 	"waxwing/core/wire"
 	"waxwing/franking"
+	"waxwing/ratelimit/privacypass"
 	"waxwing/ratelimit/ticket"
 	"waxwing/relay/client/state"
 	"waxwing/sealedsender"
@@ -23,6 +24,9 @@ type engine struct {
 	store     *state.Store
 	delay     time.Duration // how long receipts are collected
 	syncEvery time.Duration // how often batches leave, if the user chose nothing
+	// identified has envelopes leave on the account's connection, whatever the user
+	// chose.
+	identified bool
 
 	mu   sync.Mutex
 	memo *memory // guarded by mu; nil until read
@@ -48,6 +52,7 @@ type memory struct {
 	snapshots   map[ids.Domain]*franking.Snapshot // other providers', of the own one's keys; verified
 	inForce     map[[32]byte]*franking.Snapshot   // the own provider's, by id; verified
 	bundles     map[[32]byte]*franking.Bundle     // contacts', by reference; verified since the start
+	bucket      map[privacypass.Epoch]int         // free submission tokens; nil until counted
 }
 
 // contact is a contact with what belongs to it.

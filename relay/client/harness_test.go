@@ -305,6 +305,29 @@ func (w *work) unconfirm(c *contact) {
 	}
 }
 
+// late returns what a user was shown that others had been shown before.
+func (u *user) late() (texts []string) {
+	u.do(func(k *work) error {
+		for row, err := range state.Log.Scan(k.tx, nil, nil) {
+			if err != nil {
+				return err
+			}
+			if !row.Record.Late {
+				continue
+			}
+			o, err := k.opened(state.Position(state.ParseU64(row.Key)), row.Record)
+			if err != nil {
+				return err
+			}
+			if o.Late() {
+				texts = append(texts, o.Text())
+			}
+		}
+		return nil
+	})
+	return texts
+}
+
 // inbox returns what a user was shown of another, in order.
 func (u *user) inbox(from *user) (texts []string) {
 	u.w.t.Helper()

@@ -105,16 +105,7 @@ func (c *Client) Register(ctx context.Context, r RegisterConfig) error {
 
 // connect dials the own provider and authenticates.
 func (c *Client) connect(ctx context.Context) (*link, error) {
-	var addr string
-	var domain ids.Domain
-	var pin directory.Pin
-	err := c.view(func(w *work) error {
-		if w.self == nil || !w.self.Registered {
-			return ErrNotRegistered
-		}
-		addr, domain, pin = w.self.Server, w.self.Address.Domain(), w.self.Pin
-		return nil
-	})
+	addr, domain, pin, err := c.provider()
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ type Opened struct {
 	received time.Time
 	frame    *content.Frame
 	digest   franking.Digest
+	late     bool
 }
 
 // Position is the message's place in the durable log, which never changes. An
@@ -42,6 +43,12 @@ func (o *Opened) Sent() time.Time { return time.UnixMilli(int64(o.frame.Sent)).U
 // messages that overtook each other can be put in order.
 func (o *Opened) Sequence() uint64 { return o.frame.Seq }
 
+// Late reports whether a message that the sender's device counted higher was shown
+// before: this one came when the wait for it was over (park.go). Of all messages of
+// a device that are not late, each has a higher Sequence than those before, until
+// the device begins to count anew. What was imported is never late.
+func (o *Opened) Late() bool { return o.late }
+
 // Digest names the message to whoever has it: d of package franking.
 func (o *Opened) Digest() franking.Digest { return o.digest }
 
@@ -54,6 +61,6 @@ func (w *work) opened(pos state.Position, m *state.Message) (*Opened, error) {
 		return nil, &state.CorruptError{Table: "log"}
 	}
 	return &Opened{
-		position: pos, from: c.Address, received: time.UnixMilli(int64(m.Stamped)).UTC(), frame: f, digest: m.D,
+		position: pos, from: c.Address, received: time.UnixMilli(int64(m.Stamped)).UTC(), frame: f, digest: m.D, late: m.Late,
 	}, nil
 }

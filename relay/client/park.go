@@ -26,14 +26,19 @@ func (w *work) arrange(c *contact, p *peer, f *content.Frame, m *state.Message) 
 	if f.Seq > p.Next {
 		return w.park(c, p, f.Seq, m)
 	}
-	if _, err := w.log(c, m); err != nil || f.Seq < p.Next {
+	if err := w.place(c, p, f.Seq, m); err != nil || p.ParkedSince == 0 {
 		return err
 	}
-	p.Next++
-	if p.ParkedSince == 0 {
-		return nil
-	}
 	return w.unparkRun(c, p)
+}
+
+// place appends a message to the log. One that others were shown before, because
+// it did not come while they waited, is marked.
+func (w *work) place(c *contact, p *peer, seq uint64, m *state.Message) error {
+	m.Late = seq < p.Next
+	p.Next = max(p.Next, seq+1)
+	_, err := w.log(c, m)
+	return err
 }
 
 // parkedOf begins the keys of what a device's messages are parked under.
@@ -50,8 +55,11 @@ func parkedSeq(key []byte) uint64 { return state.ParseU64(state.Rest(state.Rest(
 func (w *work) park(c *contact, p *peer, seq uint64, m *state.Message) error {
 	err := state.Parked.Put(w.tx, parkedKey(c, p, seq, m.D), m)
 	if errors.Is(err, state.ErrFull) {
-		_, err = w.log(c, m)
-		return err
+		// Others have all the room: nothing of this device waits any longer.
+		if err := w.unpark(c, p); err != nil {
+			return err
+		}
+		return w.place(c, p, seq, m)
 	}
 	if p.ParkedSince == 0 {
 		p.ParkedSince = uint64(max(1, w.now.UnixMilli()))
@@ -81,7 +89,6 @@ func (w *work) unparkRun(c *contact, p *peer) error {
 		if err := w.unparkRow(c, p, rows[0]); err != nil {
 			return err
 		}
-		p.Next = max(p.Next, seq+1)
 	}
 }
 
@@ -90,8 +97,7 @@ func (w *work) unparkRow(c *contact, p *peer, row state.Row[*state.Message]) err
 	if err := state.Parked.Delete(w.tx, row.Key); err != nil {
 		return err
 	}
-	_, err := w.log(c, row.Record)
-	return err
+	return w.place(c, p, parkedSeq(row.Key), row.Record)
 }
 
 // unpark shows all parked messages of a device, in their order: what is before
@@ -109,7 +115,6 @@ func (w *work) unpark(c *contact, p *peer) error {
 		if err := w.unparkRow(c, p, row); err != nil {
 			return err
 		}
-		p.Next = max(p.Next, parkedSeq(row.Key)+1)
 	}
 	p.ParkedSince, p.parked = 0, 0
 	return nil

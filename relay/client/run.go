@@ -34,6 +34,13 @@ const (
 // comes, and connects again with backoff when the connection is lost. It returns
 // nil when ctx ended.
 func (c *Client) Run(ctx context.Context) error {
+	// What is handed in with tokens has connections of its own, which come and go
+	// with what there is to send.
+	bearing, stop := context.WithCancel(ctx)
+	var loops sync.WaitGroup
+	defer loops.Wait()
+	defer stop()
+	loops.Go(func() { (&bearer{c: c, poke: c.nudge}).run(bearing) })
 	backoff := minBackoff
 	for {
 		began := time.Now()
@@ -84,17 +91,13 @@ type exchange struct {
 	// fixed
 	*link
 	once    bool
-	submit  *quicnet.Stream
+	submit  *submitter // nil: what is sent goes through bearer, or another one
+	bearer  *bearer    // of this exchange alone; nil without once, and with submit
 	deliver *quicnet.Stream
 	failed  chan error    // of one of the goroutines; capacity for all of them
 	again   chan struct{} // one token: the main loop has something to look at
 
 	mu       sync.Mutex // guards the fields below
-	flying   []uint64   // outbox numbers that were sent and not acked, in order
-	acked    uint64     // the stream's number of the one before flying[0]
-	scanned  uint64     // the outbox was sent up to this number
-	refused  map[uint64]bool
-	resume   time.Time // sending rests until then, after a refusal
 	caughtUp bool
 	fetch    map[ids.Domain]bool
 	parked   bool // messages wait for one before them
@@ -127,13 +130,13 @@ func (c *Client) exchange(ctx context.Context, once bool) error {
 	}
 	x := &exchange{
 		link: l, once: once, failed: make(chan error, 3), again: make(chan struct{}, 1),
-		refused: make(map[uint64]bool), fetch: make(map[ids.Domain]bool),
+		fetch: make(map[ids.Domain]bool),
 	}
 	return x.run(ctx)
 }
 
 func (x *exchange) run(ctx context.Context) (err error) {
-	if x.submit, err = x.conn.OpenStream(ctx, wire.StreamSubmit); err != nil {
+	if err := x.openSubmit(ctx); err != nil {
 		return err
 	}
 	if x.deliver, err = x.conn.OpenStream(ctx, wire.StreamDeliver); err != nil {
@@ -159,7 +162,12 @@ func (x *exchange) run(ctx context.Context) (err error) {
 	var loops sync.WaitGroup
 	loops.Go(func() { x.failed <- x.syncLoop(ctx) })
 	loops.Go(func() { x.failed <- x.takeDeliveries() })
-	loops.Go(func() { x.failed <- x.takeAcks() })
+	switch {
+	case x.submit != nil:
+		loops.Go(func() { x.failed <- x.submit.takeAcks() })
+	case x.bearer != nil:
+		loops.Go(func() { x.bearer.run(ctx) })
+	}
 	stop := context.AfterFunc(whole, func() { x.conn.Close(quicnet.CodeNone) })
 	err = x.loop(ctx)
 	stop()
@@ -217,7 +225,10 @@ func (x *exchange) loop(ctx context.Context) error {
 		if unreached && (!x.once || time.Since(began) < providerPatience) {
 			wait = min(wait, refusedRetry)
 		} else if x.once && x.finished() {
-			return missing
+			// After finished, which says that nothing more is sealed.
+			if done, failed := x.handedIn(); done {
+				return errors.Join(missing, failed)
+			}
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -250,7 +261,7 @@ func (x *exchange) finished() bool {
 		x.poke() // look once more
 		return false
 	}
-	return x.caughtUp && !x.storing && !x.parked && len(x.flying) == 0 && len(x.fetch) == 0
+	return x.caughtUp && !x.storing && !x.parked && len(x.fetch) == 0
 }
 
 func (x *exchange) fetchDescriptors(ctx context.Context) error {
@@ -267,14 +278,18 @@ func (x *exchange) fetchDescriptors(ctx context.Context) error {
 // send seals one batch and sends what the window has room for. It reports
 // whether there may be more at once, and otherwise how long to wait.
 func (x *exchange) send() (busy bool, wait time.Duration, err error) {
-	x.mu.Lock()
-	room := submitWindow - len(x.flying)
-	x.mu.Unlock()
+	room, err := x.room()
+	if err != nil {
+		return false, 0, err
+	}
 	sealed, parked, err := x.work(room)
 	if err != nil {
 		return false, 0, err
 	}
-	sent, err := x.write(room)
+	sent := 0
+	if x.submit != nil {
+		sent, err = x.submit.write(room)
+	}
 	wait = idleCheck
 	if sealed > 0 || x.owing() {
 		wait = min(wait, x.c.conf.ReceiptDelay)
@@ -284,10 +299,12 @@ func (x *exchange) send() (busy bool, wait time.Duration, err error) {
 	}
 	x.mu.Lock()
 	x.parked = parked > 0
-	if rest := time.Until(x.resume); rest > 0 {
-		wait = min(wait, rest)
-	}
 	x.mu.Unlock()
+	if x.submit != nil {
+		if _, resume := x.submit.state(); time.Until(resume) > 0 {
+			wait = min(wait, time.Until(resume))
+		}
+	}
 	return sealed == batchSize || sent == batchSize, wait, err
 }
 
@@ -319,42 +336,6 @@ func (x *exchange) owing() (owing bool) {
 		return nil
 	})
 	return owing
-}
-
-// write sends envelopes of the outbox, in order. They are durable: whatever
-// happens from here on, the same bytes are sent again until they are acked.
-func (x *exchange) write(room int) (int, error) {
-	x.mu.Lock()
-	scanned, resting := x.scanned, time.Now().Before(x.resume)
-	if !resting && !x.resume.IsZero() && len(x.flying) == 0 {
-		scanned, x.resume = 0, time.Time{} // from the start: what is left was refused
-	}
-	resting = resting || !x.resume.IsZero() || x.revoked.Load()
-	x.mu.Unlock()
-	if room <= 0 || resting {
-		return 0, nil
-	}
-	var rows []outgoing
-	if err := x.c.view(func(w *work) (err error) {
-		rows, err = w.outbox(scanned, min(batchSize, room))
-		return err
-	}); err != nil || len(rows) == 0 {
-		return 0, err
-	}
-	for _, r := range rows {
-		x.mu.Lock()
-		x.flying = append(x.flying, r.number)
-		number := x.acked + uint64(len(x.flying))
-		x.scanned = r.number
-		x.mu.Unlock()
-		err := x.submit.WriteFrame(wire.TypeSubmit, &wire.Submit{
-			Number: number, Dest: r.dest, Auth: wire.AuthConnection, Envelope: r.bytes,
-		})
-		if err != nil {
-			return 0, err
-		}
-	}
-	return len(rows), x.submit.Flush()
 }
 
 // takeDeliveries stores what the provider pushes, several in one transaction,

@@ -261,13 +261,14 @@ type outgoing struct {
 	number uint64
 	dest   ids.Domain
 	bytes  []byte
+	token  []byte // that pays for it; nil on the account's connection
 }
 
 // outbox returns envelopes that the provider has not taken, behind a number.
 func (w *work) outbox(after uint64, limit int) (out []outgoing, err error) {
 	rows, err := state.Outbox.Rows(w.tx, nil, state.U64(after+1), limit)
 	for _, row := range rows {
-		out = append(out, outgoing{state.ParseU64(row.Key), row.Record.Dest, row.Record.Bytes})
+		out = append(out, outgoing{number: state.ParseU64(row.Key), dest: row.Record.Dest, bytes: row.Record.Bytes})
 	}
 	return out, err
 }
@@ -324,7 +325,8 @@ func (w *work) leave(number uint64, change func(*state.Message)) error {
 	if err != nil {
 		return err
 	}
-	if err := state.Outbox.Delete(w.tx, state.U64(number)); err != nil || row.Position == 0 {
+	err = errors.Join(state.Outbox.Delete(w.tx, state.U64(number)), state.Paid.Delete(w.tx, state.U64(number)))
+	if err != nil || row.Position == 0 {
 		return err
 	}
 	m, err := state.Log.Get(w.tx, state.U64(row.Position))

@@ -146,5 +146,8 @@ func (w *work) requeue(pos state.Position, m *state.Message) error {
 
 // dropStale removes envelopes that are too old for any relay.
 func (w *work) dropStale() error {
-	return expire(w, state.Outbox, func(e *state.Envelope) bool { return w.today > e.Day+ids.MaxDelay })
+	return errors.Join(
+		expire(w, state.Outbox, func(e *state.Envelope) bool { return w.today > e.Day+ids.MaxDelay }),
+		w.dropPaid(),
+	)
 }

@@ -229,7 +229,7 @@ func (w *work) unseal() error {
 			continue
 		}
 		if err == nil {
-			err = errors.Join(state.Outbox.Delete(w.tx, row.Key), w.requeue(pos, m))
+			err = errors.Join(state.Outbox.Delete(w.tx, row.Key), state.Paid.Delete(w.tx, row.Key), w.requeue(pos, m))
 		}
 		if err != nil {
 			return err

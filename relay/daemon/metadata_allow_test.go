@@ -25,6 +25,8 @@ const (
 	ownTicketKey   kind = "own ticket key"
 	otherTicketKey kind = "other ticket key"
 	aTicket        kind = "ticket"
+	ownToken       kind = "own franking token" // key, wrapped account, blinded X_S or hash of one
+	otherToken     kind = "other franking token"
 	aText          kind = "text"
 	aSecret        kind = "secret" // private key of a user
 
@@ -38,7 +40,7 @@ const (
 // holdable is what a row of docs/metadata.md may allow.
 var holdable = []kind{
 	ownDomain, otherDomain, ownAddress, otherAddress, ownMailbox, otherMailbox, ownKey, otherKey,
-	ownTicketKey, otherTicketKey, aTicket, aText, aSecret,
+	ownTicketKey, otherTicketKey, aTicket, ownToken, otherToken, aText, aSecret,
 }
 
 // rule is what one field of one place may hold.

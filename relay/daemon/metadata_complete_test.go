@@ -278,7 +278,7 @@ var records = map[string]wire.Schema{
 	"Token": new(state.Token), "Offer": new(state.Offer), "Bundle": new(state.Bundle), "Proof": new(state.Proof), "Published": new(state.Published),
 	"Membership": new(state.Membership), "Credential": new(state.Credential), "DoorCode": new(state.DoorCode),
 	"SyncState": new(state.SyncState), "SyncItem": new(state.SyncItem), "SyncBatch": new(state.SyncBatch),
-	"devicesync.Assembly": new(devicesync.Assembly), "Early": new(state.Early), "Told": new(state.Told),
+	"devicesync.Assembly": new(devicesync.Assembly), "Admission": new(state.Admission), "Submission": new(state.Submission), "Early": new(state.Early), "Told": new(state.Told),
 }
 
 // checkProfileTables: every table of a client's file and every field of it.

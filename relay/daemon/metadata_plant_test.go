@@ -16,6 +16,7 @@ import (
 	"waxwing/core/mailbox"
 	"waxwing/core/store/badgerstore/badgerstoretest"
 	"waxwing/core/wire"
+	"waxwing/franking"
 	"waxwing/relay/quicnet/quicnettest"
 )
 
@@ -78,7 +79,15 @@ const (
 // have, and wants the scan to report it and nothing else.
 func (w *world) plantLeaks(t *testing.T, alpha, beta *evidence) {
 	var aliceKey, bobBox []byte
+	var token franking.Token
 	for _, f := range w.alpha.recorded() {
+		if f.Type == wire.TypeIssuedTokens {
+			var m wire.IssuedTokens
+			var a franking.IssueAnswer
+			must(t, wire.Unmarshal(f.Body, &m))
+			must(t, wire.Unmarshal(m.Tokens, &a))
+			token = a.Tokens[0]
+		}
 		if f.Type == wire.TypeRegister && aliceKey == nil {
 			fields, err := cut(newFrame(f.Type), f.Body)
 			must(t, err)
@@ -110,6 +119,13 @@ func (w *world) plantLeaks(t *testing.T, alpha, beta *evidence) {
 		{"a listed field of the log with a mailbox, as Go prints arrays", w.beta, func(p *planted) {
 			p.log(`{"time":"now","level":"DEBUG","msg":"serving","peers":"%v"}`, bobBox)
 		}, []finding{{"log serving", "peers", ownMailbox}}},
+		{"a listed field of the log with a token's key", w.beta, func(p *planted) {
+			p.log(`{"time":"now","level":"DEBUG","msg":"serving","peers":"%x"}`, token.Key)
+		}, []finding{{"log serving", "peers", otherToken}}},
+		{"a listed label with the hash of a token", w.beta, func(p *planted) {
+			hash := token.Hash()
+			p.metric(`waxwing_envelopes_total{from="%x",result="delivered"} 7`, hash[:16])
+		}, []finding{{"metric waxwing_envelopes_total", "from", otherToken}}},
 		{"a line of the log with both ends", w.alpha, func(p *planted) {
 			p.log(`{"time":"now","level":"DEBUG","msg":"serving","peers":"%s to %s"}`, alice, w.beta.domain)
 		}, []finding{{"log serving", "", aPair}, {"log serving", "peers", otherDomain}, {"log serving", "peers", ownAddress}}},

@@ -40,6 +40,9 @@ func TestEnvelopesLookAlike(t *testing.T) {
 	t.Cleanup(cancel)
 	began := time.Now()
 	w := newWorld(ctx, t)
+	for _, u := range w.users() { // who sent what is found out by connection
+		must(t, u.c.SetAnonymous(false))
+	}
 	w.alice.meet(w.bob)
 	w.carol.meet(w.bob)
 	w.alice.meet(w.dave)

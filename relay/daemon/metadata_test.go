@@ -49,12 +49,54 @@ func TestMetadata(t *testing.T) {
 		}
 	}
 	t.Run("found", func(t *testing.T) { checkSeen(t, w.allow, seen) })
+	t.Run("nobody's", func(t *testing.T) {
+		for _, p := range []*provider{w.alpha, w.beta} {
+			checkNobody(t, p)
+		}
+	})
 	t.Run("lengths", func(t *testing.T) { checkLengths(t, alpha, beta) })
 	t.Run("profiles", func(t *testing.T) { w.checkProfiles(t) })
 	if t.Failed() {
 		return // beside real leaks, planted ones prove nothing
 	}
 	t.Run("planted", func(t *testing.T) { w.plantLeaks(t, alpha, beta) })
+}
+
+// checkNobody: clients submit with tokens, on connections on which nothing is said
+// that is an account's, and no token comes with two envelopes.
+func checkNobody(t *testing.T, p *provider) {
+	t.Helper()
+	types, tokens, submitted := map[uint32]map[wire.FrameType]bool{}, map[string]string{}, map[uint32]bool{}
+	for _, f := range p.recorded() {
+		if types[f.Conn] == nil {
+			types[f.Conn] = map[wire.FrameType]bool{}
+		}
+		types[f.Conn][f.Type] = true
+		if f.Type != wire.TypeSubmit {
+			continue
+		}
+		var m wire.Submit
+		must(t, wire.Unmarshal(f.Body, &m))
+		submitted[f.Conn] = true
+		if m.Auth != wire.AuthToken {
+			t.Errorf("%s: an envelope came as an account's", p.domain)
+			continue
+		}
+		if before, ok := tokens[string(m.Token)]; ok && before != string(m.Envelope) {
+			t.Errorf("%s: one token came with two envelopes", p.domain)
+		}
+		tokens[string(m.Token)] = string(m.Envelope)
+	}
+	if len(submitted) == 0 {
+		t.Errorf("%s: nothing was submitted", p.domain)
+	}
+	for c := range submitted {
+		for typ := range types[c] {
+			if typ != wire.TypeSubmit && typ != wire.TypeAck && typ != wire.TypeRefused {
+				t.Errorf("%s: a connection that submits also has %v", p.domain, typ)
+			}
+		}
+	}
 }
 
 // happen is what the users and operators do.
@@ -160,6 +202,7 @@ func checkSeen(t *testing.T, a allowList, seen map[string]map[string]map[kind]in
 		{"document dir/account", "key.address", ownAddress},
 		{"document peer/entry", "key.domain", otherDomain},
 		{"document limit/change", "key.domain", otherDomain},
+		{"client frame IssuedTokens", "tokens", ownToken},
 		{"file store/*.vlog", "content", aTicket},
 		{"file store/*.mem", "content", ownMailbox},
 		{"file store/*.mem", "content", ownAddress},
@@ -197,6 +240,9 @@ func checkLengths(t *testing.T, all ...*evidence) {
 				envelopes[len(m.Envelope)]++
 			case *wire.Query:
 				questions[len(m.Sealed)]++
+				if len(m.Sealed) != query.Kind(m.Kind).QuestionSize() {
+					t.Errorf("a question of kind %d has %d bytes", m.Kind, len(m.Sealed))
+				}
 			case *wire.Answer:
 				answers[len(m.Sealed)]++
 			}
@@ -207,8 +253,12 @@ func checkLengths(t *testing.T, all ...*evidence) {
 			t.Errorf("%d envelopes of %d bytes", envelopes[n], n)
 		}
 	}
-	if len(envelopes) < 2 || len(questions) != 1 || questions[query.KindLookup.QuestionSize()] == 0 ||
-		len(answers) != 1 || answers[query.KindLookup.AnswerSize()] == 0 {
+	for n := range answers {
+		if n != query.KindLookup.AnswerSize() && n != query.KindRefill.AnswerSize() && n != query.KindStanding.AnswerSize() {
+			t.Errorf("an answer has %d bytes", n)
+		}
+	}
+	if len(envelopes) < 2 || questions[query.KindLookup.QuestionSize()] == 0 || answers[query.KindLookup.AnswerSize()] == 0 {
 		t.Errorf("lengths of envelopes %v, questions %v, answers %v", envelopes, questions, answers)
 	}
 }

@@ -59,9 +59,9 @@ func newUser(ctx context.Context, t *testing.T, root string, p *provider, name s
 func (u *user) config() client.Config {
 	return client.Config{
 		Dir: u.dir, ReceiptDelay: 50 * time.Millisecond,
-		// A client that listens notices by its own next keep-alive that its
-		// server was killed.
-		Timeouts: quicnet.Timeouts{KeepAlive: 300 * time.Millisecond},
+		// A client that listens notices by lost keep-alives that its server was
+		// killed.
+		Timeouts: quicnet.Timeouts{KeepAlive: 300 * time.Millisecond, Idle: 3 * time.Second},
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"waxwing/core/mailbox"
 	"waxwing/core/store/badgerstore/badgerstoretest"
 	"waxwing/core/wire"
+	"waxwing/franking"
 	"waxwing/relay/client/state"
 	"waxwing/relay/quicnet/quicnettest"
 )
@@ -131,6 +132,18 @@ func (w *world) registered(n *needles, f *quicnettest.Frame, is func(own, other 
 		n.add(key, k.Key.Bytes())
 		n.add(key, k.W.Key[:])
 		n.add(key, k.Z.Key[:])
+	case wire.TypeIssuedTokens:
+		var m wire.IssuedTokens
+		var a franking.IssueAnswer
+		must(w.t, wire.Unmarshal(f.Body, &m))
+		must(w.t, wire.Unmarshal(m.Tokens, &a))
+		for i := range a.Tokens {
+			tok := &a.Tokens[i]
+			hash := tok.Hash()
+			for _, part := range [][]byte{tok.Key[:], tok.Wrapped[:], tok.Identity[:], hash[:]} {
+				n.add(is(ownToken, otherToken), part)
+			}
+		}
 	case wire.TypeMinted:
 		var m wire.Minted
 		must(w.t, wire.Unmarshal(f.Body, &m))

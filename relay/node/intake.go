@@ -197,7 +197,9 @@ func (in *intake) settle(ctx context.Context, j *job) error {
 			switch {
 			case s.Refusal != nil:
 				j.refused = append(j.refused, refusedNumber{j.numbers[i], s.Refusal})
-			case s.Reason == relay.Delivered || s.Reason == relay.Queued:
+			// A duplicate may be what became of an append whose outcome was unknown,
+			// and of which nobody was told.
+			case s.Reason == relay.Delivered || s.Reason == relay.Queued || s.Reason == relay.Duplicate:
 				if m := j.admitted[i].Mailbox(); m != woken {
 					in.n.notify.wake(m)
 					woken = m

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,7 +137,8 @@ type simUser struct {
 	sent     map[*simUser][]simMessage
 	position uint64
 	shown    []string                  // everything, in the order of the log
-	next     map[*simUser]int          // the number that is to come from each sender
+	looks    int                       // how often the log was read
+	inOrder  map[*simUser][]simShown   // what was shown of each sender, without what was late
 	seen     map[*simUser]map[int]bool // what was shown of each
 	blocked  map[*simUser]int          // how many were shown of a sender when it was blocked
 	late     int
@@ -148,10 +150,34 @@ type simMessage struct {
 	at time.Time
 }
 
+// simShown is a message that a user was shown.
+type simShown struct {
+	n     int
+	taken time.Time // when the client took it, which is not when it was shown
+	look  int       // in which look: what was shown at once is seen at once
+}
+
+// simWait is how long a message that overtook another waits for it at most.
+const simWait = 3 * time.Second
+
+// waited says that the wait for message n was over when it was taken: the first of
+// those that were shown in its stead had waited. Messages that were shown together
+// waited together.
+func waited(shown []simShown, n int, taken time.Time) bool {
+	i := slices.IndexFunc(shown, func(s simShown) bool { return s.n > n })
+	if i < 0 {
+		return false
+	}
+	for i > 0 && shown[i-1].look == shown[i].look {
+		i--
+	}
+	return slices.ContainsFunc(shown[i:], func(s simShown) bool { return !taken.Before(s.taken.Add(simWait)) })
+}
+
 func (w *simWorld) user(p *simProvider, local string) *simUser {
 	u := &simUser{
 		w: w, host: simHost(100 + len(w.users)), p: p, address: ids.MustParseAddress(local + "@" + p.domain.String()),
-		sent: make(map[*simUser][]simMessage), next: make(map[*simUser]int),
+		sent: make(map[*simUser][]simMessage), inOrder: make(map[*simUser][]simShown),
 		seen: make(map[*simUser]map[int]bool), blocked: make(map[*simUser]int),
 	}
 	u.conf = client.Config{
@@ -308,6 +334,7 @@ func (u *simUser) look() {
 	if u.c == nil || u.w.failed {
 		return
 	}
+	u.looks++
 	for {
 		batch, err := u.c.Inbox(u.position, 0)
 		if errors.Is(err, client.ErrClosed) {
@@ -348,14 +375,33 @@ func (u *simUser) judge(o *client.Opened) {
 		if _, ok := u.blocked[f]; ok {
 			u.w.fail("%v was shown %q of a blocked sender", u.address, o.Text())
 		}
-		if n < u.next[f] {
-			u.w.did("LATE %v %q", u.address, o.Text())
-			u.late++
-		}
-		u.seen[f][n], u.next[f] = true, max(u.next[f], n+1)
+		u.seen[f][n] = true
+		u.order(f, n, o)
 		return
 	}
 	u.w.fail("%v was shown a message of a stranger", u.address)
+}
+
+// order wants what is not marked late to be in the order in which it was written,
+// and what is late to have come when the wait for it was over.
+func (u *simUser) order(f *simUser, n int, o *client.Opened) {
+	u.w.t.Helper()
+	before := u.inOrder[f]
+	late := len(before) > 0 && before[len(before)-1].n > n
+	if late != o.Late() || o.Sequence() != uint64(n+1) {
+		u.w.fail("%v was shown %q, number %d, marked late: %v; is so: %v", u.address, o.Text(), o.Sequence(), o.Late(), late)
+	}
+	e, err := u.c.Status(client.MessageID(o.Position()))
+	u.w.must(err)
+	if !late {
+		u.inOrder[f] = append(before, simShown{n, e.Time, u.looks})
+		return
+	}
+	u.w.did("LATE %v %q", u.address, o.Text())
+	u.late++
+	if !waited(before, n, e.Time) {
+		u.w.fail("%v was shown %q out of order: what overtook it did not wait", u.address, o.Text())
+	}
 }
 
 // reread compares the whole log with what was shown: nothing that a user has

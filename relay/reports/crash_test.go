@@ -3,6 +3,7 @@ package reports
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"testing"
 	"time"
@@ -279,12 +280,16 @@ func (w *crashWorld) rotate() {
 	}
 }
 
+// crashStride is how many steps lie between two that fail in one way: with the
+// default each step fails in one of the four, with 1 in all.
+var crashStride = flag.Int("crash.stride", 4, "every how many steps TestEveryStepFails fails in each way")
+
 // Every durable step of the life of a report and of keys fails once, before and
 // after it has its effect, with and without the process ending there. Nothing is
 // opened without an entry of the log, nothing that was answered is lost, nothing
 // counts twice, no key is drawn twice, and the logs stay chains.
 func TestEveryStepFails(t *testing.T) {
-	for _, c := range []struct {
+	for first, c := range []struct {
 		name         string
 		after, crash bool
 	}{
@@ -296,7 +301,7 @@ func TestEveryStepFails(t *testing.T) {
 		for name, run := range map[string]func(*crashWorld){"reports": (*crashWorld).run, "keys": (*crashWorld).rotate} {
 			t.Run(name+" "+c.name, func(t *testing.T) {
 				t.Parallel()
-				for at := 0; ; at++ {
+				for at := first; ; at += *crashStride {
 					f := &faults{at: at, after: c.after, crash: c.crash}
 					w := newCrashWorld(t, f)
 					run(w)

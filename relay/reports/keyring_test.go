@@ -289,12 +289,13 @@ func FuzzRecords(f *testing.F) {
 	f.Add(wire.MustMarshal(&deskRecord{number: 1, first: 1, last: 2}))
 	f.Add(wire.MustMarshal(&banRecord{issuer: ids.MustParseDomain("beta.example"), opened: 1, reviewers: [2]string{"alice", "carol"}}))
 	f.Add(wire.MustMarshal(&seenRecord{day: 1}))
+	f.Add(wire.MustMarshal(&revokedRecord{epoch: 1, number: 2}))
 	f.Add([]byte(FormatID(franking.ReportID{1})))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if id, ok := ParseID(string(b)); ok && FormatID(id) != strings.ToLower(string(b)) {
 			t.Errorf("%q is the id %s", b, id)
 		}
-		for _, s := range []wire.Schema{new(reportRecord), new(Entry), new(answerRecord), new(secretRecord), new(deskRecord), new(banRecord), new(seenRecord)} {
+		for _, s := range []wire.Schema{new(reportRecord), new(Entry), new(answerRecord), new(secretRecord), new(deskRecord), new(banRecord), new(seenRecord), new(revokedRecord)} {
 			if wire.Unmarshal(b, s) == nil && !bytes.Equal(wire.MustMarshal(s), b) {
 				t.Errorf("%T: not canonical", s)
 			}

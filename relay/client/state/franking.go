@@ -7,6 +7,10 @@ import (
 	"waxwing/sealedsender"
 )
 
+// maxDocument bounds a public document: the largest is a list of keys of admission
+// (keylist.MaxSize).
+const maxDocument = 60 << 10
+
 // Published is a public document of a provider, as it was fetched and verified.
 type Published struct {
 	Fetched uint64 // Unix time, milliseconds
@@ -17,7 +21,7 @@ type Published struct {
 func (s *Published) Fields(c *wire.Codec) {
 	c.Const("version", recordVersion)
 	wire.U64(c, "fetched", &s.Fetched)
-	c.Bytes("document", &s.Bytes, wire.MaxPublication)
+	c.Bytes("document", &s.Bytes, maxDocument)
 }
 
 // Token is a franking token with its secrets (franking.OwnToken), of this device.

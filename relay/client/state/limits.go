@@ -74,6 +74,10 @@ const (
 	// MaxSnapshots is the number of the own provider's snapshots of others' keys:
 	// one a day for the months of reports, of the providers of most contacts.
 	MaxSnapshots = 1 << 13
+	// MaxBucket is the number of submission tokens that are kept for later: the
+	// messages of a busy day, so that days without a connection to the account
+	// cost nothing.
+	MaxBucket = 1024
 	// MaxStrikes is the number of requests about blocked or voided tickets that
 	// the provider has not carried out yet.
 	MaxStrikes = 4096

@@ -54,6 +54,9 @@ var (
 	Credentials = newNamed[Credential]("credentials", MaxCredentials)   // day 4 | domain
 	DoorCodes   = newTable[DoorCode]("doorcodes", wire.MaxContactCodes) // number 4
 	Requests    = newTable[Message]("requests", MaxRequests)            // ContactID | number 8; of who introduced itself
+	Admissions  = newTable[Admission]("admission", 1)                   // Single
+	Bucket      = newTable[Submission]("bucket", MaxBucket)             // epoch 4 | number 8; free tokens
+	Paid        = newTable[Submission]("paid", MaxOutbox)               // number 8 of the outbox; what pays for that envelope
 
 	SyncStates  = newTable[SyncState]("sync", 1)                             // Single
 	SyncQueue   = newTable[SyncItem]("syncqueue", MaxSyncQueue)              // number 8; for the other devices

@@ -236,6 +236,7 @@ type Message struct {
 	Day     ids.Day  // of the commitment: received, or last sealed
 	Stamp   [32]byte // received: the relay's stamp
 	Stamped uint64   // received: the relay's time, milliseconds
+	Late    bool     // received: shown after one that its sender's device counted higher
 	Tries   uint8    // sent: how often it was sealed
 	Sealed  uint32   // sent: version of the contact's manifest for which it was last sealed
 	Failure uint16   // StatusFailed: the wire.Code
@@ -256,6 +257,7 @@ func (m *Message) Fields(c *wire.Codec) {
 	wire.U32(c, "day", &m.Day)
 	c.Fixed("stamp", m.Stamp[:])
 	wire.U64(c, "stamped", &m.Stamped)
+	c.Bool("late", &m.Late)
 	wire.U8(c, "tries", &m.Tries)
 	wire.U32(c, "sealed", &m.Sealed)
 	wire.U16(c, "failure", &m.Failure)

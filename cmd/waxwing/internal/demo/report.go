@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"waxwing/cmd/waxwing/internal/child"
+	"waxwing/core/ids"
 	"waxwing/core/wire"
 	"waxwing/franking"
+	"waxwing/ratelimit/privacypass"
 	"waxwing/relay/admin"
 	"waxwing/relay/client"
 	"waxwing/relay/client/state"
@@ -164,6 +167,14 @@ func (d *demo) suspended(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	held, err := d.alice.c.Submission()
+	if err != nil {
+		return err
+	}
+	// What she hands in with tokens has no name to stop it by.
+	if err := d.alice.c.SetAnonymous(false); err != nil {
+		return err
+	}
 	id, err := d.alice.c.Send(ctx, d.bob.address, "Am I still here?")
 	if err != nil {
 		return err
@@ -172,8 +183,10 @@ func (d *demo) suspended(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.say("alice gets no more submission tokens; the %d that she holds are good until %s: nobody can tell whose they are",
+		held.Tokens, (privacypass.EpochOf(ids.DayOf(time.Now())).Last() + privacypass.OverlapDays).Start().Format(time.DateOnly))
 	return all(
 		d.check(s.Suspended, fmt.Sprintf("%+v", s), "only alpha.example knows that it was %s", d.alice.address),
-		d.check(e.Status == state.StatusFailed && e.Failure == wire.CodeSuspended, fmt.Sprintf("%+v", e), "alice can send nothing more: her provider refuses it as \"suspended\""),
+		d.check(e.Status == state.StatusFailed && e.Failure == wire.CodeSuspended, fmt.Sprintf("%+v", e), "alice can send nothing more under her name: her provider refuses it as \"suspended\""),
 	)
 }

@@ -53,9 +53,9 @@ func newUser(ctx context.Context, root string, p *child.Provider, local string) 
 		Dir: dir,
 		// Receipts that wait less than a second make the demo quicker.
 		ReceiptDelay: 100 * time.Millisecond,
-		// A client that only listens notices a dead server by its own next
-		// keep-alive, which the restarted server does not know.
-		Timeouts: quicnet.Timeouts{KeepAlive: time.Second},
+		// A connection on which nothing is sent notices a dead server by lost
+		// keep-alives.
+		Timeouts: quicnet.Timeouts{KeepAlive: time.Second, Idle: 4 * time.Second},
 	}
 	if u.c, err = client.Create(conf); err != nil {
 		return nil, err
