@@ -39,7 +39,7 @@ func init() {
 		"Subscribe": new(wire.Subscribe), "Delivered": new(wire.Delivered), "CaughtUp": new(wire.CaughtUp),
 		"Hello": new(wire.Hello), "AuthInput": new(wire.AuthInput),
 
-		"ContentFrame": new(content.Frame), "Grant": new(ticket.Grant),
+		"ContentFrame": new(content.Frame), "Piece": new(content.Piece), "Grant": new(ticket.Grant),
 		"SignedPrekey": new(ratchet.PublicSignedPrekey), "OneTimePrekey": new(ratchet.PublicOneTime),
 		"Bundle": new(ratchet.Bundle), "PrekeyMessage": new(ratchet.PrekeyMessage),
 		"Manifest": new(directory.ManifestFields), "MailboxKey": new(directory.MailboxKeyFields),
@@ -144,6 +144,8 @@ func limitTable() string {
 		{"core/content.MaxText", content.MaxText, "bytes of a text"},
 		{"core/content.MaxControl", content.MaxControl, "bytes of a control part"},
 		{"core/content.MaxReceipts", content.MaxReceipts, "messages in one list of receipts"},
+		{"core/content.MaxWhole", content.MaxWhole, "bytes of what goes in pieces"},
+		{"core/content.MaxWanted", content.MaxWanted, "token bundles that one message asks for"},
 		{"core/devicesync.MaxRecord", devicesync.MaxRecord, "bytes of what one device tells the others at once"},
 		{"core/devicesync.MaxParts", devicesync.MaxParts, "parts of one sync batch"},
 		{"blocklist.MaxSerials", blocklist.MaxSerials, "serials in one block request"},

@@ -29,6 +29,13 @@ type Control struct {
 	// Missed names messages that came without an entry for some device of the
 	// sender's, which Manifest lists: the recipient seals them again.
 	Missed []Digest
+	// Piece is a piece of a token bundle that messages to come will name by its
+	// reference: of the next day, or of one that the recipient wanted. It goes where
+	// otherwise padding would be.
+	Piece *Piece
+	// Wanted are references of token bundles of the recipient's that its messages
+	// named, and that the sender does not have.
+	Wanted []Digest
 	keys.Redacted
 }
 

@@ -33,7 +33,11 @@ func TestControlRoundTrip(t *testing.T) {
 			Grant: bytesOf("grant", MaxGrant), SealKey: bytesOf("seal key", MaxSealKey),
 			Certificate: bytesOf("certificate", MaxCertificate), Manifest: bytesOf("manifest", MaxManifest),
 			Delivered: list("delivered", MaxReceipts), Read: list("read", MaxReceipts), Confirmed: list("confirmed", MaxConfirmed),
-			Missed: list("missed", MaxMissed),
+			Missed: list("missed", MaxMissed), Wanted: list("wanted", MaxWanted),
+		}
+		if whole := bytesOf("whole", MaxWhole); len(whole) > 0 {
+			first := rapid.IntRange(0, Units(len(whole))-1).Draw(t, "first")
+			ctl.Piece = Cut(PieceID{1}, whole, uint8(first), rapid.IntRange(PieceUnit, MaxWhole).Draw(t, "room"))
 		}
 		if rapid.Bool().Draw(t, "mailbox") {
 			ctl.Mailbox = ids.NewMailboxID()
@@ -102,7 +106,9 @@ func TestControlRefuses(t *testing.T) {
 		"not sorted":      control(put(itemConfirmed, slices.Concat(two[:], one[:]))),
 		"many digests":    control(put(itemConfirmed, make([]byte, 32*(MaxConfirmed+1)))),
 		"many missed":     control(put(itemMissed, make([]byte, 32*(MaxMissed+1)))),
-		"reserved type":   control(put(10, []byte{1})),
+		"many wanted":     control(put(itemWanted, make([]byte, 32*(MaxWanted+1)))),
+		"reserved type":   control(put(9, []byte{1})),
+		"short piece":     control(put(itemPiece, make([]byte, pieceFixed))),
 		"long manifest":   control(put(itemManifest, make([]byte, MaxManifest+1))),
 		"long seal key":   control(put(itemSealKey, make([]byte, MaxSealKey+1))),
 		"long cert":       control(put(itemCertificate, make([]byte, MaxCertificate+1))),
@@ -131,6 +137,8 @@ func TestControlRefuses(t *testing.T) {
 		"seal key":    {SealKey: make([]byte, MaxSealKey+1)},
 		"certificate": {Certificate: make([]byte, MaxCertificate+1)},
 		"manifest":    {Manifest: make([]byte, MaxManifest+1)},
+		"wanted":      {Wanted: digests(0, MaxWanted+1)},
+		"empty piece": {Piece: &Piece{Length: 5}},
 		"all": {
 			Grant: make([]byte, MaxGrant), SealKey: make([]byte, MaxSealKey), Manifest: make([]byte, MaxManifest),
 			Delivered: digests(0, MaxReceipts), Read: digests(0, MaxReceipts),

@@ -26,6 +26,12 @@ const (
 	// MaxMissed is the number of messages that one message asks for again: what
 	// was under way when a device was added, and more with the next one.
 	MaxMissed = 32
+	// MaxWanted is the number of token bundles that one message asks for: few are
+	// ever lost, and more go with the next one.
+	MaxWanted = 4
+	// MaxWhole is the length of the longest thing that goes in pieces, in bytes: the
+	// largest token bundle with its salt (977), and no more units than a word has bits.
+	MaxWhole = 64 * PieceUnit
 	// Limits of what other packages make, as on the wire.
 	MaxSealKey     = wire.MaxSealKey
 	MaxCertificate = wire.MaxCertificate

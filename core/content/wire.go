@@ -30,6 +30,13 @@ const (
 	// reserved, for that many roots of attachments of 32 bytes with their salts
 	// and keys, and refused.
 	noAttachments = 0
+
+	// PieceUnit is what pieces begin and end at, in bytes, and PieceIDSize the size
+	// of the id of what they are pieces of.
+	PieceUnit   = 16
+	PieceIDSize = 8
+	// pieceFixed is what comes before a piece's bytes.
+	pieceFixed = PieceIDSize + 2 + 1
 )
 
 // Fields lists the layout:
@@ -85,10 +92,32 @@ const (
 	itemSealKey     itemType = 6 // directory.MailboxKey
 	itemCertificate itemType = 7 // sealedsender.Certificate
 	itemManifest    itemType = 8 // directory.Manifest
-	// Reserved: 9 for W and Z with their log proof, 10 for the next token bundle.
+	// Reserved: 9 for W and Z with their log proof.
+	itemPiece  itemType = 10 // Piece, of audience salt 16 | token bundle
 	itemMissed itemType = 11 // d 32 of each message, ascending
-	itemEnd    itemType = 12
+	itemWanted itemType = 12 // reference 32 of each token bundle, ascending
+	itemEnd    itemType = 13
 )
+
+// Fields lists the layout: id 8 | length 2 | first 1 | bytes, all that is left.
+func (p *Piece) Fields(c *wire.Codec) {
+	c.Fixed("id", p.ID[:])
+	wire.U16(c, "length", &p.Length)
+	c.Check(p.Length > 0 && p.Length <= MaxWhole, "length", "zero, or too long")
+	wire.U8(c, "first", &p.First)
+	c.Rest("bytes", &p.Bytes, MaxWhole)
+	end := int(p.First)*PieceUnit + len(p.Bytes)
+	c.Check(len(p.Bytes) > 0 && end <= int(p.Length), "bytes", "none, or beyond the end")
+	c.Check(end == int(p.Length) || len(p.Bytes)%PieceUnit == 0, "bytes", "not whole units")
+}
+
+// Fields lists the layout, for the caller's store.
+func (g *Gathering) Fields(c *wire.Codec) {
+	c.Fixed("id", g.ID[:])
+	wire.U64(c, "have", &g.Have)
+	c.Bytes("bytes", &g.Bytes, MaxWhole)
+	c.Check(g.Have>>Units(len(g.Bytes)) == 0, "have", "beyond the end")
+}
 
 // item is one item as it travels: type 1 | length 2 | content.
 type item struct {
@@ -142,7 +171,13 @@ func (ctl *Control) items(c *wire.Codec) (items []item) {
 	add(itemSealKey, ctl.SealKey, MaxSealKey, "seal key")
 	add(itemCertificate, ctl.Certificate, MaxCertificate, "certificate")
 	add(itemManifest, ctl.Manifest, MaxManifest, "manifest")
+	if ctl.Piece != nil {
+		b, err := wire.Marshal(ctl.Piece)
+		c.Check(err == nil, "piece", "malformed")
+		add(itemPiece, b, pieceFixed+MaxWhole, "piece")
+	}
 	add(itemMissed, join(c, ctl.Missed, "missed"), MaxMissed*DigestSize, "missed")
+	add(itemWanted, join(c, ctl.Wanted, "wanted"), MaxWanted*DigestSize, "wanted")
 	return items
 }
 
@@ -176,6 +211,11 @@ func (ctl *Control) take(c *wire.Codec, i item) {
 		opaque(&ctl.Manifest, MaxManifest, "manifest")
 	case itemMissed:
 		ctl.Missed = split(c, i.body, MaxMissed, "missed")
+	case itemPiece:
+		ctl.Piece = new(Piece)
+		c.Check(wire.Unmarshal(i.body, ctl.Piece) == nil, "piece", "malformed")
+	case itemWanted:
+		ctl.Wanted = split(c, i.body, MaxWanted, "wanted")
 	default:
 		c.Fail("items", "unknown type")
 	}

@@ -141,25 +141,31 @@ func (b *bearer) carry(ctx context.Context) error {
 		}
 		b.poke()
 	})
-	s.paid, s.revoked, s.ask = true, new(atomic.Bool), func() {}
+	s.paid, s.revoked, s.ask = true, new(atomic.Bool), s.poke
 	b.mu.Lock()
 	b.sub = s
 	b.mu.Unlock()
 	failed := make(chan error, 1)
 	go func() { failed <- s.takeAcks() }()
-	err = b.feed(ctx, s, again, failed)
+	err = b.feed(ctx, conn, s, again, failed)
 	conn.Close(quicnet.CodeNone)
 	<-failed // nothing of it stays behind
 	return err
 }
 
 // feed sends until there was nothing for a while, or the connection fails.
-func (b *bearer) feed(ctx context.Context, s *submitter, again <-chan struct{}, failed chan error) error {
+func (b *bearer) feed(ctx context.Context, conn *quicnet.Conn, s *submitter, again <-chan struct{}, failed chan error) error {
 	over := time.Now().Add(bearerLife + rand.N(bearerLife/2))
 	idle := bearerIdle + rand.N(bearerIdle/2)
 	last := time.Now()
 	for {
 		next := b.c.news.next()
+		if s.revoked.Load() {
+			if err := b.askKeys(ctx, conn); err != nil {
+				return err
+			}
+			s.revoked.Store(false)
+		}
 		n, err := s.write(s.room())
 		if err != nil {
 			return err
@@ -202,8 +208,24 @@ func (b *bearer) feed(ctx context.Context, s *submitter, again <-chan struct{}, 
 	}
 }
 
-// dialBearer connects to the own provider and opens no control stream: nothing is
-// asked on this connection.
+// askKeys asks for the provider's list of token-signing keys, one of which was
+// revoked, on the connection that was refused: to ask on the account's would tell
+// whose the other one is.
+func (b *bearer) askKeys(ctx context.Context, conn *quicnet.Conn) error {
+	l, err := b.c.control(ctx, conn)
+	if err != nil {
+		return err
+	}
+	defer l.caller.Close()
+	if err := l.fetchOwnKeys(ctx); err != nil {
+		return err
+	}
+	b.poke() // messages may have to be sealed anew
+	return nil
+}
+
+// dialBearer connects to the own provider and opens no control stream: as a rule
+// nothing is asked on this connection.
 func (c *Client) dialBearer(ctx context.Context) (*quicnet.Conn, error) {
 	addr, domain, pin, err := c.provider()
 	if err != nil {

@@ -41,6 +41,11 @@
 // earlier ones. So a contact that was blocked can see so after it was unblocked,
 // and loses no messages to dead tickets.
 //
+// Bundles: what a message is proven with (offer.go, prove.go) goes ahead of its day
+// in the padding of messages and receipts (ahead.go), and is gathered and confirmed
+// by the other side (gather.go). A message that names one which is not here is held,
+// and its sender asked for it.
+//
 // Submission (submission.go, bearer.go): envelopes leave with submission tokens
 // (package ratelimit/privacypass) on a connection of their own that never
 // authenticates. Tokens are asked for on the account's connection, at moments

@@ -65,6 +65,7 @@ type contact struct {
 	peers    map[ids.DeviceID]*peer
 	// recipient is what the contact's token bundles are made for; nil until read.
 	recipient *franking.Recipient
+	sound     [2]sound // the offers that were last found sound
 }
 
 // accepts reports whether xs is the contact's pinned X_S, or none is pinned yet.

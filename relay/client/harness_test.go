@@ -31,6 +31,8 @@ type user struct {
 	queue   []delivery         // what is in the mailbox behind this device's place
 	classes map[wire.Class]int // of what it sent
 	sealed  map[string]bool    // every ticket that it used
+	order   []wire.Class       // of what it sent
+	skew    time.Duration      // how much its clock is ahead
 }
 
 func (w *world) user(address string) *user {
@@ -67,7 +69,7 @@ func (u *user) reopen() {
 	u.open()
 }
 
-func (u *user) try(f func(*work) error) error { return u.e.update(u.w.now, f) }
+func (u *user) try(f func(*work) error) error { return u.e.update(u.w.now.Add(u.skew), f) }
 
 func (u *user) do(f func(*work) error) {
 	u.w.t.Helper()
@@ -233,6 +235,7 @@ func (u *user) count(o outgoing) {
 		}
 		u.sealed[key], u.sealed[string(e.Ticket[:])] = true, true
 		u.classes[e.Class]++
+		u.order = append(u.order, e.Class)
 	}
 }
 

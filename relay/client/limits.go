@@ -71,6 +71,10 @@ const (
 	// for, and tokenBatch how many at once: the new conversations of a day.
 	tokenLow   = 4
 	tokenBatch = 16
+	// maxAheadRounds is how often a bundle goes in padding without being confirmed:
+	// pieces are lost with their message only, so once is enough but for a device
+	// that was linked or opened too late.
+	maxAheadRounds = 4
 	// descriptorAge is how old a provider's descriptor may be before it is
 	// asked for again; descriptorRetry how soon after that at the earliest,
 	// when a certificate does not verify under it.

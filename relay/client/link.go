@@ -37,6 +37,15 @@ func (c *Client) dial(ctx context.Context, addr string, domain ids.Domain, pin d
 	if err != nil {
 		return nil, err
 	}
+	l, err := c.control(ctx, conn)
+	if err != nil {
+		conn.Close(quicnet.CodeNone)
+	}
+	return l, err
+}
+
+// control opens a connection's control stream.
+func (c *Client) control(ctx context.Context, conn *quicnet.Conn) (*link, error) {
 	s, err := conn.OpenStream(ctx, wire.StreamControl)
 	if err == nil {
 		var caller *quicnet.Caller
@@ -48,7 +57,6 @@ func (c *Client) dial(ctx context.Context, addr string, domain ids.Domain, pin d
 			caller.Close()
 		}
 	}
-	conn.Close(quicnet.CodeNone)
 	return nil, err
 }
 

@@ -20,7 +20,7 @@ import (
 // the day, the bundle that shows the contact whose token it is, and for the
 // bundle the keys that the contact's provider holds for true.
 
-// franker is what the messages to one contact are franked with today.
+// franker is what the messages to one contact are franked with on one day.
 type franker struct {
 	token  *franking.OwnToken
 	target franking.Target
@@ -30,7 +30,7 @@ type franker struct {
 // franker returns what to frank with, nil if something of it is not there: a
 // token, the contact's W and Z, or its provider's snapshot. supplyFranking and a
 // lookup bring them, and the message waits.
-func (w *work) franker(c *contact) (*franker, error) {
+func (w *work) franker(c *contact, epoch ids.Day) (*franker, error) {
 	to, err := w.recipientOf(c)
 	if to == nil || err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func (w *work) franker(c *contact) (*franker, error) {
 	if snapshot == nil || err != nil {
 		return nil, err
 	}
-	own, assigned, err := purse.For(&f.target, w.today)
+	own, assigned, err := purse.For(&f.target, epoch)
 	if errors.Is(err, franking.ErrNoToken) {
 		return nil, nil
 	}
@@ -69,10 +69,11 @@ func (w *work) franker(c *contact) (*franker, error) {
 	return f, nil
 }
 
-// offer returns the contact's bundle of today, made if it has none.
+// offer returns the contact's bundle of the token, made if it has none.
 func (w *work) offer(c *contact, f *franker, to *franking.Recipient, s *franking.Snapshot) (*state.Offer, error) {
-	o, err := state.Offers.Get(w.tx, state.U32(c.id))
-	if err == nil && o.Epoch == w.today {
+	epoch := f.token.Token().Epoch
+	o, err := state.Offers.Get(w.tx, offerKey(c, epoch))
+	if err == nil && w.isSound(c, o, f, to, s) {
 		return o, nil
 	}
 	if err != nil && !errors.Is(err, state.ErrNotFound) {
@@ -91,9 +92,9 @@ func (w *work) offer(c *contact, f *franker, to *franking.Recipient, s *franking
 	if err != nil {
 		return nil, err
 	}
-	o = &state.Offer{Epoch: w.today, Bundle: bundle, Ref: franking.RefOf(bundle)}
+	o = &state.Offer{Epoch: epoch, Bundle: bundle, Ref: franking.RefOf(bundle)}
 	w.touched = true
-	return o, state.Offers.Put(w.tx, state.U32(c.id), o)
+	return o, state.Offers.Put(w.tx, offerKey(c, epoch), o)
 }
 
 // recipientOf returns the contact with its W and Z, nil if they are not known.
@@ -227,7 +228,8 @@ func (w *work) sweepFranking() error {
 		return int64(w.today) <= int64(day)+ids.MaxDelay+franking.ReportDays+1
 	}
 	return errors.Join(
-		expire(w, state.Offers, func(o *state.Offer) bool { return o.Epoch < w.today }),
+		expire(w, state.Offers, func(o *state.Offer) bool { return o.Epoch+ids.MaxDelay < w.today || o.Epoch > w.today+1 }),
+		w.sweepPadding(),
 		expire(w, state.Bundles, func(b *state.Bundle) bool { return !reportable(b.Epoch) }),
 		expire(w, state.Proofs, func(p *state.Proof) bool { return !reportable(p.Hour.Day()) }),
 		expire(w, state.Snapshots, func(p *state.Published) bool {
@@ -371,26 +373,13 @@ func (w *work) frank(d *draft, plain *sealedsender.Content, h *sealedsender.Head
 
 // byReference reports whether all devices that the message is for have confirmed
 // the bundle, so that its reference is enough.
-func (d *draft) byReference() bool {
-	if d.frank == nil || d.frank.offer.Manifest != d.c.Version {
-		return false
-	}
-	for _, r := range d.to {
-		if !slices.Contains(d.frank.offer.Confirmed, r.p.device) {
-			return false
-		}
-	}
-	return true
-}
+func (d *draft) byReference() bool { return d.frank != nil && d.confirmedBy(d.frank.offer) }
 
-// confirmedBundle notes that a contact's device has the bundle of today, if h is
-// its reference. A newer manifest begins the count anew.
+// confirmedBundle notes that a contact's device has a bundle, if h is its reference.
+// A newer manifest begins the count anew.
 func (w *work) confirmedBundle(c *contact, device ids.DeviceID, h [32]byte) error {
-	o, err := state.Offers.Get(w.tx, state.U32(c.id))
-	if errors.Is(err, state.ErrNotFound) {
-		return nil
-	}
-	if err != nil || o.Ref != h {
+	o, err := w.offered(c, h)
+	if o == nil || err != nil {
 		return err
 	}
 	if o.Manifest != c.Version {
@@ -400,7 +389,7 @@ func (w *work) confirmedBundle(c *contact, device ids.DeviceID, h [32]byte) erro
 		return nil
 	}
 	o.Confirmed = append(o.Confirmed, device)
-	return state.Offers.Put(w.tx, state.U32(c.id), o)
+	return state.Offers.Put(w.tx, offerKey(c, o.Epoch), o)
 }
 
 // ownMailboxKey returns the own signed mailbox key, empty before there is one.

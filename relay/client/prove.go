@@ -48,7 +48,7 @@ func (w *work) openProof(o *opening) error {
 		}
 		b, err := state.Bundles.Get(w.tx, state.OfContact(o.c.id, p.ref[:]))
 		if errors.Is(err, state.ErrNotFound) {
-			return &holdError{holdRow{reason: state.HeldBundle}}
+			return &holdError{holdRow{reason: state.HeldBundle, of: o.c, ref: p.ref}}
 		}
 		if err != nil {
 			return err
@@ -150,10 +150,8 @@ func (w *work) prove(o *opening) error {
 	if err != nil {
 		return err
 	}
-	cert := o.sender.Certificate()
-	from := &franking.Sender{Address: cert.Address(), Identity: cert.Identity()}
-	xs := cert.XS()
-	if from.XS, err = group.Ristretto255().DecodeElement(xs[:]); err != nil {
+	from, err := senderOf(o.sender.Certificate())
+	if err != nil {
 		return drop(dropUnproven)
 	}
 	audience := franking.Audience{Salt: o.sender.Salt()}
@@ -183,6 +181,13 @@ func (w *work) prove(o *opening) error {
 	return nil
 }
 
+// senderOf returns the account of a certificate as bundles name it.
+func senderOf(cert *sealedsender.VerifiedCertificate) (*franking.Sender, error) {
+	xs := cert.XS()
+	e, err := group.Ristretto255().DecodeElement(xs[:])
+	return &franking.Sender{Address: cert.Address(), Identity: cert.Identity(), XS: e}, err
+}
+
 // keepProof stores what the message is reported with, and has its bundle
 // confirmed.
 func (w *work) keepProof(o *opening) error {
@@ -197,7 +202,10 @@ func (w *work) keepProof(o *opening) error {
 		if err := state.Bundles.Put(w.tx, key, &state.Bundle{Epoch: o.d.Day, Bytes: p.raw}); err != nil {
 			return err
 		}
-		w.known, kept = true, true
+		if err := w.bundleCame(c, p.ref); err != nil {
+			return err
+		}
+		kept = true
 	}
 	if kept && p.whole {
 		c.confirm(p.ref) // from then on its reference is enough

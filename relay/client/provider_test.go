@@ -25,6 +25,7 @@ type world struct {
 	providers map[ids.Domain]*provider
 	users     []*user
 	synced    bool // devices of an account tell each other, and the harness does not
+	dayByDay  bool // no token is issued before its day
 }
 
 // provider is the server's side: tickets, stamps, directory, mailboxes.

@@ -107,6 +107,9 @@ func (u *user) supplyFranking() {
 	var epochs []ids.Day
 	u.do(func(k *work) (err error) { epochs, err = k.wantTokens(); return err })
 	for _, epoch := range epochs {
+		if u.p.bureau.sign.Of(epoch) == nil || u.w.dayByDay && epoch > ids.DayOf(u.w.now) {
+			continue // refused: no key yet, or none any more
+		}
 		u.do(func(k *work) error {
 			x, err := k.issueContext(epoch, [32]byte{1})
 			u.w.must(err)
@@ -143,3 +146,5 @@ func (u *user) heldSnapshots() {
 		u.do(func(k *work) error { return k.takeSnapshot(ref, s.Bytes()) })
 	}
 }
+
+func newScalar() group.Scalar { return group.Ristretto255().RandomScalar() }

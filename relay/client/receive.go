@@ -19,6 +19,8 @@ type delivery struct {
 type holdRow struct {
 	reason state.HeldReason
 	domain ids.Domain // HeldProvider only
+	of     *contact   // HeldBundle only: the sender, and the reference
+	ref    [32]byte
 }
 
 // receive takes deliveries in order, all in one transaction: afterwards they
@@ -68,6 +70,11 @@ func (w *work) judge(d *wire.Delivery, hold func(holdRow) error) error {
 	case errors.As(err, &held):
 		if held.row.reason == state.HeldProvider {
 			w.fetch[held.row.domain] = true
+		}
+		if held.row.reason == state.HeldBundle {
+			if err := w.want(held.row.of, held.row.ref, receivedDay(d)+ids.MaxDelay); err != nil {
+				return err
+			}
 		}
 		return hold(held.row)
 	}

@@ -61,6 +61,9 @@ func (w *work) seal(c *contact, m *state.Message, pos state.Position) (bool, err
 	if err := fill(d); err != nil {
 		return false, err
 	}
+	if err := w.fillPadding(d); err != nil {
+		return false, err
+	}
 	a, err := w.takeTicket(d)
 	if err != nil {
 		return false, err
@@ -116,7 +119,7 @@ func (w *work) draft(c *contact, m *state.Message) (*draft, error) {
 	}
 	if m != nil {
 		d.frame = m.Frame
-		if d.frank, err = w.franker(c); d.frank == nil || err != nil {
+		if d.frank, err = w.franker(c, w.today); d.frank == nil || err != nil {
 			return nil, err
 		}
 		d.key, err = franking.KeyFrom(m.Key[:])

@@ -117,6 +117,9 @@ func (w *work) takeControl(o *opening) error {
 		}
 	}
 	w.takeMailboxKey(c, ctl.SealKey, cert.Identity())
+	if err := w.takePadding(o); err != nil {
+		return err
+	}
 	// Before the receipts, after which a message can be sealed no more.
 	for _, d := range ctl.Missed {
 		if err := w.missed(c, d); err != nil {

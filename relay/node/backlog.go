@@ -3,6 +3,7 @@ package node
 import (
 	"sync"
 
+	"waxwing/ratelimit/gcra"
 	"waxwing/relay"
 )
 
@@ -13,14 +14,16 @@ const (
 	// bound (two batches of maxSettleBytes) each.
 	clientBacklog = 16 * intakeJobs * maxSettleBytes
 	peerBacklog   = 16 * intakeJobs * maxSettleBytes
-	// connBacklog bounds the same of one connection: one stream at its bound and
+	// senderBacklog bounds the same of one sender: one stream at its bound and
 	// as much for another one, which a peer or a client may open while the first
-	// ends. A sender with more streams is refused what is above.
-	connBacklog = 2 * intakeJobs * maxSettleBytes
+	// ends. A sender with more streams, on however many connections, is refused
+	// what is above, so that it takes an eighth of what there is and leaves the
+	// rest to others.
+	senderBacklog = 2 * intakeJobs * maxSettleBytes
 )
 
-// backlog counts bytes that were taken and are not settled yet. A connection's
-// has all connections' of its kind above it.
+// backlog counts bytes that were taken and are not settled yet. A sender's has
+// all senders' of its kind above it.
 type backlog struct {
 	// fixed
 	limit int
@@ -63,4 +66,46 @@ func (b *backlog) load() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.held
+}
+
+// senders holds the backlogs of those who send now: a peer, an account, or an
+// address prefix of connections that are nobody's. There are at most as many as
+// connections.
+type senders struct {
+	limit int      // fixed; of each
+	above *backlog // fixed; of all
+
+	mu sync.Mutex // guards of
+	of map[gcra.Key]*sender
+}
+
+type sender struct {
+	backlog
+	conns int
+}
+
+// join returns the backlog of a sender for one more of its connections.
+func (s *senders) join(key gcra.Key) *backlog {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.of[key]
+	if x == nil {
+		if s.of == nil {
+			s.of = map[gcra.Key]*sender{}
+		}
+		x = &sender{backlog: backlog{limit: s.limit, above: s.above}}
+		s.of[key] = x
+	}
+	x.conns++
+	return &x.backlog
+}
+
+// leave is for a connection that joined and holds nothing any more.
+func (s *senders) leave(key gcra.Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.of[key]
+	if x.conns--; x.conns == 0 {
+		delete(s.of, key)
+	}
 }

@@ -2,12 +2,9 @@ package node
 
 import (
 	"context"
-	"flag"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"waxwing/core/store"
 	"waxwing/core/wire"
@@ -46,6 +43,32 @@ func TestBacklog(t *testing.T) {
 	b.give(6)
 	if a.load() != 0 || b.load() != 0 || top.load() != 0 {
 		t.Errorf("%d, %d and %d bytes stay", a.load(), b.load(), top.load())
+	}
+}
+
+// Connections of one sender share what it may have, and nothing is kept of one
+// that is gone.
+func TestSenders(t *testing.T) {
+	all := &backlog{limit: 10}
+	s := senders{limit: 6, above: all}
+	alice, bob := gcra.Key{1}, gcra.Key{2}
+	first, second, other := s.join(alice), s.join(alice), s.join(bob)
+	if first != second || first == other {
+		t.Fatal("connections of one sender are apart, or of two together")
+	}
+	if first.take(6) != nil || second.take(1) == nil || other.take(4) != nil || other.take(1) == nil {
+		t.Error("not six for one and ten for all")
+	}
+	first.give(6)
+	s.leave(alice)
+	if s.join(alice) != first {
+		t.Error("the backlog of a sender with a connection was forgotten")
+	}
+	for _, key := range []gcra.Key{alice, alice, bob} {
+		s.leave(key)
+	}
+	if len(s.of) != 0 {
+		t.Errorf("%d are remembered", len(s.of))
 	}
 }
 
@@ -98,7 +121,7 @@ func answers(s *quicnet.Stream, last uint64) (refused int, code wire.Code) {
 func TestOverloadIsRefusedEarly(t *testing.T) {
 	beta := newServer(t, "beta.example")
 	disk := &stalled{Store: store.NewMemory(store.MemoryConfig{})}
-	beta.conf.Store, beta.conf.Limits, beta.conf.connBacklog = disk, unlimited(), 100<<10
+	beta.conf.Store, beta.conf.Limits, beta.conf.senderBacklog = disk, unlimited(), 100<<10
 	beta.start()
 	mallory, bob := newDevice(t, beta, "mallory@beta.example"), newDevice(t, beta, "bob@beta.example")
 	big, small := envelope(&mallory.mint(1).Tickets[0], wire.Class64K), envelope(&bob.mint(1).Tickets[0], wire.Class1K)
@@ -146,65 +169,4 @@ func TestOverloadIsRefusedEarly(t *testing.T) {
 		t.Error("nothing was refused")
 	}
 	until(t, "nothing is held", func() bool { return beta.node.fromClients.load() == 0 })
-}
-
-var overload = flag.Duration("overload", 0, "how long TestOverload sends at each load; 0: not at all")
-
-// TestOverload measures how many envelopes a second are settled for two senders
-// and for six, and what the heap is beside. It asserts what is promised: 80 %.
-func TestOverload(t *testing.T) {
-	if *overload == 0 {
-		t.Skip("a measurement: -overload 5s")
-	}
-	beta := newServer(t, "beta.example")
-	beta.conf.Limits = unlimited()
-	beta.start()
-	bob := newDevice(t, beta, "bob@beta.example")
-	e := envelope(&bob.mint(1).Tickets[0], wire.Class1K)
-	names := []string{"a", "b", "c", "d", "e", "f"}
-	var devices []*device
-	for _, name := range names {
-		devices = append(devices, newDevice(t, beta, name+"@beta.example"))
-	}
-	measure := func(senders []*device) (perSecond float64, heap uint64) {
-		var settled atomic.Int64
-		var all sync.WaitGroup
-		end := time.Now().Add(*overload)
-		for _, d := range senders {
-			s := d.stream(wire.StreamSubmit)
-			all.Go(func() {
-				for i := uint64(1); time.Now().Before(end); i++ {
-					m := wire.Submit{Number: i, Dest: beta.domain, Auth: wire.AuthConnection, Envelope: e}
-					if s.WriteFrame(wire.TypeSubmit, &m) != nil {
-						return
-					}
-				}
-				s.Cancel(quicnet.CodeNone)
-			})
-			all.Go(func() {
-				last := uint64(0)
-				for {
-					typ, body, err := s.ReadFrame()
-					if err != nil {
-						return
-					}
-					var a wire.Ack
-					if typ == wire.TypeAck && wire.Unmarshal(body, &a) == nil {
-						settled.Add(int64(a.UpTo - last))
-						last = a.UpTo
-					}
-				}
-			})
-		}
-		all.Wait()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return float64(settled.Load()) / overload.Seconds(), m.HeapInuse
-	}
-	peak, heap := measure(devices[:2])
-	over, heapOver := measure(devices)
-	t.Logf("goodput at three times the senders: %.2f of the peak; heap %.2f times", over/peak, float64(heapOver)/float64(heap))
-	if over < 0.8*peak {
-		t.Errorf("%.0f a second, and %.0f at the peak", over, peak)
-	}
 }

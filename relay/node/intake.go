@@ -36,7 +36,7 @@ type intake struct {
 	stream *quicnet.Stream
 	parse  func(body []byte) (number uint64, dest ids.Domain, envelope []byte, err error)
 	admit  func(now time.Time, dest ids.Domain, envelope []byte, a *relay.Admitted) *relay.Refusal
-	held   *backlog // of the connection
+	held   *backlog // of the sender
 	frame  wire.FrameType
 	counts *[relay.ReasonEnd]prometheus.Counter
 	peer   *[relay.ReasonEnd]atomic.Uint64 // the same of one peer; nil for clients
@@ -60,7 +60,7 @@ type job struct {
 	last     uint64 // the highest number in the batch
 	bytes    int
 	intros   int // introductions among them
-	held     int // bytes of the connection's backlog
+	held     int // bytes of the sender's backlog
 }
 
 type refusedNumber struct {

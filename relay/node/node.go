@@ -69,7 +69,7 @@ type Config struct {
 	// system. Network.PacketConn is its counterpart for those that are accepted.
 	Socket func() (net.PacketConn, error)
 
-	connBacklog int // instead of the constant, in tests
+	senderBacklog int // instead of the constant, in tests
 }
 
 // Node is a running provider.
@@ -104,7 +104,8 @@ type Node struct {
 	publications publications // has its own lock
 	fromClients  backlog
 	fromPeers    backlog
-	connBacklog  int
+	clients      senders // each has its own lock
+	peerSenders  senders
 	fatal        chan error // holds one: why the server has to stop
 	intakes      tracker
 	revoked      atomic.Uint64 // when a token-signing key of the list was revoked last; 0 for never
@@ -116,10 +117,13 @@ type Node struct {
 // system and the network.
 func Open(conf Config) (_ *Node, err error) {
 	n := &Node{
-		fromClients: backlog{limit: clientBacklog}, fromPeers: backlog{limit: peerBacklog}, connBacklog: cmp.Or(conf.connBacklog, connBacklog),
+		fromClients: backlog{limit: clientBacklog}, fromPeers: backlog{limit: peerBacklog},
 		dir: conf.Dir, now: conf.Now, socket: conf.Socket, timeouts: conf.Network.Timeouts, log: conf.Logger,
 		notify: newNotifier(), fatal: make(chan error, 1),
 	}
+	each := cmp.Or(conf.senderBacklog, senderBacklog)
+	n.clients.limit, n.clients.above = each, &n.fromClients
+	n.peerSenders.limit, n.peerSenders.above = each, &n.fromPeers
 	if n.now == nil {
 		n.now = time.Now
 	}

@@ -161,7 +161,12 @@ func (d *device) reconnect(s *server) {
 	d.t.Helper()
 	d.conn.Close(quicnet.CodeNone)
 	d.dial(s)
-	d.enter(&wire.Auth{Address: d.address, Device: 1, Signature: directory.SignAuth(d.sign, d.address, 1, s.domain, d.challenge())})
+	d.enter(d.auth(s))
+}
+
+// auth is for the newest connection.
+func (d *device) auth(s *server) *wire.Auth {
+	return &wire.Auth{Address: d.address, Device: 1, Signature: directory.SignAuth(d.sign, d.address, 1, s.domain, d.challenge())}
 }
 
 func (d *device) mint(n int) *wire.Minted {

@@ -225,6 +225,17 @@ func reportAnswer(err error) *wire.Refusal {
 	return &wire.Refusal{Code: code, RetryAfter: relay.Milliseconds(retry)}
 }
 
+// publishKeys gives a connection that is nobody's the own list of token-signing
+// keys, one of which may have been revoked, and nothing else.
+func (c *connection) publishKeys(ctx context.Context, m wire.Message) wire.Message {
+	p, ok := m.(*wire.Publish)
+	if !ok || p.Kind != wire.PublicationEpochKeys || p.Provider != c.n.domain || !c.session.Ask() {
+		return &wire.Refusal{Code: wire.CodeUnauthenticated}
+	}
+	defer c.told.Store(c.n.revoked.Load()) // the list is no older than this
+	return c.n.publish(ctx, p)
+}
+
 // clientReport answers what clients ask about franking; nil if it is something
 // else.
 func (c *connection) clientReport(ctx context.Context, m wire.Message) wire.Message {
@@ -233,7 +244,7 @@ func (c *connection) clientReport(ctx context.Context, m wire.Message) wire.Mess
 	case *wire.Publish, *wire.IssueTokens, *wire.Report:
 		who := c.session.Device()
 		if who == nil {
-			return &wire.Refusal{Code: wire.CodeUnauthenticated}
+			return c.publishKeys(ctx, m)
 		}
 		if ref := n.relay.SpendRequest(n.now(), who); ref != nil {
 			return ref

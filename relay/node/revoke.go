@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"waxwing/core/ids"
 	"waxwing/core/keys"
@@ -39,6 +40,18 @@ func (n *Node) RevokeEpoch(ctx context.Context, day ids.Day) error {
 func (n *Node) noteRevoked() {
 	at, _ := n.reports.Revoked()
 	n.revoked.Store(at)
+}
+
+// noticeTime is how long connections that are nobody's are told of a revocation:
+// as long as messages may be sealed under tokens of the day, which are had a day
+// ahead.
+const noticeTime = 48 * time.Hour
+
+// untold reports whether a connection that is nobody's has not asked for the list
+// since a revocation that may matter to it.
+func (c *connection) untold() bool {
+	at := c.n.revoked.Load()
+	return c.told.Load() < at && c.n.now().Sub(time.UnixMilli(int64(at))) < noticeTime
 }
 
 // forgetIssuer drops what peers said about a provider's keys.

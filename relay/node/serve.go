@@ -11,6 +11,8 @@ import (
 	"waxwing/core/ids"
 	"waxwing/core/store"
 	"waxwing/core/wire"
+	"waxwing/ratelimit/gcra"
+	"waxwing/ratelimit/limits"
 	"waxwing/relay"
 	"waxwing/relay/quicnet"
 )
@@ -39,11 +41,12 @@ func (n *Node) serveConn(ctx context.Context, c *quicnet.Conn) {
 	stop := context.AfterFunc(c.Context(), cancel)
 	defer stop()
 	kind, serve := "client", (*connection).clientStream
-	conn := &connection{n: n, c: c, held: backlog{limit: n.connBacklog, above: &n.fromClients}}
+	conn := &connection{n: n, c: c, senders: &n.clients}
+	defer conn.leave()
 	if domain, ok := c.Peer(); ok {
 		kind, serve = "peer", (*connection).peerStream
 		conn.peer, conn.link = relay.PeerOf(domain), n.peers.link(domain)
-		conn.held.above = &n.fromPeers
+		conn.senders = &n.peerSenders
 		if conn.link == nil || !conn.link.attach(c) {
 			c.Close(wire.CodeForbidden)
 			return
@@ -95,12 +98,29 @@ type connection struct {
 	peer    *relay.Peer    // of a provider's connection
 	link    *link          // of that provider
 	session *relay.Session // of a client's
-	held    backlog        // what it sent that is not settled
+	senders *senders       // those of its kind
 	nonce   [wire.NonceSize]byte
+
+	joining sync.Once
+	held    *backlog // of its sender: what came and is not settled; nil until something comes
+	sender  gcra.Key
 
 	// told is the time of the newest revocation that a client has asked for the list
 	// of keys since.
 	told atomic.Uint64
+}
+
+// join returns the backlog of whose connection it is, which does not change.
+func (c *connection) join(key gcra.Key) *backlog {
+	c.joining.Do(func() { c.held, c.sender = c.senders.join(key), key })
+	return c.held
+}
+
+// leave is called when no stream is left.
+func (c *connection) leave() {
+	if c.held != nil {
+		c.senders.leave(c.sender)
+	}
 }
 
 func (c *connection) clientStream(ctx context.Context, s *quicnet.Stream) error {
@@ -115,7 +135,7 @@ func (c *connection) clientStream(ctx context.Context, s *quicnet.Stream) error 
 	case wire.StreamSubmit:
 		var parser wire.SubmitParser
 		from := c.session.Sender()
-		in := &intake{n: c.n, stream: s, frame: wire.TypeSubmit, counts: &c.n.metrics.submitted, held: &c.held}
+		in := &intake{n: c.n, stream: s, frame: wire.TypeSubmit, counts: &c.n.metrics.submitted, held: c.join(limits.KeyOf(who.Address().String()))}
 		in.parse = func(body []byte) (uint64, ids.Domain, []byte, error) {
 			number, dest, token, envelope, err := parser.Parse(body)
 			if err == nil && len(token) != 0 { // here it would be the account's
@@ -137,19 +157,20 @@ func (c *connection) clientStream(ctx context.Context, s *quicnet.Stream) error 
 	return quicnet.ErrProtocol
 }
 
-// bearerStream serves a connection that is nobody's: it submits with tokens, and
-// does nothing else.
+// bearerStream serves a connection that is nobody's: it submits with tokens. Beside
+// it such a connection may ask for lists of keys.
 func (c *connection) bearerStream(ctx context.Context, s *quicnet.Stream) error {
 	if s.Kind() != wire.StreamSubmit {
 		return quicnet.ErrProtocol // authenticate first
 	}
-	from := c.session.Bearer(c.c.Prefix().String())
+	prefix := c.c.Prefix().String()
+	from := c.session.Bearer(prefix)
 	if from == nil {
 		return quicnet.ErrProtocol // it recovers an account
 	}
 	var parser wire.SubmitParser
 	var token []byte // of the envelope that is admitted next
-	in := &intake{n: c.n, stream: s, frame: wire.TypeSubmit, counts: &c.n.metrics.submitted, held: &c.held}
+	in := &intake{n: c.n, stream: s, frame: wire.TypeSubmit, counts: &c.n.metrics.submitted, held: c.join(limits.KeyOf(prefix))}
 	in.parse = func(body []byte) (number uint64, dest ids.Domain, envelope []byte, err error) {
 		if number, dest, token, envelope, err = parser.Parse(body); err == nil && len(token) == 0 {
 			err = quicnet.ErrProtocol // authenticate first
@@ -157,6 +178,9 @@ func (c *connection) bearerStream(ctx context.Context, s *quicnet.Stream) error 
 		return number, dest, envelope, err
 	}
 	in.admit = func(now time.Time, dest ids.Domain, envelope []byte, a *relay.Admitted) *relay.Refusal {
+		if c.untold() {
+			return relay.Revoked()
+		}
 		return c.n.relay.AdmitToken(now, from, dest, token, envelope, a)
 	}
 	return in.run(ctx)
@@ -167,7 +191,7 @@ func (c *connection) peerStream(ctx context.Context, s *quicnet.Stream) error {
 	case wire.StreamControl:
 		return c.control(ctx, s)
 	case wire.StreamForward:
-		in := &intake{n: c.n, stream: s, frame: wire.TypeForward, counts: &c.n.metrics.forwarded, peer: &c.link.admitted, held: &c.held}
+		in := &intake{n: c.n, stream: s, frame: wire.TypeForward, counts: &c.n.metrics.forwarded, peer: &c.link.admitted, held: c.join(limits.PeerKey(c.peer.Domain))}
 		in.parse = func(body []byte) (number uint64, _ ids.Domain, envelope []byte, err error) {
 			number, envelope, err = wire.ParseForward(body)
 			return number, ids.Domain{}, envelope, err

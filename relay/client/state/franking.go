@@ -1,6 +1,7 @@
 package state
 
 import (
+	"waxwing/core/content"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
@@ -41,7 +42,7 @@ func (t *Token) Fields(c *wire.Codec) {
 	c.Bytes("token", &t.Record, maxToken)
 }
 
-// Offer is the token bundle that a contact gets with the messages of one day.
+// Offer is the token bundle that a contact gets for the messages of one day.
 type Offer struct {
 	Epoch     ids.Day
 	Bundle    []byte   // franking.MakeBundle
@@ -58,6 +59,40 @@ func (o *Offer) Fields(c *wire.Codec) {
 	c.Fixed("reference", o.Ref[:])
 	wire.U32(c, "manifest", &o.Manifest)
 	wire.List(c, "confirmed", &o.Confirmed, sealedsender.MaxEntries, func(c *wire.Codec, id *ids.DeviceID) { wire.U32(c, "device", id) })
+}
+
+// Ahead is how far a bundle has gone to a contact in padding.
+type Ahead struct {
+	Epoch    ids.Day  // of the offer
+	Ref      [32]byte // its reference
+	Manifest uint32   // version of the contact's manifest that the rounds are of
+	Wanted   bool     // the contact asked for it
+	Next     uint8    // the unit that the next piece begins with
+	Rounds   uint8    // how often all of it went
+}
+
+// Fields lists the layout.
+func (a *Ahead) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	wire.U32(c, "epoch", &a.Epoch)
+	c.Fixed("reference", a.Ref[:])
+	wire.U32(c, "manifest", &a.Manifest)
+	c.Bool("wanted", &a.Wanted)
+	wire.U8(c, "next", &a.Next)
+	wire.U8(c, "rounds", &a.Rounds)
+}
+
+// Gathered is what came of a bundle of a contact's device in padding.
+type Gathered struct {
+	Day ids.Day // on which the last piece came
+	content.Gathering
+}
+
+// Fields lists the layout.
+func (g *Gathered) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	wire.U32(c, "day", &g.Day)
+	c.Nested("gathering", &g.Gathering)
 }
 
 // Bundle is a contact's token bundle: what its messages are reported with.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"waxwing/core/directory"
+	"waxwing/core/ids"
 	"waxwing/ratelimit/ticket"
 )
 
@@ -71,6 +72,14 @@ const (
 	// device for a month, of the contacts that a busy person hears from daily. A
 	// sender whose bundle has no room repeats it with each message.
 	MaxBundles = 1 << 15
+	// MaxOffers is the number of own token bundles: for each contact tomorrow's,
+	// today's, those of the days of which something may still be delivered, and two
+	// for a day that began before anything was swept.
+	MaxOffers = MaxContacts * (ids.MaxDelay + 4)
+	// MaxGathered is the number of devices of contacts of which a bundle comes in
+	// padding: more than write on one day. A sender whose pieces have no room sends
+	// its bundle whole with the next day's first message.
+	MaxGathered = MaxContacts
 	// MaxSnapshots is the number of the own provider's snapshots of others' keys:
 	// one a day for the months of reports, of the providers of most contacts.
 	MaxSnapshots = 1 << 13

@@ -43,7 +43,11 @@ var (
 	Strikes       = newTable[Strike]("strikes", MaxStrikes)         // number 8
 
 	Tokens    = newTable[Token]("tokens", franking.MaxPurse)   // H(T) 32; of this device
-	Offers    = newTable[Offer]("offers", MaxContacts)         // ContactID; what it gets with today's messages
+	Offers    = newTable[Offer]("offers", MaxOffers)           // ContactID | epoch 4; what it gets for that day's messages
+	Aheads    = newTable[Ahead]("aheads", MaxContacts)         // ContactID; which of them goes in padding
+	Pieces    = newTable[Gathered]("pieces", MaxGathered)      // ContactID | device 4; of a bundle of that device's, in padding
+	Acquired  = newTable[Ref]("acquired", MaxBundles)          // ContactID | reference 32; came in padding, to be confirmed; the day
+	Wants     = newTable[Ref]("wants", MaxHeld)                // ContactID | reference 32; messages are held for it; until that day
 	Bundles   = newTable[Bundle]("bundles", MaxBundles)        // ContactID | reference 32; of the contact
 	Proofs    = newTable[Proof]("proofs", MaxLog)              // ContactID | d 32; of received messages
 	Snapshots = newTable[Published]("snapshots", MaxSnapshots) // id 32; of the own provider
