@@ -8,6 +8,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"waxwing/core/ids"
@@ -75,17 +76,7 @@ func (w *work) refills() ([]ids.Domain, error) {
 			due[d] = true
 		}
 	}
-	return slices.SortedFunc(maps.Keys(due), func(a, b ids.Domain) int { return compareDomains(a, b) }), nil
-}
-
-func compareDomains(a, b ids.Domain) int {
-	switch {
-	case a.String() < b.String():
-		return -1
-	case a.String() > b.String():
-		return 1
-	}
-	return 0
+	return slices.SortedFunc(maps.Keys(due), func(a, b ids.Domain) int { return strings.Compare(a.String(), b.String()) }), nil
 }
 
 // credited reports whether the day's credential at a provider is here.
