@@ -139,7 +139,7 @@ func (w *work) agedLists() ([]ids.Domain, error) {
 		aged[d] = has && w.now.Sub(time.UnixMilli(int64(p.Fetched))).Abs() >= renewedAfter
 	}
 	maps.DeleteFunc(aged, func(_ ids.Domain, is bool) bool { return !is })
-	return slices.SortedFunc(maps.Keys(aged), compareDomains), nil
+	return slices.SortedFunc(maps.Keys(aged), func(a, b ids.Domain) int { return strings.Compare(a.String(), b.String()) }), nil
 }
 
 // renewLists asks for them.
