@@ -148,14 +148,18 @@ func (a *app) contactAction(use, short, long, done string, act func(context.Cont
 }
 
 func (a *app) blockCommand() *cobra.Command {
-	return a.contactAction("block", "Block a contact, at your provider and here",
-		"Your provider disposes of whatever the contact still sends. Nothing tells the contact.", "blocked",
+	return a.contactAction("block", "Block somebody, at your provider and here",
+		"Your provider disposes of whatever they still send, and of their introductions, also if they never\n"+
+			"wrote to you before. Nothing tells them.", "blocked",
 		func(ctx context.Context, p *client.Client, address ids.Address) error {
 			// What has arrived is taken first: a serial that is spent already must
 			// not be named to the provider beside those of the block, as far as it
 			// can be known. Without a connection the block comes all the same.
 			_ = p.Sync(ctx)
-			return p.Block(ctx, address)
+			if err := p.Block(ctx, address); err != nil {
+				return err
+			}
+			return p.Sync(ctx) // who was no contact is looked up first
 		})
 }
 

@@ -122,7 +122,7 @@ var explanations = []explanation{
 	{client.ErrArchive, exitFailed, "the file is no exported account, or it is damaged", "take another copy of it"},
 	{client.ErrKnownContact, exitInUse, "the contact is known and can be written to, so the code was not used", "write with \"waxwing send ADDRESS TEXT\""},
 	{client.ErrBlocked, exitRefused, "%s is blocked by you", "run \"waxwing unblock ADDRESS\" first"},
-	{client.ErrBadCode, exitUsage, "the text is not a contact code, or it was mistyped", "copy it again, from \"waxwing:\" to its end"},
+	{client.ErrBadCode, exitUsage, "the text is not a contact code, or it was mistyped", "copy it again, from \"waxwing\" to its end"},
 	{client.ErrOwnCode, exitUsage, "the contact code is your own", "pass it to the person who is to write to you"},
 	{client.ErrCodeExpired, exitFailed, "the contact code has expired", "ask for a new one: it is made with \"waxwing contact-code\""},
 	{client.ErrIdentityChanged, exitFailed, "the identity key of %s is not the one that you know", "compare with the contact in person; it may be another person, or the same one with a new account"},

@@ -77,7 +77,11 @@ func (a *app) send(ctx context.Context, p *client.Client, to ids.Address, text s
 	case state.StatusFailed:
 		return refused(to.String(), e.Failure, 0)
 	case state.StatusWaiting:
-		return a.print(line, "waiting for %s: the message is stored and goes out when tickets have come\n", to)
+		why, err := waitsFor(p, to)
+		if err != nil {
+			return explain("message", err)
+		}
+		return a.print(line, "%s\n", why)
 	case state.StatusSealed:
 		return a.print(line, "stored: your provider takes the message to %s later\n", to)
 	}

@@ -53,7 +53,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	root.AddCommand(
 		a.registerCommand(), a.statusCommand(),
 		a.deviceCommand(), a.passphraseCommand(), a.exportCommand(), a.importCommand(),
-		a.codeCommand(), a.addCommand(), a.contactsCommand(), a.verifyCommand(), a.blockCommand(), a.unblockCommand(),
+		a.codeCommand(), a.addCommand(), a.contactsCommand(), a.verifyCommand(), a.blockCommand(), a.unblockCommand(), a.blocksCommand(),
+		a.introduceCommand(), a.requestsCommand(), a.policyCommand(),
 		a.sendCommand(), a.inboxCommand(), a.historyCommand(), a.reportCommand(), a.settingCommand(), a.chatCommand(),
 		a.adminCommand(), a.peerCommand(),
 		a.demoCommand(), a.benchCommand(), exitCodesTopic(),

@@ -28,8 +28,9 @@ type Config struct {
 	Dir string
 	// Now is the clock; time.Now.
 	Now func() time.Time
-	// ReceiptDelay is how long receipts are collected before they are sent
-	// without a message; 1 s. Less tells a watching network more.
+	// ReceiptDelay is how long receipts are collected at least before they are sent
+	// without a message; 1 s. They wait up to ten times as long, at random. Less
+	// tells a watching network more.
 	ReceiptDelay time.Duration
 	// SyncEvery is how often the account's devices tell each other what is new,
 	// as long as SetSyncEvery was not called; 1 min.

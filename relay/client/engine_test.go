@@ -114,7 +114,7 @@ func TestSteadyState(t *testing.T) {
 	if alice.classes[wire.Class1K] != 6 {
 		t.Errorf("classes %v", alice.classes)
 	}
-	w.advance(2 * time.Second)
+	w.advance((1 + receiptSpread) * time.Second)
 	if n := bob.push(false); n != 1 || bob.classes[wire.Class1K] != 1 {
 		t.Errorf("six receipts in %d envelopes, %v", n, bob.classes)
 	}
@@ -153,7 +153,7 @@ func TestFastOneWay(t *testing.T) {
 	if rounds > 60 {
 		t.Errorf("%d rounds: the supply does not keep up", rounds)
 	}
-	w.advance(2 * time.Second)
+	w.advance((1 + receiptSpread) * time.Second)
 	w.settle()
 	if n := bob.dropped(dropUsed) + bob.dropped(dropSession); n != 0 {
 		t.Errorf("%d dropped", n)

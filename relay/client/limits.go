@@ -87,6 +87,10 @@ const (
 	descriptorRetry = time.Minute
 	// defaultReceiptDelay is how long receipts are collected.
 	defaultReceiptDelay = time.Second
+	// receiptSpread is how many delays more receipts may wait: with a fixed one a
+	// receipt tells by its time which delivery it answers, in a few messages
+	// (Martiny et al., Improving Signal's Sealed Sender, NDSS 2021).
+	receiptSpread = 9
 	// maxCertificateCache is how many verified certificates are kept in memory,
 	// 0.5 kB each.
 	maxCertificateCache = 4096

@@ -93,7 +93,7 @@ func (w *work) markRead(id MessageID) error {
 	w.dirty(c)
 	w.attention[c.id] = true
 	if c.OwedSince == 0 {
-		c.OwedSince = uint64(max(1, w.now.UnixMilli()))
+		c.OwedSince = w.owedFrom()
 	}
 	return err
 }

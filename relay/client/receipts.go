@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"math/rand/v2"
 
 	"waxwing/core/content"
 	"waxwing/relay/client/state"
@@ -16,10 +17,21 @@ func (w *work) owe(c *contact, d [32]byte) error {
 	n.Receipt++
 	w.dirty(c)
 	if c.OwedSince == 0 {
-		c.OwedSince = uint64(max(1, w.now.UnixMilli()))
+		c.OwedSince = w.owedFrom()
 	}
 	w.attention[c.id] = true
 	return state.Receipts.Put(w.tx, state.OfContact(c.id, state.U64(n.Receipt)), &state.Digest{D: d})
+}
+
+// owedFrom returns from when on receipts that are owed now wait their delay: a
+// random moment to come, so that nobody who sees both mailboxes can tell by a fixed
+// distance which delivery a receipt answers (receiptSpread).
+func (w *work) owedFrom() uint64 {
+	from := w.now
+	if spread := receiptSpread * w.e.delay; spread > 0 {
+		from = from.Add(rand.N(spread))
+	}
+	return uint64(max(1, from.UnixMilli()))
 }
 
 // takeReceipts moves receipts that are due into a control part.

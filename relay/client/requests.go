@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"waxwing/blocklist"
@@ -225,6 +226,20 @@ func (c *Client) answer(ctx context.Context, a ids.Address, f func(*work, *conta
 		}
 		return f(w, k)
 	})
+}
+
+// Blocked returns who is blocked, by address.
+func (c *Client) Blocked() (out []ids.Address, err error) {
+	err = c.view(func(w *work) error {
+		for _, k := range w.contacts {
+			if k.Blocked {
+				out = append(out, k.Address)
+			}
+		}
+		return nil
+	})
+	slices.SortFunc(out, func(a, b ids.Address) int { return strings.Compare(a.String(), b.String()) })
+	return out, err
 }
 
 // AddAddress makes a contact of an address, without a contact code: its keys are

@@ -49,7 +49,7 @@ type Contact struct {
 	Announced    uint32       // version of our manifest that a device of it confirmed; 0 for none
 	Confirm      [][32]byte   // hashes of its certificates and manifest that we have to confirm
 	Missed       [][32]byte   // d of messages that came without an entry for one of our devices
-	OwedSince    uint64       // since when it waits for receipts, Unix time in milliseconds; 0 if it does not
+	OwedSince    uint64       // from when on receipts for it wait their delay, Unix time in milliseconds; 0 if it waits for none
 	Changed      bool         // something came under another identity key or X_S than the pinned one
 	Pending      bool         // it introduced itself and waits for an answer: nothing is sent to it
 	Introduced   ids.Day      // when we last introduced ourselves to it; 0 for never

@@ -115,6 +115,7 @@ func run(ctx context.Context, conf Config, report *Report) (err error) {
 		{"seen", "What each relay saw and stored", d.seen},
 		{"kill", fmt.Sprintf("%d messages, and beta.example is killed in the middle", conf.Messages), d.kill},
 		{"block", "Bob blocks Alice", d.block},
+		{"introduce", "Carol, whom Bob does not know, introduces herself", d.introduce},
 		{"report", "Bob reports two of Alice's messages", d.reportMessages},
 		{"stop", "Both providers drain and stop", d.shutDown},
 	} {

@@ -42,7 +42,7 @@ func TestRun(t *testing.T) {
 		t.Fatalf("%v\n%s", err, text.String())
 	}
 	t.Logf("%s", text.String())
-	if !report.OK || events != len(report.Steps) || len(report.Steps) != 9 {
+	if !report.OK || events != len(report.Steps) || len(report.Steps) != 10 {
 		t.Errorf("report %+v after %d events", report, events)
 	}
 	b, err := json.Marshal(report)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +27,7 @@ type user struct {
 	// fixed
 	address  ids.Address
 	provider *child.Provider
+	dir      string // of the profile
 	c        *client.Client
 	stop     context.CancelFunc
 	done     sync.WaitGroup
@@ -44,20 +44,12 @@ func newUser(ctx context.Context, root string, p *child.Provider, local string) 
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(root, local)
+	dir := dirOf(root, address)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	u := &user{address: address, provider: p, stop: func() {}}
-	conf := client.Config{
-		Dir: dir,
-		// Receipts that wait less than a second make the demo quicker.
-		ReceiptDelay: 100 * time.Millisecond,
-		// A connection on which nothing is sent notices a dead server by lost
-		// keep-alives.
-		Timeouts: quicnet.Timeouts{KeepAlive: time.Second, Idle: 4 * time.Second},
-	}
-	if u.c, err = client.Create(conf); err != nil {
+	u := &user{address: address, provider: p, dir: dir, stop: func() {}}
+	if u.c, err = client.Create(configOf(dir)); err != nil {
 		return nil, err
 	}
 	err = u.c.Register(ctx, client.RegisterConfig{Address: address, Server: p.Addr, Pin: pinOf(p)})
@@ -65,6 +57,17 @@ func newUser(ctx context.Context, root string, p *child.Provider, local string) 
 		return nil, errors.Join(fmt.Errorf("register %s: %w", address, err), u.c.Close())
 	}
 	return u, nil
+}
+
+func configOf(dir string) client.Config {
+	return client.Config{
+		Dir: dir,
+		// Receipts that wait less than a second make the demo quicker.
+		ReceiptDelay: 100 * time.Millisecond,
+		// A connection on which nothing is sent notices a dead server by lost
+		// keep-alives.
+		Timeouts: quicnet.Timeouts{KeepAlive: time.Second, Idle: 4 * time.Second},
+	}
 }
 
 // run keeps the user connected, and notes what the application is shown.
