@@ -50,6 +50,7 @@ func samples() map[string]wire.Schema {
 		"early":    &Early{Status: StatusDelivered, Failure: 1, Day: 2},
 		"told":     &Told{Changed: 1},
 		"ahead":    &Ahead{Epoch: 1, Ref: [32]byte{2}, Manifest: 3, Wanted: true, Next: 4, Rounds: 5},
+		"want":     &Want{Until: 1, Held: 2},
 		"gathered": &Gathered{Day: 1, Gathering: content.Gathering{ID: content.PieceID{2}, Have: 3, Bytes: make([]byte, 40)}},
 		"admission": &Admission{
 			Identified: true, Alarm: AlarmProof, Batch: 1, Token: 2, Epoch: 3, Size: 128, FetchAt: 4, Remaining: 5, Refill: 6, Refused: wire.CodeLimit,
@@ -81,7 +82,7 @@ func empty(name string) wire.Schema {
 		"membership": new(Membership), "credential": new(Credential), "doorcode": new(DoorCode),
 		"early": new(Early), "told": new(Told), "wallet": new(ticket.Held), "stock": new(ticket.Stocked), "given": new(ticket.Given),
 		"token": new(Token), "offer": new(Offer), "bundle": new(Bundle), "proof": new(Proof), "snapshot": new(Published),
-		"ahead": new(Ahead), "gathered": new(Gathered),
+		"ahead": new(Ahead), "gathered": new(Gathered), "want": new(Want),
 	}[name]
 }
 
