@@ -270,14 +270,13 @@ func TestIntroductionAfterCrash(t *testing.T) {
 // The day's share ends, the rest waits and goes out with the next day's.
 func TestIntroductionsUsedUp(t *testing.T) {
 	w, carol, bob := strangers(t)
-	var last MessageID
 	for _, name := range []string{"dave", "erin", "frank", "grace"} {
 		u := w.user(name + "@beta.example")
 		carol.do(func(k *work) error { return k.addAddress(u.address, "") })
-		last = carol.send(u, "hello")
+		carol.send(u, "hello")
 		w.settle()
 	}
-	last = carol.send(bob, "hello")
+	last := carol.send(bob, "hello")
 	w.settle()
 	if carol.left(bob.p) != 0 || carol.status(last) != state.StatusWaiting {
 		t.Fatalf("%d left, the last is %v", carol.left(bob.p), carol.status(last))
