@@ -18,7 +18,7 @@ import (
 // writes counts what a relay does to its store.
 type writes struct {
 	store.Store
-	spends, appends, bytes, reads int
+	spends, appends, bytes int
 }
 
 func (w *writes) Spend(ctx context.Context, id store.SetID, claims []store.Claim) []store.SpendRes {
@@ -102,9 +102,8 @@ func TestAttack22SameWork(t *testing.T) {
 // rankSum is the Wilcoxon statistic of two samples, in standard deviations.
 func rankSum(a, b []time.Duration) float64 {
 	type sample struct {
-		d    time.Duration
-		ofA  bool
-		rank float64
+		d   time.Duration
+		ofA bool
 	}
 	var all []sample
 	for _, d := range a {
