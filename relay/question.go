@@ -99,7 +99,7 @@ func (r *Relay) refilled(ctx context.Context, now time.Time, m *query.Refill) (*
 	if d := r.limits.Spend(now, limits.HomeAccounts, limits.PeerKey(m.Home), 1); !d.Allowed {
 		return &query.RefillAnswer{Status: query.RefillLater, Retry: uint64(max(1, Milliseconds(d.RetryAfter)))}, nil
 	}
-	switch err := r.ledger.Refill(ctx, m.Epoch, shown.NB, shown.Hash, now); {
+	switch err := r.ledger.Refill(ctx, m.Epoch, shown.Place, shown.Hash, now); {
 	case errors.Is(err, ledger.ErrSpent), errors.Is(err, ledger.ErrOver):
 		r.limits.Refund(now, limits.HomeAccounts, limits.PeerKey(m.Home), 1)
 		return refused, nil

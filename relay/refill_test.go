@@ -110,6 +110,29 @@ func TestRefill(t *testing.T) {
 	}
 }
 
+// A provider that draws another key for a day gives credentials anew: those under
+// the first are worth nothing.
+func TestRefillUnderAnotherKey(t *testing.T) {
+	d := newDoor(t, nil)
+	carol := d.member(group.Ristretto255().RandomScalar())
+	q, _ := d.refillOf(carol)
+	if got := d.askRefill(q); got.Status != query.RefillIssued {
+		t.Fatalf("status %d", got.Status)
+	}
+	d.keys.epoch = arc.Ristretto255().NewSecretKey()
+	again, pending := d.refillOf(carol)
+	got := d.askRefill(again)
+	if got.Status != query.RefillIssued {
+		t.Fatalf("under the other key: %d", got.Status)
+	}
+	if _, err := pending.Finish(got.Answer[:]); err != nil {
+		t.Error(err)
+	}
+	if old := d.askRefill(q); old.Status != query.RefillRefused {
+		t.Errorf("under the first: %d", old.Status)
+	}
+}
+
 // Refills that are refused, each with an answer of the same length.
 func TestRefillRefused(t *testing.T) {
 	for name, change := range map[string]func(d *door, q *query.Refill){

@@ -185,7 +185,8 @@ func TestPaddingKeepsTheClass(t *testing.T) {
 			w.must(err)
 			for i := range n % 3 {
 				w.must(k.acquired(c, [32]byte{1, byte(i)}, k.today))
-				w.must(k.want(c, [32]byte{2, byte(i)}, k.today))
+				_, err := k.want(c, [32]byte{2, byte(i)}, k.today)
+				w.must(err)
 			}
 			d, err := k.draft(c, m)
 			w.must(err)

@@ -59,7 +59,13 @@ func (w *work) refills() ([]ids.Domain, error) {
 	due := map[ids.Domain]bool{}
 	for _, c := range w.contacts {
 		d := c.Address.Domain()
-		if due[d] || c.Pending || c.Blocked || state.Credentials.Has(w.tx, state.At(w.today, d)) {
+		if due[d] || c.Pending || c.Blocked {
+			continue
+		}
+		if has, err := w.credited(d); err != nil || has {
+			if err != nil {
+				return nil, err
+			}
 			continue
 		}
 		waits, err := w.waits(c)
@@ -73,6 +79,15 @@ func (w *work) refills() ([]ids.Domain, error) {
 	return slices.SortedFunc(maps.Keys(due), func(a, b ids.Domain) int { return strings.Compare(a.String(), b.String()) }), nil
 }
 
+// credited reports whether the day's credential at a provider is here.
+func (w *work) credited(d ids.Domain) (bool, error) {
+	row, err := state.Credentials.Get(w.tx, state.At(w.today, d))
+	if errors.Is(err, state.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && !row.Over, err
+}
+
 // uncredited reports whether messages wait for a credential, which may come within
 // moments: another provider may just be connecting.
 func (c *Client) uncredited() (waits bool, err error) {
@@ -82,15 +97,89 @@ func (c *Client) uncredited() (waits bool, err error) {
 			if err != nil {
 				return err
 			}
-			waits = waits || some && !state.Credentials.Has(w.tx, state.At(w.today, k.Address.Domain()))
+			has, err := w.credited(k.Address.Domain())
+			if err != nil {
+				return err
+			}
+			waits = waits || some && !has
 		}
 		return nil
 	})
 	return waits, err
 }
 
+// renewedAfter is when a list is asked for again under which a credential was given:
+// as long a provider that had to draw another key for the day disposes of
+// introductions under the first.
+const renewedAfter = 6 * time.Hour
+
+// agedLists returns the providers whose day's credential is here, and whose list
+// is to be asked for again.
+func (w *work) agedLists() ([]ids.Domain, error) {
+	if w.self == nil {
+		return nil, nil
+	}
+	aged := map[ids.Domain]bool{}
+	for _, c := range w.contacts {
+		d := c.Address.Domain()
+		if aged[d] {
+			continue
+		}
+		has, err := w.credited(d)
+		if err != nil {
+			return nil, err
+		}
+		p, err := state.KeyLists.Get(w.tx, []byte(d.String()))
+		if errors.Is(err, state.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		aged[d] = has && w.now.Sub(time.UnixMilli(int64(p.Fetched))).Abs() >= renewedAfter
+	}
+	maps.DeleteFunc(aged, func(_ ids.Domain, is bool) bool { return !is })
+	return slices.SortedFunc(maps.Keys(aged), func(a, b ids.Domain) int { return strings.Compare(a.String(), b.String()) }), nil
+}
+
+// renewLists asks for them.
+func (l *link) renewLists(ctx context.Context) error {
+	var own ids.Domain
+	var aged []ids.Domain
+	if err := l.c.view(func(w *work) (err error) {
+		if aged, err = w.agedLists(); len(aged) > 0 {
+			own = w.self.Address.Domain()
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	for _, d := range aged {
+		what := "keys " + d.String()
+		if err := l.attempt(what, func() error {
+			fetch := l.fetchList
+			if d == own {
+				fetch = l.fetchOwnList
+			}
+			if err := fetch(ctx, d); err != nil {
+				return unusable(err)
+			}
+			l.mu.Lock()
+			l.later[what] = l.c.now().Add(renewedAfter)
+			l.mu.Unlock()
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // credentials gets the credentials that are due.
 func (l *link) credentials(ctx context.Context) error {
+	if err := l.renewLists(ctx); err != nil {
+		return err
+	}
 	var due []ids.Domain
 	if err := l.c.view(func(w *work) (err error) { due, err = w.refills(); return err }); err != nil {
 		return err
@@ -200,11 +289,14 @@ func (l *link) membership(ctx context.Context, ours *keylist.List, at ids.Domain
 	}); err != nil {
 		return nil, err
 	}
+	listed, _ := ours.Membership(at, month)
 	if row != nil {
 		cred, err := state.ParseCredential("memberships", &row.Credential)
-		return &member{row.Tier, cred}, err
+		if err != nil || cred.IssuerX1().Equal(listed.X1()) {
+			return &member{row.Tier, cred}, err
+		}
+		// The own provider drew another key for the month.
 	}
-	listed, _ := ours.Membership(at, month)
 	cred, tier, err := l.vouched(ctx, at, month, listed)
 	if errors.Is(err, membership.ErrProof) || errors.Is(err, membership.ErrMalformed) {
 		return nil, ErrServer // not under the listed key
@@ -282,7 +374,14 @@ func (w *work) refilled(r *refilling, limits introduction.Limits, cred *arc.Cred
 	if err != nil {
 		return err
 	}
-	return state.Credentials.Put(w.tx, state.At(r.today, r.at), &state.Credential{
+	key := state.At(r.today, r.at)
+	switch before, err := state.Credentials.Get(w.tx, key); {
+	case err == nil:
+		share = before.Share
+	case !errors.Is(err, state.ErrNotFound):
+		return err
+	}
+	return state.Credentials.Put(w.tx, key, &state.Credential{
 		Tier: r.member.tier, Limits: limits, Credential: [state.CredentialSize]byte(cred.Bytes()), Share: share,
 	})
 }

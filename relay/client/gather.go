@@ -145,14 +145,31 @@ func (w *work) bundleCame(c *contact, ref [32]byte) error {
 	return state.Wants.Delete(w.tx, state.OfContact(c.id, ref[:]))
 }
 
-// want notes that a message is held for a bundle, to ask its sender for it.
-func (w *work) want(c *contact, ref [32]byte, until ids.Day) error {
-	w.touched = true
-	err := state.Wants.Put(w.tx, state.OfContact(c.id, ref[:]), &state.Ref{Value: uint64(until)})
-	if errors.Is(err, state.ErrFull) {
-		return nil
+// want notes that a message is held for a bundle, to ask its sender for it. False says
+// that too many of this sender's are held.
+func (w *work) want(c *contact, ref [32]byte, until ids.Day) (bool, error) {
+	rows, err := state.Wants.Rows(w.tx, state.U32(c.id), nil, 0)
+	if err != nil {
+		return false, err
 	}
-	return err
+	row, held := new(state.Want), 0
+	for _, r := range rows {
+		held += int(r.Record.Held)
+		if [32]byte(state.Rest(r.Key)) == ref {
+			row = r.Record
+		}
+	}
+	if held >= maxHeldOf {
+		return false, nil
+	}
+	w.touched = true
+	row.Until, row.Held = max(row.Until, until), row.Held+1
+	// Stored together with what is held: a crash leaves both or neither.
+	err = state.Wants.Put(w.tx, state.OfContact(c.id, ref[:]), row)
+	if errors.Is(err, state.ErrFull) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // sweepPadding forgets pieces that nobody goes on with, and confirmations and
@@ -162,6 +179,6 @@ func (w *work) sweepPadding() error {
 		expire(w, state.Aheads, func(a *state.Ahead) bool { return w.today > a.Epoch+ids.MaxDelay }),
 		expire(w, state.Pieces, func(g *state.Gathered) bool { return w.today > g.Day+1 }),
 		expire(w, state.Acquired, func(r *state.Ref) bool { return w.today > ids.Day(r.Value)+ids.MaxDelay }),
-		expire(w, state.Wants, func(r *state.Ref) bool { return w.today > ids.Day(r.Value) }),
+		expire(w, state.Wants, func(t *state.Want) bool { return w.today > t.Until }),
 	)
 }

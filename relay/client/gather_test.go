@@ -406,3 +406,51 @@ func TestPiecesAreApart(t *testing.T) {
 		t.Errorf("%d gathered after two days", got)
 	}
 }
+
+// One contact that names bundles which are not there takes a part of the room only:
+// beyond it, its messages are dropped without voiding anything, and others' are held.
+func TestHeldOfOneContact(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	carol := w.user("carol@alpha.example")
+	w.befriend(carol, bob)
+	w.chat(alice, bob, 1)
+	w.chat(carol, bob, 1)
+	bob.forgetBundles()
+	bob.do(func(k *work) error {
+		k.touched = true
+		for i := range maxHeldOf - 1 { // under two references
+			ok, err := k.want(k.find(alice.address), [32]byte{1, byte(i % 2)}, k.today+1)
+			if !ok || err != nil {
+				t.Fatalf("%d: %v, %v", i, ok, err)
+			}
+		}
+		return nil
+	})
+	for i, u := range []*user{alice, alice, carol} {
+		u.send(bob, fmt.Sprintf("message %d", i))
+		u.push(false)
+		bob.pull()
+	}
+	if n, held := bob.dropped(dropHeldFull), bob.heldCount(); n != 1 || held != 2 {
+		t.Errorf("%d dropped, %d held", n, held)
+	}
+	bob.reopen()
+	bob.send(alice, "did you write?")
+	bob.send(carol, "and you?")
+	w.settle()
+	alice.send(bob, "yes")
+	carol.send(bob, "yes")
+	w.settle()
+	if got := bob.inbox(alice); !slices.Contains(got, "message 0") || slices.Contains(got, "message 1") {
+		t.Errorf("%q", got)
+	}
+	if got := bob.inbox(carol); !slices.Contains(got, "message 2") {
+		t.Errorf("%q", got)
+	}
+	w.advance((ids.MaxDelay + 1) * 24 * time.Hour) // sent again
+	w.settle()
+	if got := bob.inbox(alice); !slices.Contains(got, "message 1") {
+		t.Errorf("%q", got)
+	}
+}

@@ -40,7 +40,7 @@ func (w *work) introduces(c *contact) (*introducing, error) {
 	if in.row, err = state.Credentials.Get(w.tx, in.key); errors.Is(err, state.ErrNotFound) {
 		return nil, nil
 	}
-	if err != nil || in.row.Share.Left() == 0 || len(c.MailboxKey) == 0 {
+	if err != nil || in.row.Over || in.row.Share.Left() == 0 || len(c.MailboxKey) == 0 {
 		return nil, err
 	}
 	if in.door, err = directory.ParseMailboxKey(c.MailboxKey, c.Identity); err != nil {

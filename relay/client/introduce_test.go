@@ -326,7 +326,7 @@ func TestSharesOfDevices(t *testing.T) {
 	w, carol, bob := strangers(t)
 	carol.do(func(k *work) error {
 		k.ownProfile().Since = k.today
-		return nil
+		return state.Credentials.Delete(k.tx, state.At(k.today, bob.p.domain))
 	})
 	carol.credit(bob.p)
 	if carol.left(bob.p) != 0 {

@@ -53,7 +53,7 @@ func (w *work) takeList(b []byte) error {
 	case err != nil: // an older one: the known one stays
 		l = known
 	}
-	if err := w.dropForeign(l); err != nil {
+	if err := errors.Join(w.dropForeign(l), w.outdate(own, l)); err != nil {
 		return err
 	}
 	return state.KeyLists.Put(w.tx, []byte(own.String()), &state.Published{Fetched: uint64(w.now.UnixMilli()), Bytes: l.Bytes()})
@@ -83,7 +83,33 @@ func (w *work) learnList(d ids.Domain, b []byte) error {
 		return nil
 	}
 	w.touched = true
+	if err := w.outdate(d, l); err != nil {
+		return err
+	}
 	return state.KeyLists.Put(w.tx, []byte(d.String()), &state.Published{Fetched: uint64(w.now.UnixMilli()), Bytes: b})
+}
+
+// outdate marks the day's credential as over if the provider's list has another
+// key of the day: it lost what was spent, or had everybody ask again.
+func (w *work) outdate(d ids.Domain, l *keylist.List) error {
+	key := state.At(w.today, d)
+	row, err := state.Credentials.Get(w.tx, key)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	cred, err := state.ParseCredential("credentials", &row.Credential)
+	if err != nil {
+		return err
+	}
+	day, ok := l.Credential(w.today)
+	if !ok || row.Over || cred.IssuerX1().Equal(day.X1()) {
+		return nil
+	}
+	row.Over = true
+	return state.Credentials.Put(w.tx, key, row)
 }
 
 // dropForeign drops free tokens under other keys than the list's: the provider lost

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"waxwing/core/ids"
+	"waxwing/relay/client/state"
 )
 
 const (
@@ -71,6 +72,10 @@ const (
 	// for, and tokenBatch how many at once: the new conversations of a day.
 	tokenLow   = 4
 	tokenBatch = 16
+	// maxHeldOf is how many messages of one contact are held for bundles that are
+	// not here: a quarter of the room, so that nobody who names bundles that do not
+	// exist keeps what others wait for out of it.
+	maxHeldOf = state.MaxHeld / 4
 	// maxAheadRounds is how often a bundle goes in padding without being confirmed:
 	// pieces are lost with their message only, so once is enough but for a device
 	// that was linked or opened too late.

@@ -71,11 +71,6 @@ func (w *work) judge(d *wire.Delivery, hold func(holdRow) error) error {
 		if held.row.reason == state.HeldProvider {
 			w.fetch[held.row.domain] = true
 		}
-		if held.row.reason == state.HeldBundle {
-			if err := w.want(held.row.of, held.row.ref, receivedDay(d)+ids.MaxDelay); err != nil {
-				return err
-			}
-		}
 		return hold(held.row)
 	}
 	return err
@@ -97,6 +92,12 @@ func (w *work) hold(d *wire.Delivery, b []byte, row holdRow) error {
 		w.drop(dropHeldFull)
 		return nil
 	}
+	if row.reason == state.HeldBundle {
+		if ok, err := w.want(row.of, row.ref, receivedDay(d)+ids.MaxDelay); !ok || err != nil {
+			w.drop(dropHeldFull)
+			return err
+		}
+	}
 	n := w.count()
 	n.Held++
 	return state.Held.Put(w.tx, state.U64(n.Held), &state.HeldDelivery{
@@ -109,6 +110,12 @@ func (w *work) hold(d *wire.Delivery, b []byte, row holdRow) error {
 func (w *work) holdOn(key []byte, h *state.HeldDelivery, now holdRow) error {
 	if h.Reason == now.reason && h.Domain == now.domain {
 		return nil
+	}
+	if now.reason == state.HeldBundle {
+		// It has its place already, so it stays, asked for or not.
+		if _, err := w.want(now.of, now.ref, h.Until); err != nil {
+			return err
+		}
 	}
 	w.touched = true
 	h.Reason, h.Domain, h.Hidden = now.reason, now.domain, now.domain.IsZero()

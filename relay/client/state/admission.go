@@ -41,6 +41,9 @@ type Credential struct {
 	Limits     introduction.Limits // as the provider's list said
 	Credential [CredentialSize]byte
 	Share      introduction.Share
+	// Over: the provider drew another key for the day, and the credential is worth
+	// nothing. The share stays: its nonces make the same tags under any key.
+	Over bool
 	keys.Redacted
 }
 
@@ -52,6 +55,7 @@ func (k *Credential) Fields(c *wire.Codec) {
 	wire.U32(c, "limit member", &k.Limits.Member)
 	c.Fixed("credential", k.Credential[:])
 	c.Nested("share", &k.Share)
+	c.Bool("over", &k.Over)
 }
 
 // ParseCredential reads the credential itself. The error is *CorruptError.

@@ -95,6 +95,19 @@ func (g *Gathered) Fields(c *wire.Codec) {
 	c.Nested("gathering", &g.Gathering)
 }
 
+// Want is a bundle of a contact's that held messages name.
+type Want struct {
+	Until ids.Day // nothing is held for it after that
+	Held  uint16  // how many messages were held for it
+}
+
+// Fields lists the layout.
+func (t *Want) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	wire.U32(c, "until", &t.Until)
+	wire.U16(c, "held", &t.Held)
+}
+
 // Bundle is a contact's token bundle: what its messages are reported with.
 type Bundle struct {
 	Epoch ids.Day

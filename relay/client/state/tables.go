@@ -47,7 +47,7 @@ var (
 	Aheads    = newTable[Ahead]("aheads", MaxContacts)         // ContactID; which of them goes in padding
 	Pieces    = newTable[Gathered]("pieces", MaxGathered)      // ContactID | device 4; of a bundle of that device's, in padding
 	Acquired  = newTable[Ref]("acquired", MaxBundles)          // ContactID | reference 32; came in padding, to be confirmed; the day
-	Wants     = newTable[Ref]("wants", MaxHeld)                // ContactID | reference 32; messages are held for it; until that day
+	Wants     = newTable[Want]("wants", MaxHeld)               // ContactID | reference 32; a bundle that held messages name
 	Bundles   = newTable[Bundle]("bundles", MaxBundles)        // ContactID | reference 32; of the contact
 	Proofs    = newTable[Proof]("proofs", MaxLog)              // ContactID | d 32; of received messages
 	Snapshots = newTable[Published]("snapshots", MaxSnapshots) // id 32; of the own provider

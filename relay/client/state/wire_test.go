@@ -4,12 +4,18 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
 	"testing"
 
 	"waxwing/core/content"
 	"waxwing/core/devicesync"
 	"waxwing/core/ids"
 	"waxwing/core/wire"
+	"waxwing/ratelimit"
+	"waxwing/ratelimit/introduction"
 	"waxwing/ratelimit/ticket"
 )
 
@@ -44,11 +50,15 @@ func samples() map[string]wire.Schema {
 		"early":    &Early{Status: StatusDelivered, Failure: 1, Day: 2},
 		"told":     &Told{Changed: 1},
 		"ahead":    &Ahead{Epoch: 1, Ref: [32]byte{2}, Manifest: 3, Wanted: true, Next: 4, Rounds: 5},
+		"want":     &Want{Until: 1, Held: 2},
 		"gathered": &Gathered{Day: 1, Gathering: content.Gathering{ID: content.PieceID{2}, Have: 3, Bytes: make([]byte, 40)}},
 		"admission": &Admission{
 			Identified: true, Alarm: AlarmProof, Batch: 1, Token: 2, Epoch: 3, Size: 128, FetchAt: 4, Remaining: 5, Refill: 6, Refused: wire.CodeLimit,
 		},
 		"submission": &Submission{Epoch: 1},
+		"membership": &Membership{Tier: ratelimit.TierMember},
+		"credential": &Credential{Tier: ratelimit.TierNew, Share: introduction.Share{Period: 1, Next: 2, End: 3}},
+		"doorcode":   &DoorCode{Code: [32]byte{1}},
 		"strike":     &Strike{Kind: StrikeBlock, Request: []byte{1}},
 		"wallet":     &ticket.Held{Expiry: 5},
 		"stock":      &ticket.Stocked{Serial: 1, Expiry: 5},
@@ -69,10 +79,35 @@ func empty(name string) wire.Schema {
 		"ownkey": new(OwnKey), "provider": new(Provider), "strike": new(Strike), "setting": new(Setting),
 		"item": new(SyncItem), "batch": new(SyncBatch), "sync": new(SyncState), "assembly": new(devicesync.Assembly),
 		"admission": new(Admission), "submission": new(Submission),
+		"membership": new(Membership), "credential": new(Credential), "doorcode": new(DoorCode),
 		"early": new(Early), "told": new(Told), "wallet": new(ticket.Held), "stock": new(ticket.Stocked), "given": new(ticket.Given),
 		"token": new(Token), "offer": new(Offer), "bundle": new(Bundle), "proof": new(Proof), "snapshot": new(Published),
-		"ahead": new(Ahead), "gathered": new(Gathered),
+		"ahead": new(Ahead), "gathered": new(Gathered), "want": new(Want),
 	}[name]
+}
+
+// What is tried below is tried with the record of each table.
+func TestEveryTableHasASample(t *testing.T) {
+	source, err := os.ReadFile("tables.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := map[string]bool{}
+	for name, s := range samples() {
+		have[strings.TrimPrefix(strings.TrimPrefix(fmt.Sprintf("%T", s), "*"), "state.")] = true
+		if empty(name) == nil {
+			t.Errorf("%s has no empty record", name)
+		}
+	}
+	found := regexp.MustCompile(`= new(?:Table|Named)\[([\w.]+)\]`).FindAllStringSubmatch(string(source), -1)
+	if len(found) != len(tables) {
+		t.Errorf("%d tables in the source, %d there", len(found), len(tables))
+	}
+	for _, m := range found {
+		if !have[m[1]] {
+			t.Errorf("no sample of %s", m[1])
+		}
+	}
 }
 
 // TestRecords: every record survives, and every mutation of one byte, every
