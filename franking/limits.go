@@ -82,6 +82,9 @@ const (
 	MaxParts = 2*MaxMessages + 4
 	MaxPart  = MaxFrame + 4096
 
-	// MaxOpenings is how many openings one log holds in memory: 64 bytes each.
+	// maxHead is the longest head of a log, in bytes: names, a hash, a signature.
+	maxHead = 256
+	// MaxOpenings is how many openings are known by their reports at once, 64 bytes
+	// each: of the days in which verdicts on them can come. Beyond it none is opened.
 	MaxOpenings = 1 << 20
 )

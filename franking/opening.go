@@ -3,6 +3,7 @@ package franking
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"waxwing/core/auditlog"
@@ -18,12 +19,16 @@ var ErrOpenings = errors.New("franking: log of openings is full")
 // entry of an append-only Merkle log before it happens. It is not safe for
 // concurrent use.
 type Openings struct {
-	log  *auditlog.Log
-	seen map[opened]entryPlace
+	log    *auditlog.Log
+	before []*auditlog.Log // earlier segments that have entries of seen
+	seen   map[opened]entryPlace
 }
 
 // entryPlace is where an opening is in the log, and its time, Unix milliseconds.
-type entryPlace struct{ index, at uint64 }
+type entryPlace struct {
+	log       *auditlog.Log
+	index, at uint64
+}
 
 // opened is a report that a verdict was opened on.
 type opened struct {
@@ -46,6 +51,12 @@ func LoadOpenings(records ...[]byte) (*Openings, error) {
 // outcome was unknown when it was appended. Errors wrap ErrRecord.
 func (o *Openings) Extend(record []byte) error {
 	raw, err := auditlog.Entry(record)
+	if o.log.Size() == 0 && o.log.Link() != nil {
+		if err = o.log.Extend(record); err != nil {
+			return fmt.Errorf("%w: %w", ErrRecord, err)
+		}
+		return nil // the link to the segment before
+	}
 	var e openingEntry
 	if err == nil {
 		err = wire.Unmarshal(raw, &e)
@@ -56,11 +67,32 @@ func (o *Openings) Extend(record []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRecord, err)
 	}
-	o.seen[opened{e.provider, e.report}] = entryPlace{o.log.Size() - 1, e.opened}
+	o.seen[opened{e.provider, e.report}] = entryPlace{o.log, o.log.Size() - 1, e.opened}
 	return nil
 }
 
-// Log returns the log, for its roots and proofs.
+// openingDays is for how many days an opening is known by its report: longer than a
+// verdict on a token can come, after which it is refused for the token's age.
+const openingDays = ids.MaxDelay + ReportDays + ReviewDays + 3
+
+// Roll has the log go on in another segment, whose first entry, the link, was
+// stored or is the next to be. What was opened so long before now that no verdict
+// on it can come is known no more.
+func (o *Openings) Roll(on *auditlog.Log, now time.Time) {
+	limit := uint64(now.Add(-openingDays * 24 * time.Hour).UnixMilli())
+	used := map[*auditlog.Log]bool{}
+	for k, p := range o.seen {
+		if p.at < limit {
+			delete(o.seen, k)
+			continue
+		}
+		used[p.log] = true
+	}
+	o.before = slices.DeleteFunc(append(o.before, o.log), func(l *auditlog.Log) bool { return !used[l] })
+	o.log = on
+}
+
+// Log returns the log's segment in use, for its roots and proofs.
 func (o *Openings) Log() *auditlog.Log { return o.log }
 
 // PendingOpening is an opening whose entry waits to be stored.
@@ -107,7 +139,7 @@ func (o *Openings) Again(c *CheckedVerdict) *Logged {
 		return nil
 	}
 	entry := c.entry(p.at)
-	r, err := o.log.Receipt(p.index, entry)
+	r, err := p.log.Receipt(p.index, entry)
 	if err != nil {
 		return nil
 	}
@@ -130,7 +162,7 @@ func (o *Openings) Commit(p *PendingOpening) (*Logged, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.seen[opened{p.c.f.Provider, p.c.f.Report}] = entryPlace{r.Index(), p.at}
+	o.seen[opened{p.c.f.Provider, p.c.f.Report}] = entryPlace{o.log, o.log.Size() - 1, p.at}
 	return &Logged{c: p.c, entry: p.entry, r: r}, nil
 }
 

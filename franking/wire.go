@@ -229,18 +229,6 @@ func (a *Allowance) Fields(c *wire.Codec) {
 	wire.U32(c, "taken", &a.Taken)
 }
 
-// Fields lists the layout.
-func (h *LogHead) Fields(c *wire.Codec) {
-	c.Const("version", version)
-	c.Domain("provider", &h.Provider)
-	wire.U8(c, "kind", &h.Kind)
-	c.Check(h.Kind >= LogOpenings && h.Kind < logEnd, "kind", "unknown value")
-	wire.U64(c, "size", &h.Size)
-	c.Fixed("root", h.Root[:])
-	wire.U64(c, "at", &h.At)
-	c.Fixed("signature", h.Signature[:])
-}
-
 // epochKeys is the keys of epochs, ascending. Of several of one epoch all but the
 // last are revoked: with two in force a provider could tell accounts apart.
 func epochKeys(c *wire.Codec, list *[]EpochKey) {
@@ -419,28 +407,6 @@ func (a *AnswerFields) Fields(c *wire.Codec) {
 	c.Fixed("signature", a.Signature[:])
 }
 
-// openingEntry is what an opening leaves in the log, before it happens. It
-// names no account.
-type openingEntry struct {
-	provider ids.Domain
-	report   ReportID
-	verdict  VerdictHash
-	token    TokenHash
-	reason   Reason
-	opened   uint64
-}
-
-// Fields lists the layout.
-func (o *openingEntry) Fields(c *wire.Codec) {
-	c.Const("version", version)
-	c.Domain("provider", &o.provider)
-	c.Fixed("report", o.report[:])
-	c.Fixed("verdict", o.verdict[:])
-	c.Fixed("H(T)", o.token[:])
-	wire.U8(c, "reason", &o.reason)
-	wire.U64(c, "opened", &o.opened)
-}
-
 // Fields lists the layout: the manifest, its signature, and the parts that it
 // names, in its order.
 func (x *exportFile) Fields(c *wire.Codec) {
@@ -478,6 +444,7 @@ func Layouts() map[string][]wire.Row {
 		"Evidence": new(Evidence), "Report": new(Report), "ReportDesk": new(DeskFields),
 		"Verdict": new(VerdictFields), "VerdictAnswer": new(AnswerFields), "OpeningEntry": new(openingEntry),
 		"EvidenceFile": new(exportFile), "OwnToken": new(ownRecord), "Allowance": new(Allowance), "LogHead": new(LogHead),
+		"LogProof": new(LogProof), "LogFile": new(LogFile),
 	} {
 		out[name] = wire.Layout(s)
 	}

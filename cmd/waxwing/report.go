@@ -64,7 +64,7 @@ func (a *app) reportCommand() *cobra.Command {
 	c.Flags().BoolVar(&f.content, "share-content", false, "let it be shown the messages as well")
 	c.Flags().BoolVar(&f.ban, "ban", false, "let two reviewers open the contact's pseudonym here, so that it can be banned")
 	waitFlag(c, &f.wait)
-	c.AddCommand(a.reportVerifyCommand())
+	c.AddCommand(a.reportVerifyCommand(), a.verifyLogCommand())
 	return c
 }
 

@@ -18,7 +18,8 @@ import (
 func (a *app) reviewCommand(r *remote) *cobra.Command {
 	c := group("reports", "See and decide what accounts of the server reported")
 	c.AddCommand(a.reviewListCommand(r), a.reviewShowCommand(r), a.reviewDecideCommand(r), a.reviewExportCommand(r), a.reviewTrailCommand(r),
-		a.reviewOpenCommand(r), a.reviewBansCommand(r), a.revokeEpochCommand(r))
+		a.reviewOpenCommand(r), a.reviewBansCommand(r), a.revokeEpochCommand(r),
+		a.reviewHeadsCommand(r), a.reviewLogCommand(r))
 	return c
 }
 

@@ -7,6 +7,8 @@
 // an action that takes one cannot happen before its entry is stored. Inclusion
 // and consistency proofs let somebody who saw two roots check that nothing was
 // taken out or changed between them.
+// A log that has grown long goes on in another segment, which begins with the head
+// of the one before; proofs go through those links.
 //
 // It does not protect against who runs the log while nobody keeps its roots: it
 // can then begin another one. It holds no secret and hides none: entries are

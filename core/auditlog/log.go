@@ -15,8 +15,8 @@ var (
 	ErrRecord = errors.New("auditlog: bad record")
 	// ErrStale: a Pending entry was committed already, or another in its place.
 	ErrStale = errors.New("auditlog: entry is out of date")
-	// ErrEntry: an entry is longer than MaxEntry.
-	ErrEntry = errors.New("auditlog: entry too long")
+	// ErrEntry: an entry is longer than MaxEntry, or not the link of its segment.
+	ErrEntry = errors.New("auditlog: entry cannot be added")
 )
 
 const (
@@ -31,6 +31,10 @@ const (
 // nothing beside what an opening costs a reviewer. It is not safe for
 // concurrent use.
 type Log struct {
+	segment uint32 // from 0
+	base    uint64 // entries before this segment
+	link    []byte // its first entry; nil for any
+
 	leaves  []Hash
 	last    Hash // SHA-256 of the last record
 	pending *Pending
@@ -53,7 +57,7 @@ func Load(records ...[]byte) (*Log, error) {
 // error is ErrRecord: it is not the next of the chain.
 func (l *Log) Extend(raw []byte) error {
 	r, err := parseRecord(raw)
-	if err != nil || r.index != l.Size() || r.previous != l.last {
+	if err != nil || r.index != l.Size() || r.previous != l.last || l.misplaced(r.entry) {
 		return ErrRecord
 	}
 	l.pending = nil
@@ -75,7 +79,7 @@ type Pending struct {
 // Prepare returns the next record. Nothing changes before Commit, and a further
 // Prepare makes an earlier uncommitted one void. The error is ErrEntry.
 func (l *Log) Prepare(entry []byte) (*Pending, error) {
-	if len(entry) > MaxEntry {
+	if len(entry) > MaxEntry || l.misplaced(entry) {
 		return nil, ErrEntry
 	}
 	p := &Pending{r: record{index: l.Size(), previous: l.last, entry: bytes.Clone(entry)}}
@@ -93,7 +97,7 @@ func (l *Log) Commit(p *Pending) (*Receipt, error) {
 	}
 	l.pending = nil
 	l.add(&p.r, p.r.marshal())
-	return &Receipt{index: p.r.index, leaf: LeafHash(p.r.entry), root: l.Root()}, nil
+	return &Receipt{index: l.base + p.r.index, leaf: LeafHash(p.r.entry), root: l.Root()}, nil
 }
 
 // Size returns the number of entries.
@@ -106,7 +110,7 @@ func (l *Log) Root() Hash { return Root(l.leaves) }
 // change them.
 func (l *Log) Leaves() []Hash { return l.leaves }
 
-// Receipt returns the receipt of an entry that the log has. Errors are ErrRange,
+// Receipt returns the receipt of the index-th entry of the segment. Errors are ErrRange,
 // and ErrProof for another entry.
 func (l *Log) Receipt(index uint64, entry []byte) (*Receipt, error) {
 	if index >= l.Size() {
@@ -115,7 +119,7 @@ func (l *Log) Receipt(index uint64, entry []byte) (*Receipt, error) {
 	if l.leaves[index] != LeafHash(entry) {
 		return nil, ErrProof
 	}
-	return &Receipt{index: index, leaf: l.leaves[index], root: Root(l.leaves[:index+1])}, nil
+	return &Receipt{index: l.base + index, leaf: l.leaves[index], root: Root(l.leaves[:index+1])}, nil
 }
 
 // Receipt says that an entry was stored in a log. Only the log makes one.
@@ -128,7 +132,7 @@ type Receipt struct {
 // Of reports whether the receipt is for this entry.
 func (r *Receipt) Of(entry []byte) bool { return r != nil && r.leaf == LeafHash(entry) }
 
-// Index returns the entry's number, from 0.
+// Index returns the entry's number among those of all segments, from 0.
 func (r *Receipt) Index() uint64 { return r.index }
 
 // Root returns the root of the log with the entry as its last.

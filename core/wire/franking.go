@@ -69,6 +69,13 @@ const (
 	// epoch's revoked ones it is, from 1, 0 for the one that was not, and ends with the
 	// epoch, 4 bytes. The document is version 1 | kind 1 | epoch 4 | secret 32.
 	PublicationSecret PublicationKind = 4
+	// PublicationLogHead is the signed head of a provider's log of openings
+	// (franking.LogHead), made once in an hour at most.
+	PublicationLogHead PublicationKind = 5
+	// PublicationLogProof is the proof between two of them (franking.LogProof). The id
+	// says which: log 1 | zero 3 | older segment 4 | its size 8 | newer segment 4 | its
+	// size 8 | zero 4.
+	PublicationLogProof PublicationKind = 6
 )
 
 // Publish asks for a signed public document of a provider: the server's own, or
@@ -88,7 +95,7 @@ func (*Publish) Type() FrameType { return TypePublish }
 func (m *Publish) Fields(c *Codec) {
 	m.id(c)
 	U8(c, "kind", &m.Kind)
-	c.Check(m.Kind >= PublicationEpochKeys && m.Kind <= PublicationSecret, "kind", "unknown value")
+	c.Check(m.Kind >= PublicationEpochKeys && m.Kind <= PublicationLogProof, "kind", "unknown value")
 	c.Domain("provider", &m.Provider)
 	c.Domain("issuer", &m.Issuer)
 	c.Fixed("document id", m.ID[:])

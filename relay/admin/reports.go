@@ -11,6 +11,8 @@ const (
 	ReportOpen   Method = "reports.open"   // OpenParams -> Ban
 	ReportBans   Method = "reports.bans"   // BansParams -> BansResult
 	EpochRevoke  Method = "reports.revoke" // RevokeParams -> RevokeResult
+	ReportHeads  Method = "reports.heads"  // HeadsParams -> HeadsResult
+	ReportLog    Method = "reports.log"    // LogParams -> ExportResult
 	ReportTrail  Method = "reports.trail"  // TrailParams -> TrailResult
 	StandingShow Method = "standing.show"  // StandingParams -> StandingResult
 )
@@ -144,11 +146,40 @@ type TrailEntry struct {
 // TrailResult is a part of the audit log, and what it is now.
 type TrailResult struct {
 	Entries  []TrailEntry `json:"entries"`
-	Size     uint64       `json:"size"`
-	Root     string       `json:"root"` // of the Merkle tree over all entries, hexadecimal
+	Segment  uint32       `json:"segment"` // that the log is in, from 1
+	Size     uint64       `json:"size"`    // entries of the segment
+	Root     string       `json:"root"`    // of the Merkle tree over them, hexadecimal
 	Openings uint64       `json:"openings"`
-	// OpeningsRoot is the root of the log of openings.
+	// OpeningsRoot is the root of the log of openings; see ReportHeads.
 	OpeningsRoot string `json:"openings_root"`
+}
+
+// Head is what a log has grown to.
+type Head struct {
+	Provider string    `json:"provider"`
+	Log      string    `json:"log"`     // openings or trail
+	Segment  uint32    `json:"segment"` // from 1
+	Size     uint64    `json:"size"`
+	Root     string    `json:"root"`
+	Signed   time.Time `json:"signed,omitzero"`
+	Seen     time.Time `json:"seen,omitzero"`
+	State    string    `json:"state"` // own, kept, or forked: a later one did not continue it
+}
+
+// HeadsParams asks for heads.
+type HeadsParams struct {
+	Forget string `json:"forget,omitempty"` // a peer whose kept head is dropped first
+}
+
+// HeadsResult lists the own logs' heads and those of the peers.
+type HeadsResult struct {
+	Heads []Head `json:"heads"`
+}
+
+// LogParams asks for a log's head as a file that auditors keep.
+type LogParams struct {
+	Log   string `json:"log"`             // openings or trail
+	Since []byte `json:"since,omitempty"` // such a file, which the new one is shown to continue
 }
 
 // StandingParams names an account of the server's.

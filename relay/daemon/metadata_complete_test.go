@@ -275,7 +275,7 @@ var records = map[string]wire.Schema{
 	"Envelope": new(state.Envelope), "HeldDelivery": new(state.HeldDelivery), "ticket.Stocked": new(ticket.Stocked),
 	"ticket.Given": &ticket.Given{Account: ids.MustParseAddress("alice@alpha.example")}, "Code": new(state.Code),
 	"OwnKey": new(state.OwnKey), "Provider": new(state.Provider), "Strike": new(state.Strike), "Setting": new(state.Setting),
-	"Token": new(state.Token), "Offer": new(state.Offer), "Bundle": new(state.Bundle), "Proof": new(state.Proof), "Published": new(state.Published),
+	"Token": new(state.Token), "Offer": new(state.Offer), "Ahead": new(state.Ahead), "Gathered": new(state.Gathered), "Bundle": new(state.Bundle), "Proof": new(state.Proof), "Published": new(state.Published),
 	"Membership": new(state.Membership), "Credential": new(state.Credential), "DoorCode": new(state.DoorCode),
 	"SyncState": new(state.SyncState), "SyncItem": new(state.SyncItem), "SyncBatch": new(state.SyncBatch),
 	"devicesync.Assembly": new(devicesync.Assembly), "Admission": new(state.Admission), "Submission": new(state.Submission), "Early": new(state.Early), "Told": new(state.Told),

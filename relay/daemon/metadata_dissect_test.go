@@ -127,6 +127,7 @@ var structures = map[string]func() wire.Schema{
 	"block request": func() wire.Schema { return new(blocklist.Request) },
 	"envelope":      func() wire.Schema { return new(wire.Envelope) },
 	"delivery":      func() wire.Schema { return new(wire.Delivery) },
+	"log head":      func() wire.Schema { return new(franking.LogHead) },
 	"epoch keys":    func() wire.Schema { return new(franking.EpochKeys) },
 	"snapshot":      func() wire.Schema { return new(franking.SnapshotFields) },
 	"desk":          func() wire.Schema { return new(franking.DeskFields) },

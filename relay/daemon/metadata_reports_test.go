@@ -20,6 +20,7 @@ func init() {
 	documents["reports/secret/"] = documentLayout{sizedKey("kind and epoch and number", 14), func() wire.Schema { return new(secretRecord) }}
 	documents["reports/report/"] = documentLayout{sizedKey("id", 32), func() wire.Schema { return new(reportRecord) }}
 	documents["reports/ban/"] = documentLayout{slashKey("id", "message", 2), func() wire.Schema { return new(banRecord) }}
+	documents["reports/head/"] = documentLayout{wholeKey("domain"), func() wire.Schema { return new(headRecord) }}
 	documents["reports/seen/"] = documentLayout{sizedKey("hash", 64), func() wire.Schema { return new(seenRecord) }}
 	documents["reports/pending/"] = documentLayout{slashKey("domain", "id", 32), structures["verdict"]}
 	documents["reports/opened/"] = documentLayout{sizedKey("hash", 64), func() wire.Schema { return new(answerRecord) }}
@@ -149,6 +150,19 @@ func (r *banRecord) Fields(c *wire.Codec) {
 	if r.opened != 0 || c.Describing() {
 		c.Fixed("N_B", r.n[:])
 	}
+}
+
+type headRecord struct {
+	forked bool
+	seen   uint64
+	head   []byte
+}
+
+func (r *headRecord) Fields(c *wire.Codec) {
+	c.Const("version", 1)
+	c.Bool("forked", &r.forked)
+	wire.U64(c, "seen", &r.seen)
+	c.Bytes("head", &r.head, wire.MaxPublication)
 }
 
 type seenRecord struct {

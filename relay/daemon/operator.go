@@ -48,6 +48,8 @@ func listenAdmin(path string, n *node.Node, stop context.CancelFunc, log *slog.L
 		admin.ReportOpen:   admin.Handle(o.openPseudonym),
 		admin.ReportBans:   admin.Handle(o.bans),
 		admin.EpochRevoke:  admin.Handle(o.revokeEpoch),
+		admin.ReportHeads:  admin.Handle(o.heads),
+		admin.ReportLog:    admin.Handle(o.logFile),
 		admin.ReportTrail:  admin.Handle(o.trail),
 		admin.StandingShow: admin.Handle(o.standing),
 		admin.LimitList:    admin.Handle(o.limits),

@@ -175,8 +175,10 @@ func (o *operator) trail(ctx context.Context, p *admin.TrailParams) (*admin.Trai
 		return nil, reportRefusal(err)
 	}
 	out := &admin.TrailResult{Entries: []admin.TrailEntry{}}
-	size, root, openings, openingsRoot := desk.Logs()
-	out.Size, out.Root, out.Openings, out.OpeningsRoot = size, hex.EncodeToString(root[:]), openings, hex.EncodeToString(openingsRoot[:])
+	heads := desk.OwnHeads()
+	own, openings := heads[franking.LogTrail], heads[franking.LogOpenings]
+	out.Segment, out.Size, out.Root = own.Segment, own.Size, hex.EncodeToString(own.Root[:])
+	out.Openings, out.OpeningsRoot = openings.Size, hex.EncodeToString(openings.Root[:])
 	for i := range entries {
 		e := &entries[i]
 		t := admin.TrailEntry{

@@ -202,8 +202,7 @@ func attackVerdicts(t *testing.T, w *attacked) {
 		return err
 	}
 	openings := func() uint64 {
-		_, _, n, _ := w.alpha.node.Reports().Logs()
-		return n
+		return w.alpha.node.Reports().OwnHeads()[franking.LogOpenings].Size
 	}
 	first, err := w.alpha.node.Reports().OpenVerdict(ctx, time.Now(), w.beta.domain, root, verdict)
 	must(t, err)

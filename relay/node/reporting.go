@@ -365,7 +365,7 @@ func (l *link) fetchKeys(ctx context.Context, caller *quicnet.Caller) error {
 			l.n.metrics.verdicts.WithLabelValues("keys_refused").Inc()
 		}
 	}
-	return nil
+	return l.fetchHead(ctx, caller, root)
 }
 
 // bringVerdicts hands the peer the verdicts that wait for it until ctx ends.

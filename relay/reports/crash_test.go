@@ -85,12 +85,12 @@ func (w *crashWorld) lookAtKeys(when string, s *server) {
 // openings returns how many entries the stored log of openings has.
 func (w *crashWorld) openings(when string) int {
 	w.t.Helper()
-	records, err := readTrail(w.t.Context(), w.alpha.raw, keyOpenings)
+	o, err := franking.LoadOpenings()
 	must(w.t, err)
-	if _, err := franking.LoadOpenings(records...); err != nil {
+	if err := follow(w.t.Context(), w.alpha.raw, keyOpenings, &openingLog{o, w.now}); err != nil {
 		w.t.Fatalf("%s: the log of openings: %v", when, err)
 	}
-	return len(records)
+	return int(o.Log().Base() + o.Log().Size())
 }
 
 func (w *crashWorld) standing() *directory.Standing {

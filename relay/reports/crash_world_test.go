@@ -203,7 +203,7 @@ func (w *crashWorld) start(s *server) {
 	for range 3 {
 		s.Reports, err = Open(w.t.Context(), Config{
 			Domain: s.domain, Root: s.root, Files: faultyFiles{s.files, w.f}, Store: st, Directory: dir, Stamps: s.stamps,
-			Limits: book, Suspended: func(ids.Address) { s.suspended++ },
+			Limits: book, segment: 3, Suspended: func(ids.Address) { s.suspended++ },
 		}, w.now)
 		if err == nil {
 			return

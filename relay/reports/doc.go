@@ -19,6 +19,7 @@
 //	reports/seen/HASH               that a reporter has reported a message
 //	reports/pending/DOMAIN/ID       verdicts that the sender's provider has not answered
 //	reports/opened/HASH             answers to verdicts that were opened
+//	reports/head/DOMAIN             the newest head of a peer's log of openings
 //	log reports/openings            every opening, before it happens
 //	log reports/audit               what reviewers and this program did
 //

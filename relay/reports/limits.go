@@ -2,8 +2,8 @@ package reports
 
 import (
 	"errors"
+	"time"
 
-	"waxwing/core/auditlog"
 	"waxwing/franking"
 )
 
@@ -48,8 +48,15 @@ const (
 	tries = 16
 	// trailBatch is how many records of a log are read at once.
 	trailBatch = 512
-	// MaxTrail bounds the logs that are checked at start, 32 bytes each in memory.
-	MaxTrail = 1 << 20
+	// SegmentSize is after how many entries a log goes on in another segment: one is
+	// in memory, 32 bytes each, and its root is made anew with every entry.
+	SegmentSize = 1 << 16
+	// maxSegments bounds the segments of a log: more than 200 million entries, all of
+	// which are read at start.
+	maxSegments = 1 << 12
+	// headEvery is how often a head of the log of openings is signed for others: not
+	// at every opening, as who watches the heads would see when there is one.
+	headEvery = time.Hour
 )
 
 // What callers branch on, with errors.Is.
@@ -62,6 +69,8 @@ var (
 	ErrUnknown = errors.New("reports: not found")
 	// ErrRevocations: a day's key was revoked as often as a list has room for.
 	ErrRevocations = errors.New("reports: revoked too often")
+	// ErrForkedLog: a peer's log of openings does not continue the one that it showed.
+	ErrForkedLog = errors.New("reports: peer's log is not what it was")
 	// ErrDecided: the report was decided already.
 	ErrDecided = errors.New("reports: decided already")
 	// ErrUnproven: no message of the report is proven, so nobody can be asked to
@@ -78,6 +87,6 @@ var (
 	ErrShare = errors.New("reports: no share of the escrow")
 	// ErrSuspended: the account was suspended.
 	ErrSuspended = errors.New("reports: account is suspended")
-	// ErrTrail: a log is full.
-	ErrTrail = auditlog.ErrEntry
+	// ErrTrail: a log has as many segments as it may have.
+	ErrTrail = errors.New("reports: log is full")
 )

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"waxwing/core/auditlog"
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
@@ -134,19 +135,23 @@ func (r *Reports) Published(ctx context.Context, kind franking.SecretKind, epoch
 
 func (r *Reports) logOpening(ctx context.Context, now time.Time, c *franking.CheckedVerdict) (*franking.Logged, error) {
 	for range tries {
-		if err := r.catchUp(ctx); err != nil {
+		if err := r.catchUp(ctx, now); err != nil {
 			return nil, err
 		}
 		if logged := r.openings.Again(c); logged != nil {
 			return logged, nil
 		}
-		p, err := r.openings.Prepare(c, now)
-		if err != nil {
-			return nil, err
-		}
-		err = r.st.LogAppend(ctx, keyOpenings, r.openings.Log().Size(), [][]byte{p.Record})
+		log := &openingLog{r.openings, now}
+		err := room(ctx, r.st, keyOpenings, log, r.conf.segment)
 		if err == nil {
-			return r.openings.Commit(p)
+			var p *franking.PendingOpening
+			if p, err = r.openings.Prepare(c, now); err != nil {
+				return nil, err
+			}
+			key := segmentKey(keyOpenings, log.Log().Head().Segment)
+			if err = r.st.LogAppend(ctx, key, log.Log().Size(), [][]byte{p.Record}); err == nil {
+				return r.openings.Commit(p)
+			}
 		}
 		// The entry may be in the log or get there yet.
 		if r.behind = true; !errors.Is(err, store.ErrConflict) {
@@ -156,13 +161,22 @@ func (r *Reports) logOpening(ctx context.Context, now time.Time, c *franking.Che
 	return nil, store.ErrConflict
 }
 
+// openingLog is the log of openings as it grows at a time.
+type openingLog struct {
+	*franking.Openings
+	now time.Time
+}
+
+// Next has another segment in use.
+func (l *openingLog) Next(log *auditlog.Log) { l.Roll(log, l.now) }
+
 // catchUp reads what of the log of openings is not known: entries whose outcome
 // was unknown. The caller holds opening.
-func (r *Reports) catchUp(ctx context.Context) error {
+func (r *Reports) catchUp(ctx context.Context, now time.Time) error {
 	if !r.behind {
 		return nil
 	}
-	if err := follow(ctx, r.st, keyOpenings, r.openings.Log(), r.openings.Extend); err != nil {
+	if err := follow(ctx, r.st, keyOpenings, &openingLog{r.openings, now}); err != nil {
 		return err
 	}
 	r.behind = false

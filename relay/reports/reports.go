@@ -41,6 +41,9 @@ type Config struct {
 	// Policy is how far this provider follows other providers' reviewers; nil means
 	// franking.DefaultPolicy.
 	Policy *franking.Policy
+	// segment is after how many entries logs go on in another segment, in tests; zero
+	// means SegmentSize.
+	segment uint64
 	// Suspended is called, once it is durable, when an account was suspended.
 	Suspended func(ids.Address)
 }
@@ -64,6 +67,10 @@ type Reports struct {
 	sweeping sync.Mutex // guards swept
 	swept    ids.Day    // when what is over was removed last
 
+	heads sync.Mutex // guards shown
+	shown *published // nil until somebody asked
+
+	reading  sync.Mutex // held while an old segment of a log is read
 	renewing sync.Mutex // held while own keys are drawn or revoked
 	learning sync.Mutex // held while snapshots change
 	known    atomic.Pointer[map[ids.Domain]*issuerKeys]
@@ -82,6 +89,9 @@ func Open(ctx context.Context, c Config, now time.Time) (*Reports, error) {
 		p := franking.DefaultPolicy()
 		c.Policy = &p
 	}
+	if c.segment == 0 {
+		c.segment = SegmentSize
+	}
 	if err := c.Policy.Check(); err != nil {
 		return nil, err
 	}
@@ -94,12 +104,12 @@ func Open(ctx context.Context, c Config, now time.Time) (*Reports, error) {
 	if r.audit, err = openTrail(ctx, c.Store, keyAudit); err != nil {
 		return nil, err
 	}
-	records, err := readTrail(ctx, c.Store, keyOpenings)
-	if err != nil {
+	r.audit.limit = c.segment
+	if r.openings, err = franking.LoadOpenings(); err != nil {
 		return nil, err
 	}
-	if r.openings, err = franking.LoadOpenings(records...); err != nil {
-		return nil, ErrState
+	if err := follow(ctx, c.Store, keyOpenings, &openingLog{r.openings, now}); err != nil {
+		return nil, err
 	}
 	if err := r.countWaiting(ctx); err != nil {
 		return nil, err
@@ -170,6 +180,7 @@ var (
 	prefixSeen     = store.Key("reports/seen/")
 	prefixOpened   = store.Key("reports/opened/")
 	prefixBan      = store.Key("reports/ban/")
+	prefixHead     = store.Key("reports/head/")
 )
 
 // allowanceKey has two places for an account: tokens of today and of tomorrow are
@@ -177,6 +188,8 @@ var (
 func allowanceKey(a ids.Address, epoch ids.Day) store.Key {
 	return store.Key(fmt.Sprintf("reports/allowance/%s/%d", a, epoch%2))
 }
+
+func headKey(d ids.Domain) store.Key { return prefixHead + store.Key(d.String()) }
 
 func listKey(d ids.Domain) store.Key { return prefixList + store.Key(d.String()) }
 

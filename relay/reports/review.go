@@ -381,17 +381,6 @@ func (r *Reports) Export(ctx context.Context, now time.Time, id franking.ReportI
 	return file, r.note(ctx, &Entry{Act: ActExported, Report: id, Reviewer: reviewer}, now)
 }
 
-// Logs returns the size and root of the audit log, and of the log of openings.
-func (r *Reports) Logs() (size uint64, root auditlog.Hash, openings uint64, openingsRoot auditlog.Hash) {
-	r.audit.mu.Lock()
-	size, root = r.audit.log.Size(), r.audit.log.Root()
-	r.audit.mu.Unlock()
-	r.opening.Lock()
-	defer r.opening.Unlock()
-	log := r.openings.Log()
-	return size, root, log.Size(), log.Root()
-}
-
 // Lift ends an account's limit or suspension and forgets its warnings. The error
 // is directory.ErrUnknown, or the store's.
 func (r *Reports) Lift(ctx context.Context, now time.Time, a ids.Address) (*directory.Standing, error) {
@@ -406,17 +395,23 @@ func (r *Reports) Lift(ctx context.Context, now time.Time, a ids.Address) (*dire
 
 // Trail returns entries of the audit log from an index on, at most limit.
 func (r *Reports) Trail(ctx context.Context, from uint64, limit int) (out []Entry, err error) {
-	records, err := r.st.LogRead(ctx, keyAudit, from, limit)
-	if err != nil {
-		return nil, err
-	}
-	for _, b := range records {
-		var e Entry
-		raw, err := auditlog.Entry(b)
-		if err != nil || wire.Unmarshal(raw, &e) != nil {
-			return nil, ErrState
+	for len(out) < limit {
+		records, err := r.audit.read(ctx, from, limit-len(out))
+		if err != nil || len(records) == 0 {
+			return out, err
 		}
-		out = append(out, e)
+		from += uint64(len(records))
+		for _, b := range records {
+			var e Entry
+			raw, err := auditlog.Entry(b)
+			if err == nil && auditlog.IsLink(raw) {
+				continue // where a segment begins
+			}
+			if err != nil || wire.Unmarshal(raw, &e) != nil {
+				return nil, ErrState
+			}
+			out = append(out, e)
+		}
 	}
 	return out, nil
 }

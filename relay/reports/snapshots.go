@@ -224,6 +224,14 @@ func (r *Reports) Publication(ctx context.Context, m *wire.Publish, now time.Tim
 	case wire.PublicationSecret:
 		epoch := ids.Day(binary.BigEndian.Uint32(m.ID[28:]))
 		return r.get(ctx, secretKey(franking.SecretKind(m.ID[0]), epoch, m.ID[1]))
+	case wire.PublicationLogHead:
+		p, err := r.publishedHead(now)
+		if err != nil {
+			return nil, err
+		}
+		return p.bytes, nil
+	case wire.PublicationLogProof:
+		return r.publishedProof(ctx, m.ID, now)
 	case wire.PublicationSnapshot:
 		k := r.of(m.Issuer)
 		if k == nil || len(k.last) == 0 {

@@ -132,6 +132,22 @@ func (r *banRecord) Fields(c *wire.Codec) {
 	}
 }
 
+// headRecord is a head of a peer's log of openings: version 1 | forked 1 | seen 8 |
+// head.
+type headRecord struct {
+	forked bool
+	seen   uint64 // Unix milliseconds
+	head   []byte // franking.LogHead
+}
+
+// Fields lists the layout.
+func (r *headRecord) Fields(c *wire.Codec) {
+	c.Const("version", recordVersion)
+	c.Bool("forked", &r.forked)
+	wire.U64(c, "seen", &r.seen)
+	c.Bytes("head", &r.head, wire.MaxPublication)
+}
+
 // seenRecord is that a message was reported: version 1 | day of the report 4 |
 // report 16. It counts if the report is in the queue.
 type seenRecord struct {
@@ -188,15 +204,16 @@ const (
 	ActSent                        // the verdict was made
 	ActAnswered                    // the sender's provider answered
 	ActExported                    // the evidence was exported
-	ActLifted                      // an operator ended what was decided about an account
+	ActLifted                      // an operator ended what was decided about an account, or forgot a peer's log
 	ActOpened                      // a token was opened on another's verdict, and this was done
 	ActEscrowAsked                 // a reviewer wants an escrow opened
 	ActEscrowOpened                // a second one as well: it is opened, if fault is 0
 	ActRevoked                     // an operator revoked a day\'s token-signing key
+	ActForked                      // a peer's log of openings is not what it was
 	actEnd
 )
 
-var actNames = [actEnd]string{"", "taken", "decided", "sent", "answered", "exported", "lifted", "opened", "escrow-asked", "escrow-opened", "revoked"}
+var actNames = [actEnd]string{"", "taken", "decided", "sent", "answered", "exported", "lifted", "opened", "escrow-asked", "escrow-opened", "revoked", "forked"}
 
 // String returns the act's name.
 func (a Act) String() string {
