@@ -70,7 +70,5 @@
 // verification of devices beyond the code yet. The own provider sees from which
 // network address envelopes come, and when; two connections from one address
 // that is nobody else's are one person's. With SetAnonymous(false) it sees which
-// account submits, and to which provider. When both
-// sides have used up all tickets (for instance, none was online for two weeks)
-// a new contact code is needed.
+// account submits, and to which provider.
 package client
