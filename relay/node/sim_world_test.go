@@ -278,7 +278,9 @@ func (u *simUser) send(to *simUser) {
 // has reports whether the user was shown everything of another.
 func (u *simUser) has(from *simUser) bool {
 	_, blocked := u.blocked[from]
-	return blocked || len(u.seen[from]) == len(from.sent[u])
+	// Who blocks somebody sends it nothing more, what was waiting neither.
+	_, blocks := from.blocked[u]
+	return blocked || blocks || len(u.seen[from]) == len(from.sent[u])
 }
 
 // block blocks a contact. What was shown before is all that is ever shown.
