@@ -103,6 +103,7 @@ func (a *app) reviewDecideCommand(r *remote) *cobra.Command {
 			return a.print(r, "%s: %s\nnext: %s\n", r.ID, r.State, cmp.Or(next, "nothing; the report is closed"))
 		})
 	c.Flags().StringVar(&p.Action, "action", "none", "what the sender's provider is asked to do: none, warn, limit or suspend")
+	c.Flags().IntVar(&p.Message, "message", 0, "the message whose author is meant, by its number in \"show\"; needed where several may have written")
 	c.Flags().StringVar(&p.Reviewer, "reviewer", os.Getenv("USER"), "your name, for the audit log")
 	return c
 }

@@ -92,6 +92,7 @@ type findingRecord struct {
 
 type reportRecord struct {
 	state, asked, action uint8
+	message              uint8
 	reporter             ids.Address
 	received, decided    uint64
 	desk                 uint32
@@ -118,6 +119,7 @@ func (r *reportRecord) Fields(c *wire.Codec) {
 		c.Domain("issuer", &r.issuer)
 	}
 	wire.U8(c, "asked", &r.asked)
+	wire.U8(c, "message", &r.message)
 	c.String("first reviewer", &r.reviewers[0], 64)
 	c.String("second reviewer", &r.reviewers[1], 64)
 	wire.U64(c, "decided", &r.decided)

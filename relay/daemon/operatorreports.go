@@ -25,7 +25,8 @@ var reportRefusals = []struct {
 }{
 	{reports.ErrUnknown, admin.CodeNotFound, "there is no such report", "list them with \"waxwing admin reports list\""},
 	{reports.ErrDecided, admin.CodeExists, "the report was decided already", "see \"waxwing admin reports show ID\""},
-	{reports.ErrUnproven, admin.CodeUsage, "nothing in the report is proven, so nobody can be asked to act on it", "decide it with --action none"},
+	{reports.ErrUnproven, admin.CodeUsage, "nothing in the report is proven, or not the message that you named, so nobody can be asked to act on it", "decide it with --action none, or name another message"},
+	{reports.ErrWhich, admin.CodeUsage, "the messages are under different tokens, and may be of different authors", "name the one whose author is meant with --message N"},
 	{reports.ErrReviewer, admin.CodeUsage, "a decision needs a reviewer's name of 1 to 64 bytes", "give yours with --reviewer"},
 	{reports.ErrShare, admin.CodeUsage, "the reporter gave nothing that opens this message's pseudonym", "look at \"waxwing admin reports show ID\" for one that has it"},
 	{franking.FaultShare, admin.CodeFailed, "what the reporter gave does not open this message's pseudonym: share", "it cannot be opened"},
@@ -136,7 +137,7 @@ func (o *operator) decide(ctx context.Context, p *admin.DecideParams) (*admin.Re
 		return nil, &admin.Error{Code: admin.CodeUsage, What: "\"" + p.Action + "\" is no decision", Next: "choose none, warn, limit or suspend"}
 	}
 	desk := o.n.Reports()
-	if err := desk.Decide(ctx, o.n.Now(), id, action, p.Reviewer); err != nil && !errors.Is(err, reports.ErrSecond) {
+	if err := desk.Decide(ctx, o.n.Now(), id, p.Message-1, action, p.Reviewer); err != nil && !errors.Is(err, reports.ErrSecond) {
 		return nil, reportRefusal(err)
 	}
 	s, err := desk.Show(ctx, id)

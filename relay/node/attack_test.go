@@ -183,7 +183,7 @@ func attackVerdicts(t *testing.T, w *attacked) {
 	expect(t, "report", w.found(w.bob, r), franking.FaultNone)
 	beta, root := w.beta.node.Reports(), w.beta.node.keyring.root.Public()
 	w.alpha.halt() // until the verdict is there
-	must(t, beta.Decide(ctx, time.Now(), r.ID, franking.ActionWarn, "dora"))
+	must(t, beta.Decide(ctx, time.Now(), r.ID, reports.FirstProven, franking.ActionWarn, "dora"))
 	pending, err := beta.Pending(ctx, w.alpha.domain)
 	if err != nil || len(pending) != 1 {
 		t.Fatalf("%d verdicts, %v", len(pending), err)

@@ -41,7 +41,7 @@ func TestPeersKeepHeads(t *testing.T) {
 	minted := bob.mint(2)
 	r := newReport(bob.read(alice.write(bob, &minted.Tickets[0], "one"))[0])
 	bob.report(r)
-	must(t, beta.node.Reports().Decide(ctx, clock(), r.ID, franking.ActionWarn, "dora"))
+	must(t, beta.node.Reports().Decide(ctx, clock(), r.ID, reports.FirstProven, franking.ActionWarn, "dora"))
 	must(t, beta.node.Decided(ctx, alpha.domain))
 	until(t, "answer", func() bool {
 		s, err := beta.node.Reports().Show(ctx, r.ID)

@@ -244,15 +244,15 @@ func TestReportFromEndToEnd(t *testing.T) {
 		t.Errorf("shown as %+v", shown.Findings)
 	}
 	now := time.Now()
-	if err := desk.Decide(ctx, now, good.ID, franking.ActionSuspend, "dora"); !errors.Is(err, reports.ErrSecond) {
+	if err := desk.Decide(ctx, now, good.ID, reports.FirstProven, franking.ActionSuspend, "dora"); !errors.Is(err, reports.ErrSecond) {
 		t.Fatalf("one reviewer suspends: %v", err)
 	}
-	if err := desk.Decide(ctx, now, good.ID, franking.ActionSuspend, "dora"); !errors.Is(err, reports.ErrSecond) {
+	if err := desk.Decide(ctx, now, good.ID, reports.FirstProven, franking.ActionSuspend, "dora"); !errors.Is(err, reports.ErrSecond) {
 		t.Fatalf("the same reviewer is two: %v", err)
 	}
-	must(t, desk.Decide(ctx, now, good.ID, franking.ActionSuspend, "erin"))
+	must(t, desk.Decide(ctx, now, good.ID, reports.FirstProven, franking.ActionSuspend, "erin"))
 	must(t, beta.node.Decided(ctx, alpha.domain))
-	if err := desk.Decide(ctx, now, good.ID, franking.ActionWarn, "erin"); !errors.Is(err, reports.ErrDecided) {
+	if err := desk.Decide(ctx, now, good.ID, reports.FirstProven, franking.ActionWarn, "erin"); !errors.Is(err, reports.ErrDecided) {
 		t.Errorf("decided twice: %v", err)
 	}
 	until(t, "answer", func() bool {
@@ -319,7 +319,7 @@ func TestReportAtOneProvider(t *testing.T) {
 		t.Fatalf("found %v", f)
 	}
 	ctx := testContext(t)
-	must(t, beta.node.Reports().Decide(ctx, time.Now(), r.ID, franking.ActionWarn, "dora"))
+	must(t, beta.node.Reports().Decide(ctx, time.Now(), r.ID, reports.FirstProven, franking.ActionWarn, "dora"))
 	must(t, beta.node.Decided(ctx, beta.domain))
 	s, err := beta.node.Reports().Show(ctx, r.ID)
 	must(t, err)
@@ -347,7 +347,7 @@ func TestPolicyOfReasons(t *testing.T) {
 		r.Reason = c.reason
 		bob.report(r)
 		for _, reviewer := range []string{"dora", "erin"} {
-			if err := beta.node.Reports().Decide(ctx, time.Now(), r.ID, franking.ActionSuspend, reviewer); err != nil && !errors.Is(err, reports.ErrSecond) {
+			if err := beta.node.Reports().Decide(ctx, time.Now(), r.ID, reports.FirstProven, franking.ActionSuspend, reviewer); err != nil && !errors.Is(err, reports.ErrSecond) {
 				t.Fatal(err)
 			}
 		}

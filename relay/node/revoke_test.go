@@ -109,7 +109,7 @@ func TestEpochIsRevoked(t *testing.T) {
 		if f := bob.report(r); len(f) != 1 || f[0] != 0 {
 			t.Fatalf("found %v", f)
 		}
-		must(t, beta.node.Reports().Decide(ctx, clock(), r.ID, franking.ActionWarn, "dora"))
+		must(t, beta.node.Reports().Decide(ctx, clock(), r.ID, reports.FirstProven, franking.ActionWarn, "dora"))
 		must(t, beta.node.Decided(ctx, alpha.domain))
 		until(t, "answer", func() bool {
 			s, err := beta.node.Reports().Show(ctx, r.ID)

@@ -148,7 +148,7 @@ func (w *crashWorld) deliver() error {
 func (w *crashWorld) decide(id franking.ReportID, action franking.Action, reviewer string) {
 	w.t.Helper()
 	w.do("decide", func() error {
-		err := w.beta.Decide(w.t.Context(), w.now, id, action, reviewer)
+		err := w.beta.Decide(w.t.Context(), w.now, id, FirstProven, action, reviewer)
 		if errors.Is(err, ErrSecond) || errors.Is(err, ErrDecided) {
 			return nil
 		}
@@ -394,7 +394,7 @@ func TestDecisionIsSent(t *testing.T) {
 		id, sealed := w.report(w.write(1, "one"))
 		w.take("take", sealed)
 		f.at = f.n + step
-		if err := w.beta.Decide(t.Context(), w.now, id, franking.ActionWarn, "dora"); !lost(err) {
+		if err := w.beta.Decide(t.Context(), w.now, id, FirstProven, franking.ActionWarn, "dora"); !lost(err) {
 			t.Fatalf("step %d: %v", step, err)
 		}
 		w.reopen()

@@ -73,6 +73,9 @@ var (
 	ErrForkedLog = errors.New("reports: peer's log is not what it was")
 	// ErrDecided: the report was decided already.
 	ErrDecided = errors.New("reports: decided already")
+	// ErrWhich: the proven messages are under different tokens, and so perhaps of
+	// different authors: the decision has to name one.
+	ErrWhich = errors.New("reports: messages under different tokens")
 	// ErrUnproven: no message of the report is proven, so nobody can be asked to
 	// act on it.
 	ErrUnproven = errors.New("reports: nothing in it is proven")

@@ -141,12 +141,41 @@ func (r *Reports) reopen(ctx context.Context, id franking.ReportID) (*reportReco
 	return nil, nil, nil, franking.ErrReport
 }
 
-// Decide is a reviewer's decision: what the sender's provider is asked to do, or
-// franking.ActionNone. A suspension needs the same decision of a second reviewer;
+// FirstProven stands for the first proven message of a report.
+const FirstProven = -1
+
+// about returns the message that a decision is about. The messages of a report may be
+// of different authors who wrote under one conversation's name: where the tokens
+// differ, FirstProven names nobody.
+func (r *reportRecord) about(report *franking.Report, message int) (int, error) {
+	if message != FirstProven {
+		if message < 0 || message >= len(r.findings) || r.findings[message].fault != franking.FaultNone {
+			return 0, ErrUnproven
+		}
+		return message, nil
+	}
+	first := FirstProven
+	for i := range report.Messages {
+		switch {
+		case r.findings[i].fault != franking.FaultNone:
+		case first == FirstProven:
+			first = i
+		case report.Messages[i].Token.Hash() != report.Messages[first].Token.Hash():
+			return 0, ErrWhich
+		}
+	}
+	if first == FirstProven {
+		return 0, ErrUnproven
+	}
+	return first, nil
+}
+
+// Decide is a reviewer's decision about the author of a message: what its provider is
+// asked to do, or franking.ActionNone. A suspension needs the same decision of a second reviewer;
 // until then the error is ErrSecond, and the first one's is kept. Errors are also
-// ErrUnknown, ErrDecided, ErrReviewer, ErrUnproven, franking.ErrConsent (the
+// ErrUnknown, ErrDecided, ErrReviewer, ErrUnproven, ErrWhich, franking.ErrConsent (the
 // reporter wants the sender's provider not to know) and the store's.
-func (r *Reports) Decide(ctx context.Context, now time.Time, id franking.ReportID, action franking.Action, reviewer string) error {
+func (r *Reports) Decide(ctx context.Context, now time.Time, id franking.ReportID, message int, action franking.Action, reviewer string) error {
 	if reviewer == "" || len(reviewer) > maxReviewer {
 		return ErrReviewer
 	}
@@ -168,8 +197,17 @@ func (r *Reports) Decide(ctx context.Context, now time.Time, id franking.ReportI
 	case action != franking.ActionNone && report.Consents&franking.ConsentOrigin == 0:
 		return franking.ErrConsent
 	}
+	if action != franking.ActionNone {
+		if message, err = rec.about(report, message); err != nil {
+			return err
+		}
+		rec.issuer = report.Messages[message].Token.Issuer
+	} else {
+		message = 0
+	}
 	entry := &Entry{Act: ActDecided, Report: id, Reviewer: reviewer, Action: action}
-	second := rec.state == StateSecond && rec.asked == action && rec.reviewers[0] != reviewer
+	second := rec.state == StateSecond && rec.asked == action && int(rec.message) == message && rec.reviewers[0] != reviewer
+	rec.message = uint8(message)
 	if action == franking.ActionSuspend && !second {
 		rec.state, rec.asked, rec.reviewers = StateSecond, action, [2]string{reviewer}
 		if err := r.note(ctx, entry, now); err != nil {
@@ -251,7 +289,7 @@ func (r *Reports) dispatch(ctx context.Context, now time.Time, id franking.Repor
 
 // countersign makes the verdict on a report.
 func (r *Reports) countersign(now time.Time, id franking.ReportID, rec *reportRecord, report *franking.Report) ([]byte, error) {
-	m, err := r.substantiate(rec, report)
+	m, err := r.substantiated(rec, &report.Messages[rec.message])
 	if err != nil {
 		return nil, err
 	}
@@ -262,16 +300,6 @@ func (r *Reports) countersign(now time.Time, id franking.ReportID, rec *reportRe
 	return m.Countersign(&franking.Decision{
 		Report: id, Reason: report.Reason, Asked: rec.asked, Consents: report.Consents, Reviewers: rec.reviewers,
 	}, d.countersign, now)
-}
-
-// substantiate verifies the first proven message once more.
-func (r *Reports) substantiate(rec *reportRecord, report *franking.Report) (*franking.Substantiated, error) {
-	for i := range report.Messages {
-		if rec.findings[i].fault == franking.FaultNone {
-			return r.substantiated(rec, &report.Messages[i])
-		}
-	}
-	return nil, ErrUnproven
 }
 
 // substantiated verifies a proven message once more. Its delivery was checked when

@@ -56,6 +56,7 @@ type reportRecord struct {
 	proven    bool
 	issuer    ids.Domain // of the tokens, if something is proven
 	asked     franking.Action
+	message   uint8 // what it is asked about, once somebody decided
 	reviewers [2]string
 	decided   uint64
 	action    franking.Action // what the sender's provider did
@@ -86,6 +87,7 @@ func (r *reportRecord) Fields(c *wire.Codec) {
 		c.Domain("issuer", &r.issuer)
 	}
 	wire.U8(c, "asked", &r.asked)
+	wire.U8(c, "message", &r.message)
 	c.String("first reviewer", &r.reviewers[0], maxReviewer)
 	c.String("second reviewer", &r.reviewers[1], maxReviewer)
 	wire.U64(c, "decided", &r.decided)
