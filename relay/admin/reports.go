@@ -32,7 +32,7 @@ type ReportParams struct {
 type DecideParams struct {
 	ID       string `json:"id"`
 	Message  int    `json:"message,omitempty"` // whose author it is about, from 1; 0 for the first proven one
-	Action   string `json:"action"` // none, warn, limit or suspend
+	Action   string `json:"action"`            // none, warn, limit or suspend
 	Reviewer string `json:"reviewer"`
 }
 
