@@ -3,31 +3,33 @@ package relay
 import (
 	"context"
 	"sync"
-
-	"waxwing/core/ids"
 )
 
-// maxKnown is how many mailboxes are remembered to exist: a hundred thousand
-// active users, at about 40 bytes each. One that is forgotten costs a read.
+// maxKnown is how many mailboxes are remembered to exist, and how many refills to
+// have been counted: a hundred thousand active users, at about 40 bytes each. A
+// mailbox that is forgotten costs a read, a refill counts again.
 const maxKnown = 100_000
 
-// knownMailboxes remembers mailboxes that exist, so that an envelope does not
-// cost a read of the store. It never remembers that one does not exist.
-type knownMailboxes struct {
+// known remembers things that were seen, and never that one was not: mailboxes that
+// exist, so that an envelope does not cost a read of the store, and refills.
+type known[T comparable] struct {
 	mu  sync.Mutex // guards set
-	set map[ids.MailboxID]struct{}
+	set map[T]struct{}
 }
 
-func (k *knownMailboxes) has(m ids.MailboxID) bool {
+func (k *known[T]) has(m T) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	_, ok := k.set[m]
 	return ok
 }
 
-func (k *knownMailboxes) add(m ids.MailboxID) {
+func (k *known[T]) add(m T) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.set == nil {
+		k.set = map[T]struct{}{}
+	}
 	if len(k.set) >= maxKnown {
 		for old := range k.set { // any one
 			delete(k.set, old)

@@ -11,6 +11,7 @@ import (
 	"waxwing/core/query"
 	"waxwing/core/wire"
 	"waxwing/ratelimit"
+	"waxwing/ratelimit/gcra"
 	"waxwing/ratelimit/introduction"
 	"waxwing/ratelimit/ledger"
 	"waxwing/ratelimit/limits"
@@ -96,7 +97,10 @@ func (r *Relay) refilled(ctx context.Context, now time.Time, m *query.Refill) (*
 	if err != nil {
 		return refused, nil
 	}
-	if d := r.limits.Spend(now, limits.HomeAccounts, limits.PeerKey(m.Home), 1); !d.Allowed {
+	// An account is counted once, however many of its devices ask: else one could
+	// use up what its home has for all.
+	again := r.refills.has(shown.Hash)
+	if d := r.countHome(now, m.Home, again); !d.Allowed {
 		return &query.RefillAnswer{Status: query.RefillLater, Retry: uint64(max(1, Milliseconds(d.RetryAfter)))}, nil
 	}
 	switch err := r.ledger.Refill(ctx, m.Epoch, shown.Place, shown.Hash, now); {
@@ -106,6 +110,7 @@ func (r *Relay) refilled(ctx context.Context, now time.Time, m *query.Refill) (*
 	case err != nil:
 		return nil, err
 	}
+	r.refills.add(shown.Hash)
 	// The request is this pseudonym's one of the day, durably. A crash now costs
 	// nothing: the same request is answered again.
 	issued, err := shown.Issue(day)
@@ -113,6 +118,13 @@ func (r *Relay) refilled(ctx context.Context, now time.Time, m *query.Refill) (*
 		return refused, nil
 	}
 	return &query.RefillAnswer{Status: query.RefillIssued, Answer: [query.RefillAnswerSize]byte(issued)}, nil
+}
+
+func (r *Relay) countHome(now time.Time, home ids.Domain, again bool) gcra.Decision {
+	if again {
+		return gcra.Decision{Allowed: true}
+	}
+	return r.limits.Spend(now, limits.HomeAccounts, limits.PeerKey(home), 1)
 }
 
 // standingStamp gives this week's stamp of a pseudonym at a mailbox: also to who is

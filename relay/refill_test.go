@@ -26,9 +26,11 @@ type member struct {
 	m    membership.Membership
 }
 
-func (d *door) member(k group.Scalar) *member {
+func (d *door) member(k group.Scalar) *member { return d.memberOf(k, ratelimit.TierMember) }
+
+func (d *door) memberOf(k group.Scalar, tier ratelimit.Tier) *member {
 	d.t.Helper()
-	m := membership.Membership{Home: alpha, Provider: beta, Month: ratelimit.MonthOf(d.keys.day), Tier: ratelimit.TierMember}
+	m := membership.Membership{Home: alpha, Provider: beta, Month: ratelimit.MonthOf(d.keys.day), Tier: tier}
 	asked, err := m.Request(k, d.keys.home.Public())
 	must(d.t, err)
 	answer, err := m.Issue(d.keys.home, group.Ristretto255().MulGenerator(k), asked.Bytes())
@@ -100,10 +102,11 @@ func TestRefill(t *testing.T) {
 	if again := d.askRefill(q); again.Answer != first.Answer {
 		t.Error("another answer")
 	}
-	// A modified client draws other randomness, for a second limit.
-	other, _ := d.refillOf(d.member(carol.k))
+	// A modified client asks for a second credential, by a membership of another
+	// tier that it was once given.
+	other, _ := d.refillOf(d.memberOf(carol.k, ratelimit.TierNew))
 	if bytes.Equal(other.Refill, q.Refill) {
-		t.Skip("the membership is the same") // it is derived, so it is
+		t.Fatal("the same request")
 	}
 	if got := d.askRefill(other); got.Status != query.RefillRefused {
 		t.Errorf("a second credential: %d", got.Status)
@@ -184,9 +187,13 @@ func TestRefillAtOnce(t *testing.T) {
 			t.Fatalf("another answer to one question: %+v", a)
 		}
 	}
-	if got := d.askRefill(q); got.Status != query.RefillLater || got.Retry == 0 {
-		// The same account again; it is counted, which the resend of a real client
-		// does not meet: its question is the same.
+	// Another device of the account asks for the same: counted once. Another account
+	// is one too many.
+	if got := d.askRefill(q); got.Status != query.RefillIssued {
+		t.Errorf("the same account again: %+v", got)
+	}
+	other, _ := d.refillOf(d.member(group.Ristretto255().RandomScalar()))
+	if got := d.askRefill(other); got.Status != query.RefillLater || got.Retry == 0 {
 		t.Errorf("over the home's limit: %+v", got)
 	}
 }

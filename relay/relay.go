@@ -88,11 +88,12 @@ type Relay struct {
 	admission    AdmissionKeys // may be nil
 	ledger       *ledger.Ledger
 	questions    *query.ReplayCache
-	verifiers    verifiers      // has its own lock
-	known        knownMailboxes // has its own lock
-	counted      countedTickets // has its own lock
-	sessions     sessions       // has its own lock
-	rendezvous   rendezvous     // has its own lock
+	verifiers    verifiers            // has its own lock
+	known        known[ids.MailboxID] // has its own lock
+	refills      known[[32]byte]      // has its own lock
+	counted      countedTickets       // has its own lock
+	sessions     sessions             // has its own lock
+	rendezvous   rendezvous           // has its own lock
 }
 
 // New returns a Relay. Errors wrap ErrConfig.
@@ -112,7 +113,6 @@ func New(c Config) (*Relay, error) {
 		directory: c.Directory, mailboxes: mailbox.New(c.Store), keys: c.Keys, peers: c.Peers, snapshots: c.Snapshots,
 		limits: c.Limits, submissions: c.Submissions, admission: c.Admission, ledger: ledger.New(c.Store), questions: query.NewReplayCache(),
 		verifiers:  verifiers{set: map[ids.Day]*dayVerifier{}},
-		known:      knownMailboxes{set: map[ids.MailboxID]struct{}{}},
 		sessions:   sessions{set: map[deviceRef]map[*Session]struct{}{}},
 		rendezvous: rendezvous{set: map[place]*meeting{}},
 	}, nil
