@@ -77,7 +77,7 @@ func (r *Relay) admitOn(now time.Time, dest ids.Domain, raw []byte, a *Admitted)
 	}
 	payload := wire.PayloadHash(a.envelope.Head, a.envelope.Body)
 	a.body = append(a.body[:0], raw...)
-	a.disposal, a.outbox, a.intro.asked = 0, true, false
+	a.disposal, a.outbox, a.intro = 0, true, introduced{}
 	// The row names neither the account nor the connection: only where it goes.
 	a.req = store.AppendReq{
 		Mailbox: mailbox.Outbox(dest),
@@ -132,7 +132,7 @@ func (r *Relay) admitHere(now time.Time, from ids.Domain, raw []byte, a *Admitte
 	if a.envelope.Class == wire.ClassIntroduction {
 		return r.admitIntroduction(now, from, raw, a)
 	}
-	a.intro.asked = false
+	a.intro = introduced{}
 	return r.admitTicket(now, from, a)
 }
 

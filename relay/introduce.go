@@ -197,6 +197,7 @@ func (r *Relay) examine(ctx context.Context, a *Admitted) error {
 	hasCode := false
 	for _, code := range door.Codes() {
 		hasCode = opened.HasCode(code, r.domain) || hasCode
+		code.Erase()
 	}
 	if door.Policy == mailbox.Refuse || door.Policy == mailbox.CodeOnly && !hasCode {
 		a.dispose(DisposedPolicy)

@@ -182,6 +182,26 @@ func TestIntroductionArrives(t *testing.T) {
 	d.expect("the fourth letter", d.forward(d.introduction(carol)), DisposedSenderLimit)
 }
 
+// Room for an envelope is used again: what an introduction counted is not given back
+// for the ticket's envelope that comes into its place.
+func TestRoomIsUsedAgain(t *testing.T) {
+	d := newDoor(t, nil)
+	carol, raw := d.stranger(), d.fresh()
+	d.expect("a ticket", d.forward(raw), Delivered)
+	var a Admitted
+	settle := func(b []byte) Reason {
+		if ref := d.AdmitForward(d.now, d.peer, b, &a); ref != nil {
+			return ref.Reason
+		}
+		return d.Settle(t.Context(), []*Admitted{&a})[0].Reason
+	}
+	for range 3 {
+		d.expect("carol's", settle(d.introduction(carol)), Delivered)
+		d.expect("the ticket's again", settle(raw), Duplicate)
+	}
+	d.expect("carol's fourth", settle(d.introduction(carol)), DisposedSenderLimit)
+}
+
 // The size that the wire format has is that of the address.
 func TestIntroductionSize(t *testing.T) {
 	if wire.IntroductionSize != introduction.AddressSize || wire.MaxContactCodes != mailbox.MaxCodes || 2*wire.MaxRenewals < blocklist.MaxEntries {

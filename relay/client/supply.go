@@ -255,8 +255,13 @@ func (l *link) lookUp(ctx context.Context) (failed error, err error) {
 	}
 	defer l.c.upkeep.give()
 	var addresses []ids.Address
+	blocked := map[ids.Address]bool{}
 	if err := l.c.view(func(w *work) error {
 		addresses = w.lookups()
+		for _, a := range addresses {
+			c := w.find(a)
+			blocked[a] = c != nil && c.Blocked
+		}
 		return nil
 	}); err != nil {
 		return nil, err
@@ -264,10 +269,14 @@ func (l *link) lookUp(ctx context.Context) (failed error, err error) {
 	for _, a := range addresses {
 		err := l.attempt("lookup "+a.String(), func() error { return l.lookUpOne(ctx, a) })
 		switch {
-		case errors.Is(err, ErrProvider):
+		case errors.Is(err, ErrProvider) && !blocked[a]:
 			failed = errors.Join(failed, err) // the own provider may be connecting to it
-		case errors.Is(err, ErrNoAccount), errors.Is(err, ErrIdentityChanged), errors.Is(err, ErrServer):
-			failed = errors.Join(failed, err)
+		case errors.Is(err, ErrProvider), errors.Is(err, ErrNoAccount), errors.Is(err, ErrIdentityChanged), errors.Is(err, ErrServer):
+			// Who is blocked and cannot be found writes nothing: that is no failure
+			// of everything else, now and with each later connection.
+			if !blocked[a] {
+				failed = errors.Join(failed, err)
+			}
 			l.mu.Lock()
 			l.later["lookup "+a.String()] = l.c.now().Add(descriptorRetry)
 			l.mu.Unlock()
