@@ -21,7 +21,7 @@ func (w *work) lookups() (out []ids.Address) {
 			out = append(out, c.Address)
 			continue
 		}
-		if _, due := w.missing(c); due || w.waiting[id] > 0 && (w.needsSealKey(c) || len(c.MailboxKey) == 0 || w.needsDoor(c)) {
+		if _, due := w.missing(c); due || w.waiting[id] > 0 && (w.needsSealKey(c) || len(c.MailboxKey) == 0 || w.needsDoor(c) || w.needsPair(c)) {
 			out = append(out, c.Address)
 		}
 	}
@@ -41,6 +41,12 @@ func (w *work) needsDoor(c *contact) bool {
 	}
 	k, err := directory.ParseMailboxKey(c.MailboxKey, c.Identity)
 	return err == nil && k.In(w.today) != nil
+}
+
+// needsPair reports whether the W and Z that are known of the contact are over.
+func (w *work) needsPair(c *contact) bool {
+	to, err := w.recipientOf(c)
+	return err == nil && to != nil && w.today > c.recipientLast
 }
 
 func (w *work) needsSealKey(c *contact) bool {
