@@ -97,7 +97,7 @@ func (c *chat) begin(history []client.Entry) (after uint64, err error) {
 	for _, e := range history {
 		after = uint64(e.ID)
 		line := lineOf(&e)
-		if err := c.print(line, "%s  %s: %s\n", e.Time.Local().Format("15:04"), line.From, plain(e.Text)); err != nil {
+		if err := c.print(line, "%s  %s: %s\n", e.Time.Local().Format("15:04"), withFiles(line.From, line.Files), plain(e.Text)); err != nil {
 			return 0, err
 		}
 	}

@@ -103,11 +103,12 @@ func (a *app) showIntroductions(p *client.Client, d ids.Domain) error {
 
 // requestLine is somebody who waits for an answer, as JSON.
 type requestLine struct {
-	From        string    `json:"from"`
-	Fingerprint string    `json:"fingerprint"`
-	Text        string    `json:"text"` // the first message
-	Received    time.Time `json:"received"`
-	Messages    int       `json:"messages"`
+	From        string     `json:"from"`
+	Fingerprint string     `json:"fingerprint"`
+	Text        string     `json:"text"` // the first message
+	Files       []fileLine `json:"attachments,omitempty"`
+	Received    time.Time  `json:"received"`
+	Messages    int        `json:"messages"`
 }
 
 func (a *app) requestsCommand() *cobra.Command {
@@ -124,8 +125,8 @@ func (a *app) requestsCommand() *cobra.Command {
 					return explain("requests", err)
 				}
 				for _, r := range list {
-					l := requestLine{r.From.String(), hex.EncodeToString(r.Fingerprint[:]), r.Text, r.Received, r.Messages}
-					if err := a.print(l, "%s, an account of %s, since %s: %s\n", r.From, r.From.Domain(), moment(r.Received), plain(r.Text)); err != nil {
+					l := requestLine{r.From.String(), hex.EncodeToString(r.Fingerprint[:]), r.Text, filesOf(r.Attachments), r.Received, r.Messages}
+					if err := a.print(l, "%s, an account of %s, since %s: %s\n", r.From, r.From.Domain(), withFiles(moment(r.Received), l.Files), plain(r.Text)); err != nil {
 						return err
 					}
 				}

@@ -90,23 +90,24 @@ func (a *app) send(ctx context.Context, p *client.Client, to ids.Address, text s
 
 // messageLine is a received message as JSON.
 type messageLine struct {
-	Position uint64    `json:"position"` // in the profile's log; never changes
-	From     string    `json:"from"`
-	Text     string    `json:"text"`
-	Received time.Time `json:"received"` // by the provider's clock
-	Sent     time.Time `json:"sent"`     // by the sender's clock: a claim
-	Sequence uint64    `json:"sequence"` // the sender's count: a claim
-	Late     bool      `json:"late"`     // one with a higher sequence was shown before
+	Position uint64     `json:"position"` // in the profile's log; never changes
+	From     string     `json:"from"`
+	Text     string     `json:"text"`
+	Files    []fileLine `json:"attachments,omitempty"`
+	Received time.Time  `json:"received"` // by the provider's clock
+	Sent     time.Time  `json:"sent"`     // by the sender's clock: a claim
+	Sequence uint64     `json:"sequence"` // the sender's count: a claim
+	Late     bool       `json:"late"`     // one with a higher sequence was shown before
 }
 
 func (a *app) show(o *client.Opened) error {
-	late := ""
+	late, files := "", filesOf(o.Attachments())
 	if o.Late() {
 		late = " (late)"
 	}
 	return a.print(messageLine{
-		o.Position(), o.From().String(), o.Text(), o.Received(), o.Sent(), o.Sequence(), o.Late(),
-	}, "%s  %s%s: %s\n", o.Received().Local().Format("2006-01-02 15:04:05"), o.From(), late, plain(o.Text()))
+		o.Position(), o.From().String(), o.Text(), files, o.Received(), o.Sent(), o.Sequence(), o.Late(),
+	}, "%s  %s: %s\n", o.Received().Local().Format("2006-01-02 15:04:05"), withFiles(o.From().String()+late, files), plain(o.Text()))
 }
 
 func (a *app) inboxCommand() *cobra.Command {
