@@ -97,11 +97,19 @@ func (c *Client) uncredited() (waits bool, err error) {
 			if err != nil {
 				return err
 			}
+			if !some {
+				continue
+			}
 			has, err := w.credited(k.Address.Domain())
 			if err != nil {
 				return err
 			}
-			waits = waits || some && !has
+			h, err := w.hopTo(k.Address.Domain())
+			if err != nil {
+				return err
+			}
+			// A hop that failed again and again is not back within moments.
+			waits = waits || !has && (h == nil || w.hopWait(h) < providerPatience)
 		}
 		return nil
 	})
