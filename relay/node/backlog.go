@@ -23,11 +23,11 @@ const (
 	// eighth of what there is and leaves the rest to others.
 	senderBacklog = 16 * intakeJobs * maxSettleBytes
 	// senderTurn bounds, in bytes, what of one sender is settled at a time, on all
-	// its streams: a sender's window of the smallest class in two commits. What
-	// others send waits for so much of it at most, and once more for what comes
-	// into the same commit, however much of it is held. Several small batches of a
-	// sender fit in, so that proofs of introductions are verified side by side.
-	senderTurn = 2 * maxSettleBytes
+	// its streams: the largest batch, or several small ones, as those are that
+	// hold introductions. What others send waits for so much of it at most, and
+	// for what comes into the same commit, however much of it is held. Twice as
+	// much made the wait of others two and a half times as long.
+	senderTurn = maxSettleBytes
 )
 
 // backlog counts bytes that were taken and are not settled yet. A sender's has
