@@ -40,6 +40,11 @@ func (p *provider) door() *admitting {
 // credit gets the user the day's credential at a provider.
 func (u *user) credit(at *provider) {
 	u.w.t.Helper()
+	u.creditUnder(at, introduction.DefaultLimits)
+}
+
+func (u *user) creditUnder(at *provider, limits introduction.Limits) {
+	u.w.t.Helper()
 	a, today := at.door(), ids.DayOf(u.w.now)
 	m := membership.Membership{Home: u.address.Domain(), Provider: at.domain, Month: ratelimit.MonthOf(today), Tier: ratelimit.TierNew}
 	u.w.must(u.learn(u.box.manifest))
@@ -64,7 +69,7 @@ func (u *user) credit(at *provider) {
 		cred, err = refill.Finish(answer)
 		u.w.must(err)
 		r := &refilling{home: m.Home, at: at.domain, month: m.Month, today: today, member: &member{m.Tier, nil}}
-		return k.refilled(r, introduction.DefaultLimits, cred)
+		return k.refilled(r, limits, cred)
 	})
 }
 
