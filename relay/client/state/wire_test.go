@@ -26,7 +26,7 @@ func samples() map[string]wire.Schema {
 	return map[string]wire.Schema{
 		"profile": &Profile{
 			Address: address, Device: 1, Registered: true, Server: "h:1", Invite: []byte{1}, Secrets: secrets,
-			Manifest: []byte{2}, Cert: []byte{3},
+			Manifest: []byte{2}, Cert: []byte{3}, Part: introduction.Part{Period: 1, From: 2, To: 3},
 		},
 		"secrets":  &secrets,
 		"counters": &Counters{Contact: 1, Position: 2},
@@ -43,6 +43,7 @@ func samples() map[string]wire.Schema {
 		"code":     &Code{Serial: 1}, "ownkey": &OwnKey{Key: []byte{1}},
 		"provider": &Provider{Pinned: true, Descriptor: []byte{1}},
 		"setting":  &Setting{ReadReceipts: true, SyncEvery: 5},
+		"hop":      &Hop{Domain: domain, Trouble: TroubleKey, Failures: 1, Retry: 2},
 		"item":     &SyncItem{Bytes: []byte{1}},
 		"batch":    &SyncBatch{Day: 1, Class: wire.Class4K, Payload: []byte{1}, UpTo: 2, Cursor: devicesync.Cursor{Index: 1, Offset: 2}},
 		"sync":     &SyncState{Record: 1, Cursor: devicesync.Cursor{Index: 1, Offset: 2}},
@@ -76,7 +77,7 @@ func empty(name string) wire.Schema {
 		"profile": new(Profile), "secrets": new(AccountSecrets), "counters": new(Counters), "contact": new(Contact), "ref": new(Ref), "blob": new(Blob),
 		"digest": new(Digest), "session": new(Session), "peer": new(Peer), "known": new(Known), "message": new(Message),
 		"envelope": new(Envelope), "held": new(HeldDelivery), "unheld": new(HeldDelivery), "code": new(Code),
-		"ownkey": new(OwnKey), "provider": new(Provider), "strike": new(Strike), "setting": new(Setting),
+		"ownkey": new(OwnKey), "provider": new(Provider), "strike": new(Strike), "setting": new(Setting), "hop": new(Hop),
 		"item": new(SyncItem), "batch": new(SyncBatch), "sync": new(SyncState), "assembly": new(devicesync.Assembly),
 		"admission": new(Admission), "submission": new(Submission),
 		"membership": new(Membership), "credential": new(Credential), "doorcode": new(DoorCode),
