@@ -146,6 +146,16 @@ func (w *work) hopTo(d ids.Domain) (*state.Hop, error) {
 	return h, nil
 }
 
+// hopAbout returns the hop that an account is looked up through; nil for the own
+// provider, which knows the own account's devices anyway: those tell each other
+// what is new whatever becomes of a hop.
+func (w *work) hopAbout(a ids.Address) (*state.Hop, error) {
+	if w.self != nil && a == w.self.Address {
+		return nil, nil
+	}
+	return w.hopTo(a.Domain())
+}
+
 // hopWait is how long nothing is asked of the hop.
 func (w *work) hopWait(h *state.Hop) time.Duration {
 	// A clock that was set back does not make the pause longer.
@@ -177,23 +187,17 @@ func (w *work) hopWorked(hop ids.Domain) error {
 	return state.Hops.Put(w.tx, state.Single, &state.Hop{Domain: hop})
 }
 
-// carry has a question answered: through the hop, if there is one. What the hop
-// fails at is a refusal with a time, so that the connection to the own provider
-// lives on. Other errors are ctx's, those of the connection to the own provider if
-// it carries the question, and the store's.
-func (l *link) carry(ctx context.Context, m *wire.Query) (*wire.Answer, error) {
-	var h *state.Hop
-	var wait time.Duration
-	if err := l.c.view(func(w *work) (err error) {
-		if h, err = w.hopTo(m.Dest); h != nil {
-			wait = w.hopWait(h)
-		}
-		return err
-	}); err != nil {
-		return nil, err
-	}
+// carry has a question answered: through the hop, or the own provider if it is nil.
+// What the hop fails at is a refusal with a time, so that the connection to the own
+// provider lives on. Other errors are ctx's, those of the connection to the own
+// provider if it carries the question, and the store's.
+func (l *link) carry(ctx context.Context, h *state.Hop, m *wire.Query) (*wire.Answer, error) {
 	if h == nil {
 		return quicnet.Ask[*wire.Answer](ctx, l.caller, m)
+	}
+	var wait time.Duration
+	if err := l.c.view(func(w *work) error { wait = w.hopWait(h); return nil }); err != nil {
+		return nil, err
 	}
 	if wait > 0 {
 		return nil, &quicnet.RefusedError{Code: wire.CodeUnreachable, RetryAfter: wait}

@@ -9,6 +9,7 @@ import (
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
+	"waxwing/core/query"
 	"waxwing/core/wire"
 	"waxwing/relay/client/state"
 	"waxwing/relay/quicnet"
@@ -64,6 +65,16 @@ func TestHopSetting(t *testing.T) {
 		if got := through(asked); got != want {
 			t.Errorf("%s is asked through %v", asked, got)
 		}
+	}
+	// The own account's devices are known to the own provider anyway.
+	for about, want := range map[string]ids.Domain{"alice@alpha.example": {}, "bob@alpha.example": gammaDomain, "bob@beta.example": gammaDomain} {
+		u.do(func(k *work) error {
+			h, err := k.hopAbout(ids.MustParseAddress(about))
+			if (h == nil) != want.IsZero() {
+				t.Errorf("%s is looked up through %+v", about, h)
+			}
+			return err
+		})
 	}
 	is(t, u.linked().c.SetHop(u.address.Domain(), directory.Pin{}), ErrHop)
 	if s, err := u.linked().c.Hop(); err != nil || s != (HopStatus{Hop: gammaDomain}) {
@@ -214,10 +225,11 @@ func TestHopTroubles(t *testing.T) {
 func TestHopBackoff(t *testing.T) {
 	w := newWorld(t)
 	u := w.user("alice@alpha.example")
+	bob := w.user("bob@beta.example")
+	u.do(func(k *work) error { return k.described(bob.p.domain, bob.p.descriptor()) })
 	w.must(u.linked().c.SetHop(gammaDomain, directory.Pin{}))
 	ask := func() error { // of the own provider it would fall over: there is no connection
-		_, err := u.linked().carry(t.Context(), &wire.Query{Dest: ids.MustParseDomain("beta.example")})
-		return err
+		return u.linked().ask(t.Context(), bob.p.domain, query.KindLookup, func([]byte) ([]byte, error) { return nil, nil }, new(query.StandingAnswer))
 	}
 	longest := time.Duration(0)
 	for i := range 300 {
