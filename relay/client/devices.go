@@ -117,7 +117,7 @@ func (w *work) ownManifest(b []byte) error {
 		return ErrServer
 	}
 	own := w.ownProfile()
-	own.Profile.Manifest, own.manifest = m.Bytes(), m
+	own.Profile.Manifest, own.manifest, own.Learned = m.Bytes(), m, w.today
 	if err := w.learnManifest(w.own, m); err != nil {
 		return err
 	}

@@ -29,6 +29,8 @@ type Profile struct {
 	AccountDH  [32]byte      // private, of the account's deniable tags
 	Root       uint16        // number of the root in use, in Roots
 	Since      ids.Day       // when this device began with the account: on that day it introduces nobody
+	Learned    ids.Day       // when this device last learned of a manifest of the account; 0 for never
+	Standing   [32]byte      // K_R, by which contacts' standing stamps are checked; zero if the provider gives none
 	Chain      [32]byte      // chain secret of the seal keys, of ChainWeek
 	ChainWeek  directory.Week
 	Removing   ids.DeviceID // a device whose removal was asked for; 0 for none
@@ -56,6 +58,8 @@ func (p *Profile) Fields(c *wire.Codec) {
 	c.Fixed("account DH", p.AccountDH[:])
 	wire.U16(c, "root", &p.Root)
 	wire.U32(c, "since", &p.Since)
+	wire.U32(c, "learned", &p.Learned)
+	c.Fixed("standing key", p.Standing[:])
 	c.Fixed("chain", p.Chain[:])
 	wire.U32(c, "chain week", &p.ChainWeek)
 	wire.U32(c, "removing", &p.Removing)
