@@ -35,6 +35,8 @@ const (
 	PrefixConnections
 	Handshakes
 	PrefixSubmissions
+	HopQuestions
+	HopPeer
 	TokensDaily
 	End // how many there are
 )
@@ -230,6 +232,16 @@ var All = [End]Info{
 		"prefix_submissions", Prefix, "envelopes", gcra.PerSecond(200, 5000), 1,
 		"envelopes under submission tokens from one address prefix",
 		"several accounts behind one NAT; each costs a scalar multiplication and a commit, whoever sends it", "",
+	},
+	HopQuestions: {
+		"hop_questions", Prefix, "questions", gcra.PerSecond(5, 200), 1,
+		"questions to peers that this provider passes on as a hop, from one address prefix",
+		"as many as an account may ask its own provider: who is a hop's client asks it instead", "",
+	},
+	HopPeer: {
+		"hop_peer", Peer, "questions", gcra.PerSecond(5, 250), 1,
+		"questions to one peer that this provider passes on as a hop",
+		"a quarter of the peer_refills that the peer has for this provider; the rest is for its own accounts", "",
 	},
 	TokensDaily: {
 		"tokens_daily", Account, "tokens",

@@ -263,7 +263,7 @@ func (l *link) keyList(ctx context.Context, d ids.Domain, enough func(*keylist.L
 
 // fetchList asks the own provider for another one's list.
 func (l *link) fetchList(ctx context.Context, d ids.Domain) error {
-	m, err := quicnet.Ask[*wire.AdmissionKeysAre](ctx, l.caller, &wire.AdmissionKeys{Provider: d})
+	m, err := askOwn[*wire.AdmissionKeysAre](ctx, l, &wire.AdmissionKeys{Provider: d})
 	if err != nil {
 		return err
 	}

@@ -70,5 +70,6 @@
 // verification of devices beyond the code yet. The own provider sees from which
 // network address envelopes come, and when; two connections from one address
 // that is nobody else's are one person's. With SetAnonymous(false) it sees which
-// account submits, and to which provider.
+// account submits, and to which provider. Without SetHop it sees which account asks
+// which provider something, and when.
 package client

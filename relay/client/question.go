@@ -8,7 +8,6 @@ import (
 	"waxwing/core/ids"
 	"waxwing/core/query"
 	"waxwing/core/wire"
-	"waxwing/relay/quicnet"
 )
 
 // relayKey returns the key that questions to a provider are sealed to. Errors are
@@ -31,7 +30,7 @@ func (l *link) relayKey(d ids.Domain) (to directory.RelayKey, err error) {
 	return to, err
 }
 
-// ask asks a provider something through the own one, sealed, and opens the answer
+// ask asks a provider something through the own one or the hop, sealed, and opens the answer
 // into out. Errors are those of relayKey, ErrServer (the answer is none), payload's
 // and the link's.
 func (l *link) ask(ctx context.Context, d ids.Domain, kind query.Kind, payload func(enc []byte) ([]byte, error), out wire.Schema) error {
@@ -47,7 +46,7 @@ func (l *link) askKey(ctx context.Context, d ids.Domain, to directory.RelayKey, 
 	if err != nil {
 		return err
 	}
-	m, err := quicnet.Ask[*wire.Answer](ctx, l.caller, &wire.Query{Dest: d, Kind: uint8(kind), Sealed: sealed})
+	m, err := l.carry(ctx, &wire.Query{Dest: d, Kind: uint8(kind), Sealed: sealed})
 	if err != nil {
 		return err
 	}

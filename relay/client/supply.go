@@ -67,7 +67,7 @@ func (l *link) ownDescriptor(ctx context.Context) error {
 func (l *link) describe(ctx context.Context, domains []ids.Domain) error {
 	for _, d := range domains {
 		err := l.attempt("describe "+d.String(), func() error {
-			m, err := quicnet.Ask[*wire.Described](ctx, l.caller, &wire.Describe{Domain: d})
+			m, err := askOwn[*wire.Described](ctx, l, &wire.Describe{Domain: d})
 			if err != nil {
 				return err
 			}

@@ -240,33 +240,3 @@ func (l *link) close() {
 		c.Close()
 	}
 }
-
-// passOn asks a peer a client's question. Nothing of the client goes along.
-func (n *Node) passOn(ctx context.Context, m *wire.Query) wire.Message {
-	l := n.peers.link(m.Dest)
-	if l == nil {
-		return &wire.Refusal{Code: wire.CodeUnknownProvider}
-	}
-	caller := l.caller.Load()
-	if caller == nil {
-		return unreachable()
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	a, err := quicnet.Ask[*wire.Answer](ctx, caller, &wire.Query{Dest: m.Dest, Kind: m.Kind, Sealed: m.Sealed})
-	var refused *quicnet.RefusedError
-	switch {
-	case err == nil:
-		return &wire.Answer{Sealed: a.Sealed}
-	case errors.As(err, &refused):
-		if refused.Code == wire.CodeStale {
-			l.outdated() // the client asks again under the keys of the new one
-		}
-		return &wire.Refusal{Code: refused.Code, RetryAfter: relay.Milliseconds(refused.RetryAfter)}
-	}
-	return unreachable()
-}
-
-func unreachable() *wire.Refusal {
-	return &wire.Refusal{Code: wire.CodeUnreachable, RetryAfter: uint32(retryMax / time.Millisecond)}
-}

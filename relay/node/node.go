@@ -50,6 +50,9 @@ type Config struct {
 	Endpoints    []string
 	Peers        []Peer
 	Registration relay.Registration
+	// Hop has questions passed on to peers that come from connections without an
+	// account.
+	Hop bool
 	// Allowance is how many franking tokens an account may have of one day. Default:
 	// reports.DefaultAllowance.
 	Allowance uint32
@@ -206,7 +209,7 @@ func (n *Node) decide(conf Config) error {
 	n.relay, err = relay.New(relay.Config{
 		Domain: n.domain, Store: n.store, Tickets: n.keyring.tickets, Stamps: n.keyring.stamps,
 		Directory: n.directory, Keys: n.keyring, Peers: n.peers, Snapshots: n.reports, Submissions: n.submissions, Admission: n.admission,
-		Registration: conf.Registration, Limits: book,
+		Registration: conf.Registration, Limits: book, Hop: conf.Hop,
 	})
 	return err
 }

@@ -235,6 +235,9 @@ func (c *connection) answer(ctx context.Context, m wire.Message) wire.Message {
 	if a := c.clientAdmission(ctx, m); a != nil {
 		return a
 	}
+	if a := c.hop(ctx, m); a != nil {
+		return a
+	}
 	if a := c.n.relay.Handle(ctx, c.n.now(), c.session, m); a != nil {
 		c.wakeSiblings(m, a)
 		return a

@@ -75,6 +75,7 @@ var (
 
 	Verified = newTable[Digest]("verified", MaxContacts) // ContactID; hash of the safety number that was compared
 	Settings = newTable[Setting]("settings", 1)          // Single
+	Hops     = newTable[Hop]("hop", 1)                   // Single; none: the own provider
 	Unread   = newTable[Ref]("unread", MaxUnread)        // ContactID | d 32; own, delivered, not known to be read
 	Reads    = newTable[Digest]("reads", MaxReads)       // ContactID | d 32; read receipts to be sent
 )

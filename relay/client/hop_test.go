@@ -1,0 +1,217 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"waxwing/core/ids"
+	"waxwing/core/wire"
+	"waxwing/relay/client/state"
+	"waxwing/relay/quicnet"
+)
+
+var gammaDomain = ids.MustParseDomain("gamma.example")
+
+// linked is a client around a user's engine, with a connection to the own provider
+// that nothing can be asked on: whoever does falls over.
+func (u *user) linked() *link {
+	c := &Client{conf: Config{Now: func() time.Time { return u.w.now }}, e: u.e, wake: make(chan struct{}, 1), news: newNews()}
+	return &link{c: c, later: make(map[string]time.Time)}
+}
+
+func (u *user) hop() state.Hop {
+	u.w.t.Helper()
+	var out state.Hop
+	u.do(func(k *work) error {
+		h, err := k.hop()
+		if h != nil {
+			out = *h
+		}
+		return err
+	})
+	return out
+}
+
+// Who is asked through whom: never the own provider as the hop, and never whoever
+// is asked.
+func TestHopSetting(t *testing.T) {
+	w := newWorld(t)
+	u := w.user("alice@alpha.example")
+	through := func(d string) (out ids.Domain) {
+		u.do(func(k *work) error {
+			h, err := k.hopTo(ids.MustParseDomain(d))
+			if h != nil {
+				out = h.Domain
+			}
+			return err
+		})
+		return out
+	}
+	if !through("beta.example").IsZero() {
+		t.Error("a hop by default")
+	}
+	is(t, u.linked().c.SetHop(u.address.Domain()), ErrHop)
+	if !through("beta.example").IsZero() {
+		t.Error("the own provider is the hop")
+	}
+	w.must(u.linked().c.SetHop(gammaDomain))
+	u.reopen()
+	for asked, want := range map[string]ids.Domain{"beta.example": gammaDomain, "alpha.example": gammaDomain, "gamma.example": {}} {
+		if got := through(asked); got != want {
+			t.Errorf("%s is asked through %v", asked, got)
+		}
+	}
+	is(t, u.linked().c.SetHop(u.address.Domain()), ErrHop)
+	if s, err := u.linked().c.Hop(); err != nil || s != (HopStatus{Hop: gammaDomain}) {
+		t.Errorf("%+v, %v", s, err)
+	}
+	w.must(u.linked().c.SetHop(ids.Domain{}))
+	if !through("beta.example").IsZero() {
+		t.Error("the hop cannot be given up")
+	}
+	w.must(u.linked().c.SetHop(ids.Domain{}))
+}
+
+// What a hop fails at, what the user is told of it, and whether everything else
+// waits.
+func TestHopTroubles(t *testing.T) {
+	refused := func(c wire.Code, after time.Duration) error { return &quicnet.RefusedError{Code: c, RetryAfter: after} }
+	for name, tt := range map[string]struct {
+		err   error
+		why   state.Trouble
+		code  wire.Code
+		pause bool
+		least time.Duration
+	}{
+		"silent":       {quicnet.ErrTimeout, state.TroubleUnreachable, wire.CodeUnreachable, true, hopRetryMin / 2},
+		"nowhere":      {quicnet.ErrUnreachable, state.TroubleUnreachable, wire.CodeUnreachable, true, hopRetryMin / 2},
+		"too slow":     {context.DeadlineExceeded, state.TroubleUnreachable, wire.CodeUnreachable, true, hopRetryMin / 2},
+		"not known":    {errHopUnknown, state.TroubleUnknown, wire.CodeUnreachable, true, hopRetryMin / 2},
+		"other key":    {quicnet.ErrPin, state.TroubleKey, wire.CodeUnreachable, true, hopRetryMin / 2},
+		"clock":        {quicnet.ErrExpired, state.TroubleUnreachable, wire.CodeUnreachable, true, hopRetryMin / 2},
+		"no hop":       {refused(wire.CodeForbidden, 0), state.TroubleRefuses, wire.CodeForbidden, true, hopRetryMin / 2},
+		"not for me":   {refused(wire.CodeUnauthenticated, 0), state.TroubleRefuses, wire.CodeForbidden, true, hopRetryMin / 2},
+		"no such peer": {refused(wire.CodeUnknownProvider, 0), state.TroubleNoPeer, wire.CodeUnknownProvider, false, hopNoPeer},
+		"over a limit": {refused(wire.CodeLimit, time.Hour), state.TroubleLimit, wire.CodeLimit, false, time.Hour},
+		"peer is away": {refused(wire.CodeUnreachable, time.Minute), state.TroubleNone, wire.CodeUnreachable, false, time.Minute},
+		"old key":      {refused(wire.CodeStale, 0), state.TroubleNone, wire.CodeStale, false, hopAgain},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			u := w.user("alice@alpha.example")
+			l := u.linked()
+			w.must(l.c.SetHop(gammaDomain))
+			err := l.c.hopError(gammaDomain, tt.err)
+			var r *quicnet.RefusedError
+			if !errors.As(err, &r) || r.Code != tt.code || r.RetryAfter < tt.least || fatal(refusedError(err)) {
+				t.Fatalf("%v", err)
+			}
+			s, err := l.c.Hop()
+			w.must(err)
+			if s.Hop != gammaDomain || s.Trouble != tt.why || s.Retry.After(w.now) != tt.pause {
+				t.Errorf("%+v", s)
+			}
+			// A hop that the user gave up meanwhile is nobody's trouble.
+			w.must(l.c.SetHop(ids.MustParseDomain("delta.example")))
+			if err := l.c.hopError(gammaDomain, tt.err); !errors.As(err, &r) {
+				t.Error(err)
+			}
+			if h := u.hop(); h != (state.Hop{Domain: ids.MustParseDomain("delta.example")}) {
+				t.Errorf("another's trouble: %+v", h)
+			}
+		})
+	}
+}
+
+// While the hop fails nothing is asked, of it or of the own provider; the pauses
+// grow to a bound, outlive the process, and end when it answers.
+func TestHopBackoff(t *testing.T) {
+	w := newWorld(t)
+	u := w.user("alice@alpha.example")
+	w.must(u.linked().c.SetHop(gammaDomain))
+	ask := func() error { // of the own provider it would fall over: there is no connection
+		_, err := u.linked().carry(t.Context(), &wire.Query{Dest: ids.MustParseDomain("beta.example")})
+		return err
+	}
+	longest := time.Duration(0)
+	for i := range 300 {
+		var r *quicnet.RefusedError
+		if err := u.linked().c.hopError(gammaDomain, quicnet.ErrTimeout); !errors.As(err, &r) {
+			t.Fatal(err)
+		}
+		if most := hopRetryMin << min(i, 20); r.RetryAfter < min(most, hopRetryMax)/2 || r.RetryAfter > min(most, hopRetryMax) {
+			t.Fatalf("failure %d: %v", i+1, r.RetryAfter)
+		}
+		longest = max(longest, r.RetryAfter)
+		if i%100 == 0 {
+			u.reopen()
+		}
+		if err := ask(); !errors.As(err, &r) || r.Code != wire.CodeUnreachable || r.RetryAfter <= 0 {
+			t.Fatalf("asked in the pause: %v", err)
+		}
+		w.now = w.now.Add(r.RetryAfter)
+	}
+	if longest <= hopRetryMax/2 {
+		t.Errorf("the longest pause is %v", longest)
+	}
+	w.now = w.now.Add(-48 * time.Hour) // a clock that ran ahead
+	var r *quicnet.RefusedError
+	if err := ask(); !errors.As(err, &r) || r.RetryAfter > hopRetryMax {
+		t.Errorf("by a clock that was set back: %v", err)
+	}
+	u.do(func(k *work) error { return k.hopWorked(ids.MustParseDomain("delta.example")) })
+	if u.hop().Failures == 0 {
+		t.Error("another hop ended the pause")
+	}
+	u.do(func(k *work) error { return k.hopWorked(gammaDomain) })
+	if h := u.hop(); h != (state.Hop{Domain: gammaDomain}) {
+		t.Errorf("after an answer: %+v", h)
+	}
+}
+
+// The application is told when the hop fails, why, and when it works again.
+func TestHopsAreTold(t *testing.T) {
+	w := newWorld(t)
+	u := w.user("alice@alpha.example")
+	c := u.linked().c
+	told := make(chan HopStatus)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for s, err := range c.Hops(ctx) {
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			select {
+			case told <- s:
+			case <-ctx.Done():
+			}
+		}
+	}()
+	expect := func(want HopStatus) {
+		t.Helper()
+		select {
+		case s := <-told:
+			if s.Retry = want.Retry; s != want {
+				t.Errorf("%+v, want %+v", s, want)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("not told")
+		}
+	}
+	expect(HopStatus{})
+	w.must(c.SetHop(gammaDomain))
+	expect(HopStatus{Hop: gammaDomain})
+	_ = c.hopError(gammaDomain, quicnet.ErrTimeout)
+	expect(HopStatus{Hop: gammaDomain, Trouble: state.TroubleUnreachable})
+	_ = c.hopError(gammaDomain, quicnet.ErrPin)
+	expect(HopStatus{Hop: gammaDomain, Trouble: state.TroubleKey})
+	w.must(c.update(func(k *work) error { return k.hopWorked(gammaDomain) }))
+	expect(HopStatus{Hop: gammaDomain})
+	stop()
+	<-done
+}
