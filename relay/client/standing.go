@@ -222,32 +222,18 @@ func (w *work) stampOf(c *contact) (*state.Stamp, error) {
 	return row, err
 }
 
-// shareStanding stores this device's part of a week's nonces at a provider. All
-// devices have to divide them alike, which they do as long as the manifest is that
-// from which the week began: who learned of another one this week has none, and
-// neither has who began with the account. Stamps of last week count until then.
+// shareStanding stores this device's share of a week's nonces at a provider, once its
+// part of the week is known.
 func (w *work) shareStanding(at ids.Domain, week ratelimit.Week) error {
 	key := state.At(week, at)
-	if state.Standings.Has(w.tx, key) {
+	if w.self.Week.Period != uint32(week) || state.Standings.Has(w.tx, key) {
 		return nil
 	}
-	share := &introduction.Share{Period: uint32(week)}
-	within := func(d ids.Day) bool { return d != 0 && ratelimit.WeekOf(d) >= week }
-	if !within(w.self.Since) && !within(w.self.Learned) {
-		var devices []ids.DeviceID
-		for _, d := range w.self.manifest.Devices() {
-			devices = append(devices, d.ID)
-		}
-		slices.Sort(devices)
-		if i, ok := slices.BinarySearch(devices, w.self.Device); ok {
-			all, err := introduction.Split(uint32(week), introduction.StandingLimit, len(devices))
-			if err != nil {
-				return err
-			}
-			share = &all[i]
-		}
+	share, err := w.self.Week.Share(introduction.StandingLimit)
+	if err != nil {
+		return err
 	}
-	err := state.Standings.Put(w.tx, key, share)
+	err = state.Standings.Put(w.tx, key, &share)
 	if errors.Is(err, state.ErrFull) {
 		return nil
 	}

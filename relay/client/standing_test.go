@@ -455,18 +455,25 @@ func TestStandingOfDevices(t *testing.T) {
 	if one == nil || two == nil || one.End != introduction.StandingLimit/2 || two.End != introduction.StandingLimit || two.Next < one.End {
 		t.Fatalf("%+v, %+v", one, two)
 	}
-	// A third is linked in this week: the other providers' shares are not there yet.
-	alice.link()
-	for _, u := range []*user{alice, alice2} {
+	// A third is linked in this week: it has nothing, and changes nothing.
+	alice3 := alice.link()
+	alice3.credit(bob.p)
+	elsewhere := ids.MustParseDomain("gamma.example")
+	for u, want := range map[*user]introduction.Share{
+		alice:  {Period: uint32(w.week()), Next: 0, End: introduction.StandingLimit / 2},
+		alice2: {Period: uint32(w.week()), Next: introduction.StandingLimit / 2, End: introduction.StandingLimit},
+		alice3: {Period: uint32(w.week())},
+	} {
 		u.do(func(k *work) error {
-			return errors.Join(
-				state.Standings.Delete(k.tx, state.At(k.today/7, bob.p.domain)),
-				k.shareStanding(bob.p.domain, w.week()),
-			)
+			if err := k.shareStanding(elsewhere, w.week()); err != nil {
+				return err
+			}
+			s, err := state.Standings.Get(k.tx, state.At(w.week(), elsewhere))
+			if err == nil && *s != want {
+				t.Errorf("device %d has %+v, not %+v", u.device, *s, want)
+			}
+			return err
 		})
-		if s := shares(u); s == nil || s.Left() != 0 {
-			t.Errorf("after another manifest: %+v", s)
-		}
 	}
 }
 

@@ -26,7 +26,7 @@ func samples() map[string]wire.Schema {
 	return map[string]wire.Schema{
 		"profile": &Profile{
 			Address: address, Device: 1, Registered: true, Server: "h:1", Invite: []byte{1}, Secrets: secrets,
-			Manifest: []byte{2}, Cert: []byte{3},
+			Manifest: []byte{2}, Cert: []byte{3}, Part: introduction.Part{Period: 1, From: 2, To: 3},
 		},
 		"secrets":  &secrets,
 		"counters": &Counters{Contact: 1, Position: 2},
