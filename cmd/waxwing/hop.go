@@ -24,7 +24,7 @@ func (a *app) hopCommand() *cobra.Command {
 			"provider has to know it. While the hop does not answer, nothing is asked: what waits is shown by\n" +
 			"\"waxwing status\". What is asked of the hop itself goes through your own provider.\n" +
 			"Give the hop's pin if you can: without it your provider says who the hop is, and could name another.\n" +
-			"Each device of the account has a setting of its own.",
+			"Each device of the account has a setting of its own; a new one takes over that of the device which lets it in.",
 		Args:              arguments("DOMAIN or none"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error {

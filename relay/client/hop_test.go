@@ -99,6 +99,36 @@ func TestHopPin(t *testing.T) {
 	})
 }
 
+// A new device of the account asks whom the others ask, from its first question on,
+// and without the trouble that another one had.
+func TestHopGoesAlong(t *testing.T) {
+	w := newWorld(t)
+	u := w.user("alice@alpha.example")
+	pin := directory.RootPin(keys.NewSigningKey().Public())
+	for _, hop := range []ids.Domain{gammaDomain, {}} {
+		w.must(u.linked().c.SetHop(hop, directory.Pin{}))
+		if !hop.IsZero() {
+			w.must(u.linked().c.SetHop(hop, pin))
+			_ = u.linked().c.hopError(hop, quicnet.ErrTimeout)
+		}
+		e, err := w.restored(u.written(false), makeDevice())
+		w.must(err)
+		w.must(e.update(w.now, func(k *work) error {
+			h, err := k.hop()
+			if err != nil {
+				return err
+			}
+			if hop.IsZero() != (h == nil) || h != nil && *h != (state.Hop{Domain: hop}) {
+				t.Errorf("%v became %+v", hop, h)
+			}
+			if h != nil {
+				is(t, k.pin(hop, directory.Pin{1}), ErrIdentityChanged)
+			}
+			return nil
+		}))
+	}
+}
+
 // Messages wait, and an exchange does not, for a hop that is away for long.
 func TestHopIsNotWaitedFor(t *testing.T) {
 	w := newWorld(t)
