@@ -17,7 +17,7 @@ import (
 	"waxwing/relay/client/state"
 )
 
-// enter has the provider tell the account's key of stamps.
+// enter is a connection that is the account's: the provider tells its key of stamps.
 func (u *user) enter() {
 	u.w.t.Helper()
 	key := introduction.StandingKey(u.p.door().stand, u.box.id)
@@ -86,13 +86,10 @@ func (u *user) contact(of *user) (c *contact) {
 	return c
 }
 
-// standing makes two friends whose providers give stamps, in the middle of a week.
+// standing makes two friends in the middle of a week.
 func standing(t testing.TB) (w *world, alice, bob *user) {
 	w = newWorld(t)
-	alice, bob = w.user("alice@alpha.example"), w.user("bob@beta.example")
-	alice.enter()
-	bob.enter()
-	w.befriend(alice, bob)
+	alice, bob = w.friends()
 	return w, alice, bob
 }
 
@@ -153,193 +150,70 @@ func TestStanding(t *testing.T) {
 	}
 }
 
-// Who says nothing keeps its tickets too: stamps go alone before they are over.
-func TestStandingInSilence(t *testing.T) {
+// Over weeks in which devices stay away for days, answers are lost, credentials do
+// not come and clients crash, everything arrives, once, and no nonce is used twice.
+func TestStandingAtRandom(t *testing.T) {
 	w, alice, bob := standing(t)
-	for n := range 34 {
+	want := map[*user][]string{alice: {"hello"}, bob: {"hello back"}}
+	for n := range 42 {
+		w.advance(time.Duration(20+w.r.IntN(8)) * time.Hour)
+		var online []*user
+		for _, u := range w.users {
+			if w.r.IntN(3) > 0 {
+				online = append(online, u)
+				w.someDay(u)
+			}
+		}
+		for i, u := range online {
+			to := bob
+			if u == bob {
+				to = alice
+			}
+			for k := range w.r.IntN(6) {
+				text := fmt.Sprint(n, " ", i, " ", k)
+				want[u] = append(want[u], text)
+				u.send(to, text)
+			}
+		}
+		for range 4 {
+			for _, u := range online {
+				u.push(true)
+				u.pull()
+			}
+		}
+	}
+	for range 14 {
 		w.day()
-		if alice.tickets(bob) == 0 || bob.tickets(alice) == 0 {
-			t.Fatalf("day %d: %d and %d tickets", n, alice.tickets(bob), bob.tickets(alice))
+		w.advance(introduceAfter)
+	}
+	for _, p := range [][2]*user{{alice, bob}, {bob, alice}} {
+		got := slices.Sorted(slices.Values(p[1].inbox(p[0])))
+		slices.Sort(want[p[0]])
+		if !slices.Equal(got, want[p[0]]) {
+			t.Errorf("%d of %d shown, or not once each", len(got), len(want[p[0]]))
 		}
 	}
 	w.nothingDropped()
 }
 
-// The tickets of who gets no stamps any more end: those given before a stamp of its
-// last week counts no longer, with what they last. Then nothing arrives. Once it has
-// a credential again it introduces itself, and all that waited arrives.
-func TestBanEndsTickets(t *testing.T) {
-	w, alice, bob := standing(t)
-	for range 10 {
-		w.day()
+// someDay is what a device does on a day on which little goes well.
+func (w *world) someDay(u *user) {
+	u.supply()
+	if w.r.IntN(5) == 0 {
+		return
 	}
-	last := 0
-	const within = 7 + ids.MaxDelay + ids.MaxTicketDays
-	sent := 0
-	for n := range within + 10 {
-		w.day(alice)
-		before := len(bob.inbox(alice))
-		for range 3 {
-			alice.send(bob, fmt.Sprint("banned ", sent))
-			sent++
-		}
-		bob.send(alice, "still here")
-		w.settle()
-		if len(bob.inbox(alice)) > before {
-			last = n
+	for _, p := range w.providers {
+		if p != u.p {
+			u.credit(p)
 		}
 	}
-	if last > within || last < 2 {
-		t.Errorf("the last message arrived on day %d", last)
-	}
-	if n := len(bob.inbox(alice)); n >= 1+sent {
-		t.Fatalf("%d of %d arrived", n, sent)
-	}
-	w.day()
-	w.advance(introduceAfter)
-	for range 3 {
-		w.day()
-	}
-	if n := len(bob.inbox(alice)); n != 1+sent {
-		t.Errorf("%d of %d arrived after the ban", n, sent)
-	}
-}
-
-// Useless stamps, which nobody can tell from others, are no reason for a refusal,
-// and do not stop who can introduce itself.
-func TestUselessStamps(t *testing.T) {
-	w, alice, bob := standing(t)
-	bob.p.door().useless = func(ids.MailboxID) bool { return true }
-	for n := range 24 {
-		w.day()
-		for i := range 5 {
-			alice.send(bob, fmt.Sprint(n, " ", i))
+	for a := u.begin(); a != nil; a = u.begin() {
+		if w.r.IntN(3) > 0 {
+			u.finish(a)
 		}
-		w.settle()
-	}
-	w.advance(introduceAfter)
-	for range 2 {
-		w.day()
-	}
-	if got, want := len(bob.inbox(alice)), 1+120; got != want {
-		t.Errorf("%d of %d arrived", got, want)
-	}
-	w.nothingDropped()
-}
-
-// What is no stamp, another's, or one of another week is ignored: the message that
-// brings it arrives.
-func TestFalseStamps(t *testing.T) {
-	w, alice, bob := standing(t)
-	key := introduction.StandingKey(bob.p.door().stand, bob.box.id)
-	var nr, other [32]byte
-	bob.do(func(k *work) error {
-		p, err := k.pseudonymOf(k.find(alice.address))
-		nr = p.NR
-		return err
-	})
-	other[0] = 1
-	for w.week() == ratelimit.WeekOf(20513) { // the grace of the first week is over
-		w.advance(24 * time.Hour)
-	}
-	w.settle()
-	this := w.week()
-	for name, c := range map[string]struct {
-		stamp [introduction.StampSize]byte
-		want  uint32
-	}{
-		"bytes":             {[32]byte{1}, 0},
-		"another pseudonym": {introduction.Stamp(key, other, this), 0},
-		"another mailbox":   {introduction.Stamp(introduction.StandingKey(bob.p.door().stand, alice.box.id), nr, this), 0},
-		"of next week":      {introduction.Stamp(key, nr, this+1), 0},
-		"of two weeks ago":  {introduction.Stamp(key, nr, this-2), 0},
-		"of last week":      {introduction.Stamp(key, nr, this-1), uint32(this)},
-		"of this week":      {introduction.Stamp(key, nr, this), uint32(this) + 1},
-	} {
-		bob.do(func(k *work) error {
-			k.dirty(k.find(alice.address))
-			k.find(alice.address).Standing = 0
-			return nil
-		})
-		alice.do(func(k *work) error {
-			return state.Stamps.Put(k.tx, state.U32(k.find(bob.address).id), &state.Stamp{Week: this, Has: true, Stamp: c.stamp})
-		})
-		alice.send(bob, name)
-		w.settle()
-		if got := bob.inbox(alice); got[len(got)-1] != name {
-			t.Fatalf("%s: did not arrive", name)
+		if w.r.IntN(2) == 0 {
+			u.reopen()
 		}
-		if got := bob.stands(alice); got != c.want {
-			t.Errorf("%s: in standing for %d, not %d", name, got, c.want)
-		}
-	}
-	w.nothingDropped()
-}
-
-// Whom the user lets in is given tickets once, whenever that is, and for that week;
-// whom it lets in again as well.
-func TestGrace(t *testing.T) {
-	w, alice, bob := standing(t)
-	in := func() (in bool) {
-		bob.do(func(k *work) error { in = k.inStanding(k.find(alice.address)); return nil })
-		return in
-	}
-	at := func(day ids.Day) { // of the week after
-		w.now = (ids.Day(ratelimit.WeekOf(20513)+1)*7 + day).Start().Add(time.Hour)
-	}
-	for day, want := range []bool{true, true, true, true, true, false, false, false} {
-		if at(ids.Day(day)); in() != want {
-			t.Errorf("day %d of the week after: %v", day, !want)
-		}
-	}
-	bob.do(func(k *work) error { return errors.Join(k.block(alice.address), k.unblock(alice.address)) })
-	if !in() {
-		t.Error("after an unblock")
-	}
-	at(60)
-	if !in() {
-		t.Error("it was given nothing yet")
-	}
-	bob.do(func(k *work) error { k.find(alice.address).Fresh = false; return nil })
-	if in() {
-		t.Error("long after")
-	}
-	bob.do(func(k *work) error { // from a clock that was ahead
-		k.find(alice.address).Standing = uint32(w.week()) + 9
-		return nil
-	})
-	if in() {
-		t.Error("in weeks to come")
-	}
-	bob.do(func(k *work) error { k.stood(k.find(alice.address), w.week()); return nil })
-	if !in() {
-		t.Error("a clock that was ahead keeps a stamp out")
-	}
-	bob.do(func(k *work) error {
-		k.find(alice.address).Standing = 0
-		return k.entered(&wire.Session{Mailbox: bob.box.id})
-	})
-	if !in() {
-		t.Error("the provider gives no stamps")
-	}
-}
-
-// An introduction is proof for the week of its day.
-func TestIntroductionStands(t *testing.T) {
-	w, carol, bob := strangers(t)
-	carol.enter()
-	bob.enter()
-	carol.send(bob, "hello")
-	w.settle()
-	if got := bob.stands(carol); got != uint32(w.week())+1 {
-		t.Errorf("in standing for %d", got)
-	}
-	if bob.contact(carol).Fresh {
-		t.Error("a request is let in by itself")
-	}
-	bob.do(func(k *work) error { return k.accept(k.find(carol.address)) })
-	if !bob.contact(carol).Fresh {
-		t.Error("not after it was accepted")
 	}
 }
 
@@ -422,7 +296,6 @@ func TestStandingOfDevices(t *testing.T) {
 	alice.after(t) // the first device's share is stored
 	before := w.week()
 	alice2 := alice.link()
-	alice2.enter()
 	w.settle()
 	bob.send(alice, "to both")
 	alice2.send(bob, "hello from the second")
