@@ -10,6 +10,7 @@ import (
 	"waxwing/core/directory"
 	"waxwing/core/group"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/mailbox"
 	"waxwing/core/wire"
 	"waxwing/franking"
@@ -27,12 +28,18 @@ type admitting struct {
 	tags      map[[32]byte]ids.EnvelopeID
 	refused   int
 	change    func(*wire.Delivery) // what a lying relay does to deliveries; nil for nothing
+	stand     *keys.Secret
+	asked     map[[32]byte]bool        // tags of questions for stamps
+	useless   func(ids.MailboxID) bool // whose stamps are none; nil for nobody's
 }
 
 func (p *provider) door() *admitting {
 	if p.admits == nil {
 		suite := arc.Ristretto255()
-		p.admits = &admitting{suite.NewSecretKey(), suite.NewSecretKey(), map[[32]byte]ids.EnvelopeID{}, 0, nil}
+		p.admits = &admitting{
+			home: suite.NewSecretKey(), day: suite.NewSecretKey(), tags: map[[32]byte]ids.EnvelopeID{},
+			stand: keys.NewSecret(), asked: map[[32]byte]bool{},
+		}
 	}
 	return p.admits
 }
