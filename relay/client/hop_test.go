@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"net"
 	"testing"
 	"time"
 
@@ -137,6 +138,85 @@ func TestHopGoesAlong(t *testing.T) {
 			}
 			return nil
 		}))
+	}
+}
+
+// A hop that did not answer is tried again after its pause, without a question; one
+// that refuses is not, as that would not show whether it still does.
+func TestHopIsTried(t *testing.T) {
+	w := newWorld(t)
+	u := w.user("alice@alpha.example")
+	dialled := 0
+	try := func() error {
+		l := u.linked()
+		l.c.conf.Socket = func() (net.PacketConn, error) { dialled++; return nil, errUndo }
+		return l.tryHop(t.Context())
+	}
+	w.must(try()) // no hop
+	c, root := u.linked().c, keys.NewSigningKey()
+	w.must(c.SetHop(gammaDomain, directory.Pin{}))
+	d, err := directory.SignDescriptor(directory.DescriptorFields{
+		Domain: gammaDomain, Sequence: 1, Endpoints: []string{"127.0.0.1:1", "127.0.0.1:2"}, Expiry: ids.DayOf(w.now) + 9, Versions: []uint16{1},
+	}, root)
+	w.must(err)
+	u.do(func(k *work) error { return k.described(gammaDomain, d.Bytes()) })
+	w.must(try()) // nothing is wrong with it
+	_ = c.hopError(gammaDomain, quicnet.ErrTimeout)
+	w.must(try()) // in the pause
+	if dialled > 0 {
+		t.Fatal("tried too early")
+	}
+	w.now = w.now.Add(hopRetryMin)
+	var r *quicnet.RefusedError
+	if err := try(); !errors.As(err, &r) || dialled != 2 || u.hop().Failures != 2 {
+		t.Errorf("%v; dialled %d times; %+v", err, dialled, u.hop())
+	}
+	_ = c.hopError(gammaDomain, &quicnet.RefusedError{Code: wire.CodeForbidden})
+	w.now = w.now.Add(hopRetryMax)
+	if w.must(try()); dialled != 2 {
+		t.Error("one that refuses is tried")
+	}
+}
+
+// What is used up by asking, as the nonces of standing stamps are, is not spent on a
+// hop that failed.
+func TestHopCostsNoStamps(t *testing.T) {
+	for _, failed := range []error{quicnet.ErrTimeout, &quicnet.RefusedError{Code: wire.CodeForbidden}, &quicnet.RefusedError{Code: wire.CodeUnknownProvider}} {
+		w, alice, bob := standing(t)
+		c := alice.linked().c
+		asked := func() int {
+			alice.send(bob, "hello")
+			bob.send(alice, "hello")
+			return w.day(bob)
+		}
+		asks := 0
+		for range 7 {
+			asks += asked()
+		}
+		if asks == 0 {
+			t.Fatal("no stamp is asked for without a hop")
+		}
+		w.must(c.SetHop(gammaDomain, directory.Pin{}))
+		_ = c.hopError(gammaDomain, failed)
+		for range 8 {
+			if asked() > 0 {
+				t.Fatalf("a stamp is asked for while %v", failed)
+			}
+		}
+		// The hop has no part in what is asked of itself.
+		alice.do(func(k *work) error {
+			if failing, err := k.hopFailing(gammaDomain); failing || err != nil {
+				t.Errorf("questions to the hop wait for it: %v", err)
+			}
+			return k.hopWorked(gammaDomain)
+		})
+		asks = 0
+		for range 8 {
+			asks += asked()
+		}
+		if asks == 0 {
+			t.Errorf("no stamp is asked for when the hop is back, after %v", failed)
+		}
 	}
 }
 

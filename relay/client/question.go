@@ -47,6 +47,10 @@ func (l *link) ask(ctx context.Context, d ids.Domain, kind query.Kind, payload f
 }
 
 func (l *link) askKey(ctx context.Context, h *state.Hop, d ids.Domain, to directory.RelayKey, kind query.Kind, payload func(enc []byte) ([]byte, error), out wire.Schema) error {
+	// Before the payload, which may cost a proof.
+	if err := l.paused(h); err != nil {
+		return err
+	}
 	sealed, pending, err := query.AskWith(to.Key, to.ID, kind, payload, l.c.now())
 	if err != nil {
 		return err

@@ -116,6 +116,9 @@ func TestHop(t *testing.T) {
 	}
 }
 
+// Standing stamps come through a hop as refills and lookups do, week after week.
+func TestStandingByHop(t *testing.T) { inStandingByWeek(t, true) }
+
 // Nobody is a hop who did not say so. The client tells why it waits, and asks its
 // own provider nothing until the user says so.
 func TestHopIsOffByDefault(t *testing.T) {
