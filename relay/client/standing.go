@@ -106,8 +106,8 @@ func (l *link) standing(ctx context.Context) error {
 		l.mu.Lock()
 		l.later[what] = l.c.now().Add(wait)
 		l.mu.Unlock()
-		if errors.Is(err, ErrProvider) {
-			return errUnusable // its descriptor is over; asked again later
+		if errors.Is(err, ErrProvider) || errors.Is(err, introduction.ErrTerms) {
+			return errUnusable // its descriptor is over, or its limits are none; asked again later
 		}
 		return unusable(err)
 	})
