@@ -14,6 +14,7 @@ import (
 	"waxwing/core/devicesync"
 	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/linking"
 	"waxwing/core/mailbox"
 	"waxwing/core/query"
 	"waxwing/core/ratchet"
@@ -66,6 +67,9 @@ func init() {
 	question, answer := query.Layouts()
 	layouts["Question"], layouts["QueryAnswer"] = layout(question), layout(answer)
 	for name, rows := range franking.Layouts() {
+		layouts[name] = layout(rows)
+	}
+	for name, rows := range linking.Layouts() {
 		layouts[name] = layout(rows)
 	}
 	for name, rows := range devicesync.Layouts() {

@@ -129,6 +129,7 @@ var explanations = []explanation{
 	{client.ErrKeysUnknown, exitFailed, "the keys of %s are not known yet", "send it a message with \"waxwing send ADDRESS TEXT\"; they come with the first exchange"},
 	{client.ErrBadScan, exitUsage, "the text is neither a safety number nor the text of its code", "scan or copy it again: 60 digits, or the text from \"waxwing-verify:\" to its end"},
 	{client.ErrMismatch, exitFailed, "the safety numbers differ: this may not be %s", "check that both of you look at the other's number; if so, do not write anything secret, and compare in person"},
+	{client.ErrHop, exitUsage, "the hop is your own provider, which is to learn nothing of what you ask", "name another one, or none"},
 	{client.ErrInterval, exitUsage, "the interval is not between one second and one hour", "give one such as 30s or 5m"},
 	{client.ErrNotReceived, exitUsage, "only messages that you received can be reported", "see their ids with \"waxwing history ADDRESS --json\""},
 	{client.ErrTooOld, exitFailed, "the message can no longer be reported: it came more than a month ago, or to another device", "report it from the device that it came to, or report a newer one"},

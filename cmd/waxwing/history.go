@@ -100,7 +100,7 @@ func (a *app) settingCommand() *cobra.Command {
 			})
 		},
 	})
-	c.AddCommand(a.anonymousCommand())
+	c.AddCommand(a.anonymousCommand(), a.hopCommand())
 	c.AddCommand(&cobra.Command{
 		Use:   "sync INTERVAL",
 		Short: "How often your devices tell each other what is new, such as 30s or 5m; one minute by default",
@@ -137,10 +137,15 @@ func (a *app) showSettings(p *client.Client) error {
 	if err != nil {
 		return explain("settings", err)
 	}
+	hop, err := hopOf(p)
+	if err != nil {
+		return explain("settings", err)
+	}
 	names := map[bool]string{true: "on", false: "off"}
 	return a.print(struct {
 		ReadReceipts bool   `json:"read_receipts"`
 		Sync         string `json:"sync"`
 		Anonymous    bool   `json:"anonymous"`
-	}{on, every.String(), s.Anonymous}, "read-receipts %s\nsync %v\nanonymous %s\n", names[on], every, names[s.Anonymous])
+		Hop          string `json:"hop"`
+	}{on, every.String(), s.Anonymous, hop.Hop}, "read-receipts %s\nsync %v\nanonymous %s\nhop %s\n", names[on], every, names[s.Anonymous], hop.Hop)
 }

@@ -344,9 +344,15 @@ func waitsFor(p *client.Client, to ids.Address) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	hop, err := hopOf(p)
+	if err != nil {
+		return "", err
+	}
 	for _, i := range all {
 		switch {
 		case i.Provider != to.Domain() || i.Waiting == 0:
+		case !i.Known && hop.Trouble != "" && i.Provider.String() != hop.Hop:
+			return "the message is stored, and waits for the hop " + hop.Hop + hop.trouble(), nil
 		case i.Known && i.Left == 0:
 			return fmt.Sprintf("today's %d introductions at %s are used up; the message is stored and goes out %s", i.Limit, i.Provider, moment(i.More)), nil
 		default:
