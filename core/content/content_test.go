@@ -226,5 +226,5 @@ func FuzzFrame(f *testing.F) {
 var full = Control{
 	Mailbox: ids.MailboxID{1}, Grant: []byte("grant"), Delivered: digests(1, 3), Read: digests(2, 2),
 	Confirmed: digests(9, 1), SealKey: []byte("seal key"), Certificate: []byte("certificate"), Manifest: []byte("manifest"), Missed: digests(12, 2),
-	Piece: &Piece{ID: PieceID{5}, Length: 100, First: 2, Bytes: make([]byte, 32)}, Wanted: digests(20, 2),
+	Piece: &Piece{ID: PieceID{5}, Length: 100, First: 2, Bytes: make([]byte, 32)}, Wanted: digests(20, 2), Standing: [StandingSize]byte{6},
 }

@@ -16,6 +16,9 @@ const (
 	// ConversationSize is the size of a conversation's id.
 	ConversationSize = 16
 
+	// StandingSize is the size of a standing stamp.
+	StandingSize = 32
+
 	frameVersion   = 1
 	controlVersion = 1
 
@@ -93,10 +96,11 @@ const (
 	itemCertificate itemType = 7 // sealedsender.Certificate
 	itemManifest    itemType = 8 // directory.Manifest
 	// Reserved: 9 for W and Z with their log proof.
-	itemPiece  itemType = 10 // Piece, of audience salt 16 | token bundle
-	itemMissed itemType = 11 // d 32 of each message, ascending
-	itemWanted itemType = 12 // reference 32 of each token bundle, ascending
-	itemEnd    itemType = 13
+	itemPiece    itemType = 10 // Piece, of audience salt 16 | token bundle
+	itemMissed   itemType = 11 // d 32 of each message, ascending
+	itemWanted   itemType = 12 // reference 32 of each token bundle, ascending
+	itemStanding itemType = 13 // standing stamp 32
+	itemEnd      itemType = 14
 )
 
 // Fields lists the layout: id 8 | length 2 | first 1 | bytes, all that is left.
@@ -178,6 +182,9 @@ func (ctl *Control) items(c *wire.Codec) (items []item) {
 	}
 	add(itemMissed, join(c, ctl.Missed, "missed"), MaxMissed*DigestSize, "missed")
 	add(itemWanted, join(c, ctl.Wanted, "wanted"), MaxWanted*DigestSize, "wanted")
+	if ctl.Standing != [StandingSize]byte{} {
+		add(itemStanding, ctl.Standing[:], StandingSize, "standing")
+	}
 	return items
 }
 
@@ -216,6 +223,13 @@ func (ctl *Control) take(c *wire.Codec, i item) {
 		c.Check(wire.Unmarshal(i.body, ctl.Piece) == nil, "piece", "malformed")
 	case itemWanted:
 		ctl.Wanted = split(c, i.body, MaxWanted, "wanted")
+	case itemStanding:
+		if len(i.body) != StandingSize {
+			c.Fail("standing", "wrong length")
+			return
+		}
+		ctl.Standing = [StandingSize]byte(i.body)
+		c.Check(ctl.Standing != [StandingSize]byte{}, "standing", "zero")
 	default:
 		c.Fail("items", "unknown type")
 	}

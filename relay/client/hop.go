@@ -26,7 +26,7 @@ const (
 	// how long a question may take in all: longer than the hop gives the provider
 	// that is asked.
 	hopDial     = 5 * time.Second
-	hopPatience = 15 * time.Second
+	hopPatience = 20 * time.Second
 	// hopRetryMin and hopRetryMax bound the pause after a hop failed. It doubles.
 	hopRetryMin = time.Second
 	hopRetryMax = 10 * time.Minute
@@ -93,10 +93,12 @@ func (c *Client) Hops(ctx context.Context) iter.Seq2[HopStatus, error] {
 // SetHop has other providers asked through a third one, instead of the own; the
 // zero Domain has them asked through the own one again. A question to the hop itself
 // goes through the own provider. Nothing else ever changes it, and while the hop
-// cannot be reached nothing is asked. Errors are ErrHop (it is the own provider),
-// ErrNotRegistered and the store's.
-func (c *Client) SetHop(hop ids.Domain) error {
-	if err := c.update(func(w *work) error { return w.setHop(hop) }); err != nil {
+// cannot be reached nothing is asked. pin is the hop's root key, from somebody else
+// than the own provider; with the zero Pin the own provider says at first use who the
+// hop is, and could name another. Errors are ErrHop (it is the own provider),
+// ErrIdentityChanged (another key is known of it), ErrNotRegistered and the store's.
+func (c *Client) SetHop(hop ids.Domain, pin directory.Pin) error {
+	if err := c.update(func(w *work) error { return w.setHop(hop, pin) }); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -108,7 +110,7 @@ func (c *Client) SetHop(hop ids.Domain) error {
 	return nil
 }
 
-func (w *work) setHop(hop ids.Domain) error {
+func (w *work) setHop(hop ids.Domain, pin directory.Pin) error {
 	switch {
 	case w.self == nil:
 		return ErrNotRegistered
@@ -116,6 +118,11 @@ func (w *work) setHop(hop ids.Domain) error {
 		return state.Hops.Delete(w.tx, state.Single)
 	case hop == w.self.Address.Domain():
 		return ErrHop
+	}
+	if pin != (directory.Pin{}) {
+		if err := w.pin(hop, pin); err != nil {
+			return err
+		}
 	}
 	return state.Hops.Put(w.tx, state.Single, &state.Hop{Domain: hop})
 }

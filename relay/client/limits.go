@@ -13,7 +13,7 @@ const (
 	// small and other callers' waiting short.
 	batchSize = 64
 	// reserveTickets is how many tickets of a contact only go to messages that
-	// bring it new ones: one to use, one if that is lost.
+	// bring it new ones, or the own standing stamp: one to use, one if that is lost.
 	reserveTickets = 2
 	// refreshDays is how many days before their end tickets no longer count as
 	// a supply, so that both sides renew each other's before the last is over.

@@ -178,6 +178,7 @@ type Contact struct {
 	Tickets         int  // messages that can be sent before it has to answer
 	Waiting         int  // messages that wait: for tickets, or the next connection
 	Verified        bool // the safety number of the pinned keys was compared
+	Standing        bool // it is given more tickets: it proved lately that it may write, or was just let in
 }
 
 // Contacts returns the contacts by address.
@@ -195,7 +196,7 @@ func (c *Client) Contacts() (out []Contact, err error) {
 			if n == 0 && k.HasFirst && k.FirstExpiry >= w.today {
 				n = 1
 			}
-			out = append(out, Contact{k.Address, k.Fingerprint, k.Blocked, k.Changed, n, w.waiting[k.id], w.verified(k)})
+			out = append(out, Contact{k.Address, k.Fingerprint, k.Blocked, k.Changed, n, w.waiting[k.id], w.verified(k), w.inStanding(k)})
 		}
 		return nil
 	})

@@ -114,6 +114,7 @@ func (w *work) accept(c *contact) error {
 	w.dirty(c)
 	w.attention[c.id] = true
 	c.Pending = false
+	w.vouch(c)
 	rows, err := state.Requests.Rows(w.tx, state.U32(c.id), nil, 0)
 	if err != nil {
 		return err
@@ -148,7 +149,11 @@ func (w *work) dropRequests(c *contact) error {
 // addStranger makes a contact of an address alone. Its keys are pinned when it is
 // first looked up.
 func (w *work) addStranger(a ids.Address) (*contact, error) {
-	return w.newContact(&state.Contact{Address: a, Status: state.ContactCode})
+	c, err := w.newContact(&state.Contact{Address: a, Status: state.ContactCode})
+	if err == nil {
+		w.vouch(c)
+	}
+	return c, err
 }
 
 // blockFound blocks an account by its X_S, which was looked up for that.

@@ -82,7 +82,7 @@ func TestHop(t *testing.T) {
 	alpha, beta, gamma := withHop(t, true)
 	beta.slowly(limits.PeerRefills, limits.HomeAccounts, limits.PeerRequests)
 	alice, bob := newClient(t, alpha, "alice@alpha.example"), newClient(t, beta, "bob@beta.example")
-	must(t, alice.SetHop(gamma.domain))
+	must(t, alice.SetHop(gamma.domain, directory.Pin{}))
 	background(t, alice)
 	background(t, bob)
 	introduced(t, alice, ids.MustParseAddress("bob@beta.example"), "hello, by another way")
@@ -120,7 +120,7 @@ func TestHop(t *testing.T) {
 func TestHopIsOffByDefault(t *testing.T) {
 	alpha, beta, gamma := withHop(t, false)
 	alice, bob := newClient(t, alpha, "alice@alpha.example"), newClient(t, beta, "bob@beta.example")
-	must(t, alice.SetHop(gamma.domain))
+	must(t, alice.SetHop(gamma.domain, directory.Pin{}))
 	background(t, alice)
 	background(t, bob)
 	id := introduced(t, alice, ids.MustParseAddress("bob@beta.example"), "hello")
@@ -134,7 +134,7 @@ func TestHopIsOffByDefault(t *testing.T) {
 	if alpha.queries() != 0 || beta.queries() != 0 || statusOf(t, alice, id) != state.StatusWaiting {
 		t.Errorf("%v questions at alpha, %v at beta; the message is %v", alpha.queries(), beta.queries(), statusOf(t, alice, id))
 	}
-	must(t, alice.SetHop(ids.Domain{}))
+	must(t, alice.SetHop(ids.Domain{}, directory.Pin{}))
 	await(t, "a request", func() bool { return len(requestsOf(t, bob)) == 1 })
 	if alpha.queries() == 0 {
 		t.Error("asked by nobody")
@@ -148,7 +148,7 @@ func TestHopIsAway(t *testing.T) {
 	alice, bob := newClient(t, alpha, "alice@alpha.example"), newClient(t, beta, "bob@beta.example")
 	until(t, "gamma's keys at alpha", func() bool { _, ok := alpha.node.peers.Descriptor(gamma.domain); return ok })
 	gamma.halt()
-	must(t, alice.SetHop(gamma.domain))
+	must(t, alice.SetHop(gamma.domain, directory.Pin{}))
 	background(t, alice)
 	background(t, bob)
 	id := introduced(t, alice, ids.MustParseAddress("bob@beta.example"), "hello")
@@ -167,6 +167,32 @@ func TestHopIsAway(t *testing.T) {
 	}
 	if s, err := alice.Hop(); err != nil || s.Trouble != state.TroubleNone {
 		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// As many questions of strangers are under way to a peer as may be: others are told
+// when to try again, and accounts are not held up.
+func TestStrangersLeaveRoom(t *testing.T) {
+	_, beta, gamma := withHop(t, true)
+	l := gamma.node.peers.link(beta.domain)
+	until(t, "a link", func() bool { return l.caller.Load() != nil })
+	for range maxHops {
+		l.hops <- struct{}{}
+	}
+	good := &wire.Query{Dest: beta.domain, Kind: uint8(query.KindLookup), Sealed: make([]byte, query.KindLookup.QuestionSize())}
+	if code, after := codeOf(t, nobodyAt(t, gamma), good); code != wire.CodeBusy || after == 0 || gamma.hopped(relay.HopBusy) != 1 {
+		t.Errorf("%v, %d ms", code, after)
+	}
+	carol := newDevice(t, gamma, "carol@gamma.example")
+	if code, _ := codeOf(t, carol.caller, good); code == wire.CodeBusy {
+		t.Error("an account waits for strangers")
+	}
+	<-l.hops
+	if code, _ := codeOf(t, nobodyAt(t, gamma), good); code == wire.CodeBusy {
+		t.Error("no room after one was answered")
+	}
+	if n := len(l.hops); n != maxHops-1 {
+		t.Errorf("%d are under way", n)
 	}
 }
 
