@@ -167,13 +167,17 @@ func (d *draft) fit() {
 // chooseGrantee chooses the device that is to get tickets, of those that open
 // the message and are due the one with the fewest.
 func (w *work) chooseGrantee(d *draft) {
-	least := 0
+	least, most := 0, ticket.MaxGrant
 	if !w.inStanding(d.c) {
-		return
+		if d.intro == nil || d.c.Lent != 0 && w.today < d.c.Lent+lendDays {
+			return
+		}
+		most = lentTickets
 	}
 	for _, r := range d.to {
 		have := w.outstandingOf(d.c, r.p)
 		n, _ := r.p.Marks.TopUp(w.now, have)
+		n = min(n, most-have)
 		if n > 0 && w.canGive(n) && (d.grantee == nil || have < least) {
 			d.grantee, d.grant, least = r.p, n, have
 		}
@@ -293,7 +297,9 @@ func (w *work) takeGrant(d *draft) error {
 	if err != nil {
 		return err
 	}
-	d.c.Fresh = false
+	if d.c.Fresh = false; !w.inStanding(d.c) {
+		d.c.Lent = w.today
+	}
 	d.grantee.Marks = marks
 	d.grantee.outstanding += n
 	w.peerz[d.grantee] = d.c

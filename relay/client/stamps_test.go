@@ -22,7 +22,7 @@ func TestBanEndsTickets(t *testing.T) {
 	for range 10 {
 		w.day()
 	}
-	last := 0
+	last, late := 0, 0
 	const within = 7 + ids.MaxDelay + ids.MaxTicketDays
 	sent := 0
 	for n := range within + 10 {
@@ -34,12 +34,16 @@ func TestBanEndsTickets(t *testing.T) {
 		}
 		bob.send(alice, "still here")
 		w.settle()
-		if len(bob.inbox(alice)) > before {
+		switch got := len(bob.inbox(alice)) - before; {
+		case n > within:
+			late += got
+		case got > 0:
 			last = n
 		}
 	}
-	if last > within || last < 2 {
-		t.Errorf("the last message arrived on day %d", last)
+	// Bob goes on writing, and so lends two tickets.
+	if last < 2 || late > lentTickets {
+		t.Errorf("the last message arrived on day %d, and %d later", last, late)
 	}
 	if n := len(bob.inbox(alice)); n >= 1+sent {
 		t.Fatalf("%d of %d arrived", n, sent)
@@ -187,6 +191,37 @@ func TestIntroductionStands(t *testing.T) {
 	bob.do(func(k *work) error { return k.accept(k.find(carol.address)) })
 	if !bob.contact(carol).Fresh {
 		t.Error("not after it was accepted")
+	}
+}
+
+// Who writes to somebody after a long silence, without tickets, can be answered at
+// once: with two tickets, not more.
+func TestLongSilence(t *testing.T) {
+	w, alice, bob := standing(t)
+	w.advance(30 * 24 * time.Hour)
+	alice.supply()
+	bob.supply()
+	alice.credit(bob.p)
+	id := alice.send(bob, "long ago")
+	w.advance(introduceAfter)
+	alice.push(true)
+	bob.pull()
+	if n := bob.tickets(alice); n != lentTickets || alice.classes[wire.ClassIntroduction] != 1 {
+		t.Fatalf("%d tickets came, %v", n, alice.classes)
+	}
+	if in := func() (in bool) {
+		alice.do(func(k *work) error { in = k.inStanding(k.find(bob.address)); return nil })
+		return in
+	}; in() {
+		t.Fatal("bob proved nothing")
+	}
+	bob.send(alice, "indeed")
+	w.settle()
+	if alice.status(id) != state.StatusDelivered || len(alice.inbox(bob)) != 2 {
+		t.Errorf("%v, %q", alice.status(id), alice.inbox(bob))
+	}
+	if n := alice.tickets(bob); n < 8 {
+		t.Errorf("bob gave %d", n)
 	}
 }
 

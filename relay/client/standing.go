@@ -88,6 +88,9 @@ type asking struct {
 func (l *link) standing(ctx context.Context) error {
 	const what = "standing"
 	return l.attempt(what, func() error {
+		if err := l.tryHop(ctx); err != nil {
+			return err
+		}
 		var a *asking
 		err := l.c.update(func(w *work) (err error) { a, err = w.askStanding(); return err })
 		if err != nil {
@@ -103,8 +106,8 @@ func (l *link) standing(ctx context.Context) error {
 		l.mu.Lock()
 		l.later[what] = l.c.now().Add(wait)
 		l.mu.Unlock()
-		if errors.Is(err, ErrProvider) {
-			return errUnusable // its descriptor is over; asked again later
+		if errors.Is(err, ErrProvider) || errors.Is(err, introduction.ErrTerms) {
+			return errUnusable // its descriptor is over, or its limits are none; asked again later
 		}
 		return unusable(err)
 	})
@@ -165,6 +168,12 @@ func (w *work) askStanding() (*asking, error) {
 	}
 	slices.SortFunc(all, func(a, b due) int { return a.at.Compare(b.at) })
 	for i := range all {
+		if failing, err := w.hopFailing(all[i].c.Address.Domain()); failing || err != nil {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if a, err := w.reserveStamp(&all[i], week); a != nil || err != nil {
 			return a, err
 		}
