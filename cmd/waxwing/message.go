@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	stdsync "sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -116,6 +117,7 @@ func (a *app) inboxCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "inbox",
 		Short: "Fetch and show new messages; send what waits",
+		Long:  "With --follow it stays open and shows messages as they come.\n" + noticesHelp,
 		Args:  arguments(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			after, err := a.position()
@@ -182,9 +184,14 @@ func (a *app) showBehind(p *client.Client, after uint64) error {
 // follow shows messages as they come until ctx ends.
 func (a *app) follow(ctx context.Context, p *client.Client, after uint64) error {
 	ctx, cancel := context.WithCancel(ctx)
-	running := make(chan error, 1)
+	running := make(chan error, 2)
+	var mu stdsync.Mutex // keeps lines whole
 	go func() {
 		running <- p.Run(ctx)
+		cancel()
+	}()
+	go func() {
+		running <- a.notices(ctx, p, &mu)
 		cancel()
 	}()
 	shown := func() error {
@@ -192,7 +199,10 @@ func (a *app) follow(ctx context.Context, p *client.Client, after uint64) error 
 			if err != nil {
 				return explain("inbox", err)
 			}
-			if err := a.show(o); err != nil {
+			mu.Lock()
+			err := a.show(o)
+			mu.Unlock()
+			if err != nil {
 				return err
 			}
 			if err := a.setPosition(o.Position()); err != nil {
@@ -205,7 +215,7 @@ func (a *app) follow(ctx context.Context, p *client.Client, after uint64) error 
 		return nil
 	}()
 	cancel()
-	if err := <-running; err != nil {
+	if err := errors.Join(<-running, <-running); err != nil {
 		return errors.Join(shown, explain("the provider", err))
 	}
 	return shown
