@@ -27,6 +27,9 @@
 // account or peer only, and with a good ticket on how much comes for its mailbox,
 // whatever becomes of that. Reason numbers every case.
 //
+// A hop (hop.go) also passes questions on for who is nobody here, if the operator
+// wants that.
+//
 // The package does not hide timing or volume from someone who watches both
 // providers, and an operator who changes the program learns what this one
 // forgets: see docs/architecture.md.

@@ -98,6 +98,7 @@ var askers = map[limits.Name]func(p *provider, a *applicant) func() (wire.Code, 
 			return code, after
 		}
 	},
+	limits.HopQuestions: askHop, limits.HopPeer: askHop,
 	limits.MailboxEnvelopes: func(p *provider, _ *applicant) func() (wire.Code, uint32) {
 		return func() (wire.Code, uint32) {
 			return ofEnvelope(p.AdmitForward(p.now, p.peer, p.fresh(), new(Admitted)))
@@ -111,6 +112,14 @@ var askers = map[limits.Name]func(p *provider, a *applicant) func() (wire.Code, 
 			return ofMessage(next.register(next.manifest.Bytes()))
 		}
 	},
+}
+
+func askHop(p *provider, _ *applicant) func() (wire.Code, uint32) {
+	p.hop = true
+	return func() (wire.Code, uint32) {
+		_, code, after := p.hopTo(nobody(), questionTo(alpha, query.KindRefill))
+		return code, after
+	}
 }
 
 // elsewhere are the limits that other packages ask about, and what shows that

@@ -54,7 +54,7 @@ type Snapshots interface {
 }
 
 // Config is what a Relay is made of. All but Snapshots, Submissions, Admission,
-// Registration and Limits are required; without Limits there is a Book of defaults.
+// Registration, Limits and Hop are required; without Limits there is a Book of defaults.
 type Config struct {
 	Domain       ids.Domain
 	Store        store.Store
@@ -68,6 +68,7 @@ type Config struct {
 	Admission    AdmissionKeys // nil: no introductions are taken
 	Registration Registration
 	Limits       *limits.Book
+	Hop          bool // passes on what somebody asks peers who is nobody here
 }
 
 // Relay makes the decisions of one provider. It is safe for concurrent use.
@@ -75,6 +76,7 @@ type Relay struct {
 	// Fixed.
 	domain       ids.Domain
 	registration Registration
+	hop          bool
 	store        store.Store
 	tickets      *ticket.Ring
 	stamps       *franking.StampRing
@@ -109,7 +111,7 @@ func New(c Config) (*Relay, error) {
 		}
 	}
 	return &Relay{
-		domain: c.Domain, registration: c.Registration, store: c.Store, tickets: c.Tickets, stamps: c.Stamps,
+		domain: c.Domain, registration: c.Registration, hop: c.Hop, store: c.Store, tickets: c.Tickets, stamps: c.Stamps,
 		directory: c.Directory, mailboxes: mailbox.New(c.Store), keys: c.Keys, peers: c.Peers, snapshots: c.Snapshots,
 		limits: c.Limits, submissions: c.Submissions, admission: c.Admission, ledger: ledger.New(c.Store), questions: query.NewReplayCache(),
 		verifiers:  verifiers{set: map[ids.Day]*dayVerifier{}},

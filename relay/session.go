@@ -27,6 +27,8 @@ type Session struct {
 	suspended atomic.Bool
 	attempts  atomic.Int32
 	asked     atomic.Int32 // signed documents, before it was a device's
+	asking    sync.Once    // decides stranger
+	stranger  bool         // it asks other providers by this one, without a name; set in asking
 	bearing   sync.Once    // decides bearer
 	bearer    *Bearer      // of a connection that submits with tokens; set in bearing
 	met       atomic.Int32 // requests about a rendezvous, before it was a device's

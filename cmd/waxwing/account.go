@@ -103,6 +103,7 @@ type statusLine struct {
 	Untold      int               `json:"untold"`  // records that your other devices are still to be told
 	Lost        uint64            `json:"lost"`    // records of them that came in part or did not fit
 	Submission  submissionLine    `json:"submission"`
+	Hop         hopLine           `json:"hop"`
 	Requests    int               `json:"requests"` // people who introduced themselves and wait for an answer
 
 	Introductions []introductionsLine `json:"introductions"` // what is left of the day's, by provider
@@ -120,8 +121,8 @@ func (a *app) statusCommand() *cobra.Command {
 					return explain("profile", err)
 				}
 				return a.print(s, "%s at %s\nfingerprint %s\n%d contacts, %d messages waiting, %d not yet with the provider, %d held, dropped %v\n"+
-					"%d things not told to your other devices yet, %d of theirs lost\n%v\n%d requests\n%s",
-					s.Address, s.Server, s.Fingerprint, s.Contacts, s.Waiting, s.Outbox, s.Held, s.Dropped, s.Untold, s.Lost, s.Submission, s.Requests, lines(s.Introductions))
+					"%d things not told to your other devices yet, %d of theirs lost\n%v\n%v\n%d requests\n%s",
+					s.Address, s.Server, s.Fingerprint, s.Contacts, s.Waiting, s.Outbox, s.Held, s.Dropped, s.Untold, s.Lost, s.Submission, s.Hop, s.Requests, lines(s.Introductions))
 			})
 		},
 	}
@@ -162,6 +163,9 @@ func status(p *client.Client) (*statusLine, error) {
 		return nil, err
 	}
 	s.Requests = len(requests)
+	if s.Hop, err = hopOf(p); err != nil {
+		return nil, err
+	}
 	if s.Introductions, err = introductionsOf(p); err != nil {
 		return nil, err
 	}

@@ -113,6 +113,7 @@ var explanations = []explanation{
 	{client.ErrUnknownContact, exitNotFound, "%s is not a contact", "ask for a contact code and add it with \"waxwing add CODE\""},
 	{client.ErrUnknownDevice, exitNotFound, "the account has no device %s", "see \"waxwing device list\""},
 	{client.ErrThisDevice, exitUsage, "device %s is this one, and a device does not remove itself", "run the command on another device of the account"},
+	{client.ErrOvertaken, exitRefused, "another device of the account replaced the mailbox key at the same time", "it is in use here when that device has told; if it is gone for good, try again"},
 	{client.ErrDevices, exitRefused, "the account has as many devices as it may have", "remove one with \"waxwing device remove\""},
 	{client.ErrLinkCode, exitUsage, "the text is not a code of \"waxwing device link\", or it was mistyped", "copy it again, from \"waxwing-link:\" to its end"},
 	{client.ErrLinkMiddle, exitRefused, "what came is not from the device that showed the code: somebody stands between the two", "nothing was handed over; begin again on both, and tell the provider's operator if it happens again"},
@@ -129,6 +130,7 @@ var explanations = []explanation{
 	{client.ErrKeysUnknown, exitFailed, "the keys of %s are not known yet", "send it a message with \"waxwing send ADDRESS TEXT\"; they come with the first exchange"},
 	{client.ErrBadScan, exitUsage, "the text is neither a safety number nor the text of its code", "scan or copy it again: 60 digits, or the text from \"waxwing-verify:\" to its end"},
 	{client.ErrMismatch, exitFailed, "the safety numbers differ: this may not be %s", "check that both of you look at the other's number; if so, do not write anything secret, and compare in person"},
+	{client.ErrHop, exitUsage, "the hop is your own provider, which is to learn nothing of what you ask", "name another one, or none"},
 	{client.ErrInterval, exitUsage, "the interval is not between one second and one hour", "give one such as 30s or 5m"},
 	{client.ErrNotReceived, exitUsage, "only messages that you received can be reported", "see their ids with \"waxwing history ADDRESS --json\""},
 	{client.ErrTooOld, exitFailed, "the message can no longer be reported: it came more than a month ago, or to another device", "report it from the device that it came to, or report a newer one"},
@@ -170,6 +172,12 @@ func explain(about string, err error) *failure {
 		return &failure{
 			code: exitFailed, what: fmt.Sprintf("device %d is in the account, but did not get it", u.Device), err: u.Err,
 			next: fmt.Sprintf("run \"waxwing device remove %d\", then link again", u.Device),
+		}
+	}
+	if l, ok := errors.AsType[*client.LaterError](err); ok {
+		return &failure{
+			code: exitRefused, what: about + " was replaced already", err: l,
+			next: "what came before is still used by contacts; try again on that day",
 		}
 	}
 	for _, e := range explanations {

@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 //	                         sets $alpha_server and $alpha_pin for alpha.example, and so on
 //	lone DOMAIN FLAG...      make and start one without peers, with flags of serve
 //	crash DOMAIN             kill -9 one of them
-//	start DOMAIN             start it again
+//	start DOMAIN FLAG...     start it again, with further flags of serve
 //	person NAME              register NAME (alice@alpha.example) with a profile named after its local part
 //	keep VARIABLE            set a variable to the last output
 //	exits CODE COMMAND...    run a command that must end with the exit code
@@ -55,6 +55,7 @@ func TestMain(m *testing.M) {
 //	history PROFILE ADDRESS REGEXP  fetch until a line of the conversation matches
 //	link OLD NEW ANSWER ANSWER CODE CODE  link a profile to another; the users' answers and the exit codes
 //	chat PROFILE ADDRESS     open a chat, which stays open
+//	follow PROFILE FLAG...   open an inbox, which stays open until the script ends
 //	say PROFILE TEXT         type a line into it
 //	hears PROFILE REGEXP     wait until it shows something
 //	hangup PROFILE           end its input; it must end well
@@ -91,6 +92,7 @@ func TestScripts(t *testing.T) {
 			"keys":      positive(cmdKeys),
 			"firstid":   positive(cmdFirstID),
 			"chat":      positive(cmdChat),
+			"follow":    positive(cmdFollow),
 			"say":       positive(cmdSay),
 			"hears":     positive(cmdHears),
 			"hangup":    positive(cmdHangUp),
@@ -199,7 +201,9 @@ func cmdCrash(ts *testscript.TestScript, args []string) { rigOf(ts).server(ts, a
 
 func cmdStart(ts *testscript.TestScript, args []string) {
 	r := rigOf(ts)
-	s, err := r.server(ts, args).Provider.Start(context.Background())
+	p := r.server(ts, args).Provider
+	p.Flags = append(p.Flags, args[1:]...)
+	s, err := p.Start(context.Background())
 	ts.Check(err)
 	r.running[s.Domain] = s
 }

@@ -122,18 +122,31 @@ func (r *Ring) Prepare(today ids.Day) (*Change, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pending = nil
-	a := r.active
-	switch {
-	case a == nil || rotationDue(a.Day, today):
-	case a.Reserved-a.minted >= ReserveStep/2:
+	if !r.due(today) {
 		return nil, nil
-	case a.Reserved < MaxPerKey:
+	}
+	if a := r.active; a != nil && !rotationDue(a.Day, today) && a.Reserved < MaxPerKey {
 		rec := a.record
 		rec.Reserved += ReserveStep
 		r.pending = &mintingKey{record: rec}
 		return change(r.pending), nil
 	}
 	return r.draw(today)
+}
+
+// Due reports whether Prepare has a Change. It is for after each Mint: at a
+// provider that mints half of ReserveStep between two looks at the clock, nobody
+// would get any until the second.
+func (r *Ring) Due(today ids.Day) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.due(today)
+}
+
+// due is Due; the caller holds mu.
+func (r *Ring) due(today ids.Day) bool {
+	a := r.active
+	return a == nil || rotationDue(a.Day, today) || a.Reserved-a.minted < ReserveStep/2
 }
 
 // PrepareNew is Prepare for a new key that is not due, because the operator

@@ -377,6 +377,13 @@ func TestReservations(t *testing.T) {
 		t.Errorf("%d restarts", restarts)
 	}
 	// A reservation runs out while nobody renews.
+	r.active.minted = r.active.Reserved - ReserveStep/2
+	if r.Due(today) {
+		t.Error("due with half of the reservation left")
+	}
+	if mint(t, r, today, 1, 1); !r.Due(today) || !r.Due(today+1) {
+		t.Error("not due with less than half of it left, or on another day")
+	}
 	r.active.minted = r.active.Reserved - 1
 	if _, err := r.Mint(today, &mailbox, 1, 2, today); !errors.Is(err, ErrNotReady) {
 		t.Error(err)

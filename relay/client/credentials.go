@@ -28,7 +28,7 @@ import (
 // the account may write there, and the day's credential, which the other provider
 // gives against it over the own one and cannot tell for whom. Every device of the
 // account asks with the same bytes and has the same credential; each has a share of
-// the day's introductions of its own.
+// the day's introductions of its own (shares.go).
 
 // labelRefillTime separates the times of refills from everything else that is made
 // of k.
@@ -53,7 +53,7 @@ func refillAt(k *[32]byte, d ids.Domain, day ids.Day) time.Time {
 // refills lists the providers of which the day's credential is due: those that a
 // message waits for, and those whose time has come.
 func (w *work) refills() ([]ids.Domain, error) {
-	if w.self == nil || !w.self.Registered || w.ownCert() == nil {
+	if w.self == nil || !w.self.Registered || w.ownCert() == nil || !w.divided() {
 		return nil, nil
 	}
 	due := map[ids.Domain]bool{}
@@ -97,11 +97,19 @@ func (c *Client) uncredited() (waits bool, err error) {
 			if err != nil {
 				return err
 			}
+			if !some {
+				continue
+			}
 			has, err := w.credited(k.Address.Domain())
 			if err != nil {
 				return err
 			}
-			waits = waits || some && !has
+			h, err := w.hopTo(k.Address.Domain())
+			if err != nil {
+				return err
+			}
+			// A hop that failed again and again is not back within moments.
+			waits = waits || !has && (h == nil || w.hopWait(h) < providerPatience)
 		}
 		return nil
 	})
@@ -263,7 +271,7 @@ func (l *link) keyList(ctx context.Context, d ids.Domain, enough func(*keylist.L
 
 // fetchList asks the own provider for another one's list.
 func (l *link) fetchList(ctx context.Context, d ids.Domain) error {
-	m, err := quicnet.Ask[*wire.AdmissionKeysAre](ctx, l.caller, &wire.AdmissionKeys{Provider: d})
+	m, err := askOwn[*wire.AdmissionKeysAre](ctx, l, &wire.AdmissionKeys{Provider: d})
 	if err != nil {
 		return err
 	}
@@ -324,7 +332,7 @@ func (l *link) refill(ctx context.Context, r *refilling) error {
 	day, _ := r.theirs.Credential(r.today)
 	terms := membership.Refill{
 		Home: r.home, Provider: r.at, Month: r.month, Tier: r.member.tier, Epoch: r.today,
-		Membership: listed, Key: day, Lists: r.theirs.Lists(),
+		Membership: listed, Key: day,
 	}
 	pending, err := terms.Request(r.member.cred)
 	if err != nil {
@@ -350,7 +358,7 @@ func (l *link) refill(ctx context.Context, r *refilling) error {
 	if err != nil {
 		return ErrServer // not under the listed key
 	}
-	fresh, others := r.theirs.Limits()
+	fresh, others := r.theirs.Limits(r.today)
 	err = l.c.update(func(w *work) error {
 		return w.refilled(r, introduction.Limits{New: fresh, Member: others}, cred)
 	})
@@ -370,43 +378,25 @@ func (w *work) refilled(r *refilling, limits introduction.Limits, cred *arc.Cred
 	for id := range w.contacts {
 		w.attention[id] = true
 	}
-	share, err := w.share(uint32(r.today), limit)
+	if w.self.Part.Period != uint32(r.today) {
+		return nil // the day was over before the answer came
+	}
+	share, err := w.self.Part.Share(limit)
 	if err != nil {
-		return err
+		return ErrServer
 	}
 	key := state.At(r.today, r.at)
 	switch before, err := state.Credentials.Get(w.tx, key); {
 	case err == nil:
-		share = before.Share
+		// What is used stays used, also if the day has another limit now: a provider
+		// that goes to and fro between two would see nonces again under one of them.
+		share = before.Share.Within(limit)
 	case !errors.Is(err, state.ErrNotFound):
 		return err
 	}
 	return state.Credentials.Put(w.tx, key, &state.Credential{
 		Tier: r.member.tier, Limits: limits, Credential: [state.CredentialSize]byte(cred.Bytes()), Share: share,
 	})
-}
-
-// share is this device's part of a period's nonces, by its place in the manifest.
-// A device has none on the day on which it began with the account: those before it
-// have divided them, and a restored one may have used them.
-func (w *work) share(period, limit uint32) (introduction.Share, error) {
-	if w.self.Since == w.today {
-		return introduction.Share{Period: period}, nil
-	}
-	var devices []ids.DeviceID
-	for _, d := range w.self.manifest.Devices() {
-		devices = append(devices, d.ID)
-	}
-	slices.Sort(devices)
-	i, ok := slices.BinarySearch(devices, w.self.Device)
-	if !ok {
-		return introduction.Share{Period: period}, nil
-	}
-	all, err := introduction.Split(period, limit, len(devices))
-	if err != nil {
-		return introduction.Share{}, err
-	}
-	return all[i], nil
 }
 
 // sweepCredentials erases what is over.

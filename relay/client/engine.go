@@ -65,8 +65,10 @@ type contact struct {
 	peers    map[ids.DeviceID]*peer
 	// recipient is what the contact's token bundles are made for; nil until read.
 	recipient     *franking.Recipient
-	recipientLast ids.Day  // the last day of the mailbox key that it is of
-	sound         [2]sound // the offers that were last found sound
+	recipientLast ids.Day // the last day of the mailbox key that it is of
+	// doorDay is when its mailbox key was last looked up, since the start.
+	doorDay ids.Day
+	sound   [2]sound // the offers that were last found sound
 }
 
 // accepts reports whether xs is the contact's pinned X_S, or none is pinned yet.

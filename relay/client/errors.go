@@ -79,6 +79,8 @@ var (
 	ErrTooLong = errors.New("client: text too long")
 	// ErrEmpty: the text is empty or not UTF-8.
 	ErrEmpty = errors.New("client: text empty or not UTF-8")
+	// ErrHop: the own provider is no hop that hides anything from it.
+	ErrHop = errors.New("client: the hop is the own provider")
 	// ErrInterval: the interval is not between a second and an hour.
 	ErrInterval = errors.New("client: interval not between one second and one hour")
 	// ErrFull: a limit of the profile is reached (package state).

@@ -8,7 +8,7 @@ import (
 	"waxwing/core/ids"
 	"waxwing/core/query"
 	"waxwing/core/wire"
-	"waxwing/relay/quicnet"
+	"waxwing/relay/client/state"
 )
 
 // relayKey returns the key that questions to a provider are sealed to. Errors are
@@ -31,7 +31,7 @@ func (l *link) relayKey(d ids.Domain) (to directory.RelayKey, err error) {
 	return to, err
 }
 
-// ask asks a provider something through the own one, sealed, and opens the answer
+// ask asks a provider something through the own one or the hop, sealed, and opens the answer
 // into out. Errors are those of relayKey, ErrServer (the answer is none), payload's
 // and the link's.
 func (l *link) ask(ctx context.Context, d ids.Domain, kind query.Kind, payload func(enc []byte) ([]byte, error), out wire.Schema) error {
@@ -39,15 +39,23 @@ func (l *link) ask(ctx context.Context, d ids.Domain, kind query.Kind, payload f
 	if err != nil {
 		return err
 	}
-	return l.askKey(ctx, d, to, kind, payload, out)
+	var h *state.Hop
+	if err := l.c.view(func(w *work) (err error) { h, err = w.hopTo(d); return err }); err != nil {
+		return err
+	}
+	return l.askKey(ctx, h, d, to, kind, payload, out)
 }
 
-func (l *link) askKey(ctx context.Context, d ids.Domain, to directory.RelayKey, kind query.Kind, payload func(enc []byte) ([]byte, error), out wire.Schema) error {
+func (l *link) askKey(ctx context.Context, h *state.Hop, d ids.Domain, to directory.RelayKey, kind query.Kind, payload func(enc []byte) ([]byte, error), out wire.Schema) error {
+	// Before the payload, which may cost a proof.
+	if err := l.paused(h); err != nil {
+		return err
+	}
 	sealed, pending, err := query.AskWith(to.Key, to.ID, kind, payload, l.c.now())
 	if err != nil {
 		return err
 	}
-	m, err := quicnet.Ask[*wire.Answer](ctx, l.caller, &wire.Query{Dest: d, Kind: uint8(kind), Sealed: sealed})
+	m, err := l.carry(ctx, h, &wire.Query{Dest: d, Kind: uint8(kind), Sealed: sealed})
 	if err != nil {
 		return err
 	}

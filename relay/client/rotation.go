@@ -65,6 +65,19 @@ func (c *Client) RotateMailboxKey(ctx context.Context) error {
 	})
 }
 
+// MailboxGeneration returns the number of the mailbox's W and Z in use, from 1. The
+// error is ErrNotRegistered or the store's.
+func (c *Client) MailboxGeneration() (g uint32, err error) {
+	err = c.view(func(w *work) error {
+		if w.self == nil || !w.self.Registered {
+			return ErrNotRegistered
+		}
+		g = w.self.Secrets.Generation
+		return nil
+	})
+	return g, err
+}
+
 // rotation returns how far a rotation has come.
 func (w *work) rotation() (*state.Rotation, error) {
 	r, err := state.Rotations.Get(w.tx, state.Single)
@@ -247,16 +260,12 @@ func (l *link) rotateNow(ctx context.Context) error {
 
 // conflicted finds out what the provider has, which took not the key k.
 func (l *link) conflicted(ctx context.Context, k *directory.MailboxKey, refused error) error {
-	to, err := l.relayKey(k.Address().Domain())
-	if err != nil {
-		return err
-	}
 	payload, err := wire.Marshal(&directory.LookupRequest{Address: k.Address()})
 	if err != nil {
 		return err
 	}
 	answer := new(directory.LookupAnswer)
-	if err := l.askKey(ctx, k.Address().Domain(), to, query.KindLookup, func([]byte) ([]byte, error) { return payload, nil }, answer); err != nil {
+	if err := l.ask(ctx, k.Address().Domain(), query.KindLookup, func([]byte) ([]byte, error) { return payload, nil }, answer); err != nil {
 		return err
 	}
 	overtaken := false

@@ -24,6 +24,9 @@ type Config struct {
 	// Registration is who may register an account: "invite", "open" or
 	// "closed". Default: "invite".
 	Registration string `toml:"registration"`
+	// Hop is whether questions to the peers are passed on for whoever asks, without
+	// an account: "on" or "off". Default: "off".
+	Hop string `toml:"hop"`
 	// Metrics is the address of the HTTP port with /metrics, /healthz and
 	// /readyz, HOST:PORT; it has no authentication. Default: none.
 	Metrics string `toml:"metrics"`
@@ -72,6 +75,7 @@ var settings = append([]setting{
 	{"data", func(c *Config) *string { return &c.Data }},
 	{"listen", func(c *Config) *string { return &c.Listen }},
 	{"registration", func(c *Config) *string { return &c.Registration }},
+	{"hop", func(c *Config) *string { return &c.Hop }},
 	{"metrics", func(c *Config) *string { return &c.Metrics }},
 	{"admin_socket", func(c *Config) *string { return &c.AdminSocket }},
 	{"key_encryption_key_file", func(c *Config) *string { return &c.KeyEncryptionKeyFile }},

@@ -76,7 +76,7 @@ func TestTemplate(t *testing.T) {
 	if r.secret != "/etc/waxwing/key-encryption-key" {
 		t.Errorf("secret at %q", r.secret)
 	}
-	if r.node.Listen != zero.node.Listen || r.node.Registration != zero.node.Registration || r.socket != zero.socket ||
+	if r.node.Hop || zero.node.Hop || r.node.Listen != zero.node.Listen || r.node.Registration != zero.node.Registration || r.socket != zero.socket ||
 		r.json != zero.json || r.level != zero.level {
 		t.Errorf("the template's values are not the defaults: %+v, %+v", r, zero)
 	}
@@ -125,7 +125,7 @@ func badLimits() (c LimitsConfig) {
 func TestAllMistakesAreListed(t *testing.T) {
 	pin := strings.Repeat("A", 43)
 	c := Config{
-		Listen: "nowhere", Endpoints: []string{"host", "HOST:1", "h:0"}, Registration: "maybe", Metrics: "1",
+		Listen: "nowhere", Endpoints: []string{"host", "HOST:1", "h:0"}, Registration: "maybe", Hop: "yes", Metrics: "1",
 		Log: LogConfig{"xml", "loud"}, Limits: badLimits(),
 		Peers: []PeerConfig{
 			{"alpha.example", "h:1", pin},
@@ -143,7 +143,7 @@ func TestAllMistakesAreListed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"data: ", "listen: ", `"host"`, `"HOST:1"`, `"h:0"`, "registration: ", "metrics: ", "log.format: ", "log.level: ",
+		"data: ", "listen: ", `"host"`, `"HOST:1"`, `"h:0"`, "registration: ", "hop: ", "metrics: ", "log.format: ", "log.level: ",
 		"limits.peer_bytes: ", "limits.registrations: ", "this provider itself", "beta.example is given twice",
 		"number 4", "number 5", "number 6", "number 7",
 	} {
@@ -151,7 +151,7 @@ func TestAllMistakesAreListed(t *testing.T) {
 			t.Errorf("%q is not in: %v", want, err)
 		}
 	}
-	if len(all) != 17 {
+	if len(all) != 18 {
 		t.Errorf("%d mistakes: %v", len(all), err)
 	}
 	many := Config{Data: "x", Peers: make([]PeerConfig, maxPeers+1), Endpoints: slices.Repeat([]string{"h:1"}, 9)}
@@ -167,6 +167,7 @@ func TestOverrides(t *testing.T) {
 		"data":                    {"d1", "d2", "d3"},
 		"listen":                  {":1", ":2", ":3"},
 		"registration":            {"open", "closed", "invite"},
+		"hop":                     {"on", "off", "on"},
 		"metrics":                 {"h:1", "h:2", "h:3"},
 		"admin_socket":            {"a1", "a2", none},
 		"log.format":              {"text", "json", "text"},
@@ -183,7 +184,7 @@ func TestOverrides(t *testing.T) {
 		if !ok {
 			v = [3]string{"1000000/s", "2000000/s", "3000000/s"}
 			if n, ok := limits.ParseName(s.key[strings.LastIndex(s.key, ".")+1:]); ok && limits.All[n].AtOnce() {
-				v = [3]string{"1", "2", "3"}
+				v = [3]string{"2", "3", "4"}
 			}
 		}
 		i := strings.LastIndex(s.key, ".")

@@ -31,6 +31,7 @@ func configFlags(c *cobra.Command) *overrides {
 	}
 	value("listen", "listen", "HOST:PORT", "UDP address to listen on; default: "+defaultListen)
 	value("registration", "registration", "invite|open|closed", "who may register an account; default: invite")
+	value("hop", "hop", "on|off", "pass on to peers what anybody asks them without an account; default: off")
 	value("metrics", "metrics", "HOST:PORT", "HTTP port with /metrics, /healthz and /readyz; default: none")
 	value("admin_socket", "admin-socket", "PATH", "the operator's unix socket, or none; default: "+defaultSocket+" in the data directory")
 	value("key_encryption_key_file", "key-encryption-key-file", "PATH", "file with the secret that key files are wrapped under; default: the systemd credential "+credential+", if there is one")

@@ -79,6 +79,8 @@ func (c *Config) resolve(own ids.Domain) (*resolved, error) {
 	}
 	k.choice("registration", c.Registration, "invite", "open", "closed")
 	r.node.Registration = registrations[c.Registration]
+	k.choice("hop", c.Hop, "on", "off")
+	r.node.Hop = c.Hop == "on"
 	k.choice("log.format", c.Log.Format, "text", "json")
 	r.json = c.Log.Format == "json"
 	k.choice("log.level", c.Log.Level, "debug", "info", "warn", "error")

@@ -1,7 +1,10 @@
 package node
 
 import (
+	"context"
 	"sync"
+
+	"golang.org/x/sync/semaphore"
 
 	"waxwing/ratelimit/gcra"
 	"waxwing/relay"
@@ -10,16 +13,21 @@ import (
 const (
 	// clientBacklog and peerBacklog bound, in bytes, the envelopes of all clients
 	// and of all peers that were taken and are not settled yet. They are apart, so
-	// that neither side's flood keeps the other's out: 16 streams at their own
+	// that neither side's flood keeps the other's out: 128 streams at their own
 	// bound (two batches of maxSettleBytes) each.
-	clientBacklog = 16 * intakeJobs * maxSettleBytes
-	peerBacklog   = 16 * intakeJobs * maxSettleBytes
-	// senderBacklog bounds the same of one sender: one stream at its bound and
-	// as much for another one, which a peer or a client may open while the first
-	// ends. A sender with more streams, on however many connections, is refused
-	// what is above, so that it takes an eighth of what there is and leaves the
-	// rest to others.
-	senderBacklog = 2 * intakeJobs * maxSettleBytes
+	clientBacklog = 128 * intakeJobs * maxSettleBytes
+	peerBacklog   = 128 * intakeJobs * maxSettleBytes
+	// senderBacklog bounds the same of one sender: 16 streams at their bound, what
+	// goes over a network of 100 ms at 80 MB/s. A sender with more streams, on
+	// however many connections, is refused what is above, so that it takes an
+	// eighth of what there is and leaves the rest to others.
+	senderBacklog = 16 * intakeJobs * maxSettleBytes
+	// senderTurn bounds, in bytes, what of one sender is settled at a time, on all
+	// its streams: the largest batch, or several small ones, as those are that
+	// hold introductions. What others send waits for so much of it at most, and
+	// for what comes into the same commit, however much of it is held. Twice as
+	// much made the wait of others two and a half times as long.
+	senderTurn = maxSettleBytes
 )
 
 // backlog counts bytes that were taken and are not settled yet. A sender's has
@@ -81,11 +89,20 @@ type senders struct {
 
 type sender struct {
 	backlog
-	conns int
+	turn  *semaphore.Weighted // fixed; bytes of senderTurn, first come, first served
+	conns int                 // guarded by senders.mu
 }
 
-// join returns the backlog of a sender for one more of its connections.
-func (s *senders) join(key gcra.Key) *backlog {
+// settling waits until n bytes of the sender's may be settled. The caller gives
+// them back with settled. The error is the context's.
+func (x *sender) settling(ctx context.Context, n int) error {
+	return x.turn.Acquire(ctx, int64(min(n, senderTurn)))
+}
+
+func (x *sender) settled(n int) { x.turn.Release(int64(min(n, senderTurn))) }
+
+// join returns a sender for one more of its connections.
+func (s *senders) join(key gcra.Key) *sender {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.of[key]
@@ -93,11 +110,11 @@ func (s *senders) join(key gcra.Key) *backlog {
 		if s.of == nil {
 			s.of = map[gcra.Key]*sender{}
 		}
-		x = &sender{backlog: backlog{limit: s.limit, above: s.above}}
+		x = &sender{backlog: backlog{limit: s.limit, above: s.above}, turn: semaphore.NewWeighted(senderTurn)}
 		s.of[key] = x
 	}
 	x.conns++
-	return &x.backlog
+	return x
 }
 
 // leave is for a connection that joined and holds nothing any more.

@@ -17,9 +17,10 @@ const (
 	// maxSettle is how many envelopes of one stream are settled in one commit
 	// at most: a sender's window, so that a full one becomes one commit.
 	maxSettle = 256
-	// maxSettleBytes bounds the same in bytes, for large envelopes: with two
-	// batches under way a stream holds 4 MiB at most.
-	maxSettleBytes = 2 << 20
+	// maxSettleBytes bounds the same in bytes, for large envelopes: what such a
+	// batch has of the smallest class. With two batches under way a stream holds
+	// 512 KiB and one envelope at most.
+	maxSettleBytes = maxSettle << 10
 	// intakeJobs is the number of batches of a stream: one is settled while
 	// the other is read, so that reading overlaps with the sync of the disk.
 	intakeJobs = 2
@@ -36,7 +37,7 @@ type intake struct {
 	stream *quicnet.Stream
 	parse  func(body []byte) (number uint64, dest ids.Domain, envelope []byte, err error)
 	admit  func(now time.Time, dest ids.Domain, envelope []byte, a *relay.Admitted) *relay.Refusal
-	held   *backlog // of the sender
+	sender *sender // whose budget and turn it is
 	frame  wire.FrameType
 	counts *[relay.ReasonEnd]prometheus.Counter
 	peer   *[relay.ReasonEnd]atomic.Uint64 // the same of one peer; nil for clients
@@ -102,7 +103,7 @@ func (in *intake) run(ctx context.Context) error {
 	for range intakeJobs {
 		j := new(job)
 		free <- j
-		defer func() { in.held.give(j.held) }() // what an error left
+		defer func() { in.sender.give(j.held) }() // what an error left
 	}
 	done := make(chan error, 1)
 	go func() { done <- in.settleAll(ctx, ready, free) }()
@@ -147,7 +148,7 @@ func (in *intake) fill(j *job) error {
 		if err != nil || number != in.next {
 			return quicnet.ErrProtocol
 		}
-		ref := in.held.take(len(body))
+		ref := in.sender.take(len(body))
 		if ref == nil {
 			j.held += len(body)
 			ref = in.admit(in.n.now(), dest, envelope, j.slot())
@@ -188,11 +189,16 @@ func (in *intake) settleAll(ctx context.Context, ready <-chan *job, free chan<- 
 }
 
 func (in *intake) settle(ctx context.Context, j *job) error {
-	defer func() { in.held.give(j.held); j.held = 0 }()
+	defer func() { in.sender.give(j.held); j.held = 0 }()
 	if len(j.admitted) > 0 {
 		in.n.metrics.batches.Observe(float64(len(j.admitted)))
 		woken := ids.MailboxID{}
-		for i, s := range in.n.relay.Settle(ctx, j.admitted) {
+		if err := in.sender.settling(ctx, j.bytes); err != nil {
+			return err // nothing of it was begun
+		}
+		settled := in.n.relay.Settle(ctx, j.admitted)
+		in.sender.settled(j.bytes)
+		for i, s := range settled {
 			in.count(s.Reason)
 			switch {
 			case s.Refusal != nil:

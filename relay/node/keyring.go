@@ -172,19 +172,24 @@ func (k *keyring) rotate(now time.Time) error {
 // what is for ever.
 func (k *keyring) settled(now time.Time) bool { return now.Sub(k.since) >= steady }
 
-// renew draws what is due.
-func (k *keyring) renew(today ids.Day) error {
+// renewTickets draws the minting key that is due, or reserves further tickets of
+// the present one.
+func (k *keyring) renewTickets(today ids.Day) error {
 	for {
 		c, err := k.tickets.Prepare(today)
-		if err != nil {
+		if c == nil || err != nil {
 			return err
-		}
-		if c == nil {
-			break
 		}
 		if err := k.storeTicketKey(c); err != nil {
 			return err
 		}
+	}
+}
+
+// renew draws what is due.
+func (k *keyring) renew(today ids.Day) error {
+	if err := k.renewTickets(today); err != nil {
+		return err
 	}
 	changes, err := k.stamps.Prepare(today)
 	if err != nil {

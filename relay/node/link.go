@@ -55,6 +55,7 @@ type link struct {
 	verdict chan struct{} // holds one token: there may be a verdict to bring
 	notice  chan struct{} // holds one token: a key was revoked
 	done    chan struct{} // closed when run has ended
+	hops    chan struct{} // one element for each question of nobody's under way; maxHops
 
 	stop context.CancelFunc // guarded by peers.change; nil until it runs
 
@@ -68,7 +69,7 @@ type link struct {
 func newLink(n *Node, p Peer) *link {
 	return &link{
 		n: n, peer: p, outbox: mailbox.Outbox(p.Domain), stale: make(chan struct{}, 1), verdict: make(chan struct{}, 1),
-		notice: make(chan struct{}, 1), done: make(chan struct{}),
+		notice: make(chan struct{}, 1), done: make(chan struct{}), hops: make(chan struct{}, maxHops),
 		status: linkStatus{refused: map[wire.Code]uint64{}, conns: map[*quicnet.Conn]struct{}{}},
 	}
 }
@@ -239,34 +240,4 @@ func (l *link) close() {
 	if c := l.caller.Swap(nil); c != nil {
 		c.Close()
 	}
-}
-
-// passOn asks a peer a client's question. Nothing of the client goes along.
-func (n *Node) passOn(ctx context.Context, m *wire.Query) wire.Message {
-	l := n.peers.link(m.Dest)
-	if l == nil {
-		return &wire.Refusal{Code: wire.CodeUnknownProvider}
-	}
-	caller := l.caller.Load()
-	if caller == nil {
-		return unreachable()
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	a, err := quicnet.Ask[*wire.Answer](ctx, caller, &wire.Query{Dest: m.Dest, Kind: m.Kind, Sealed: m.Sealed})
-	var refused *quicnet.RefusedError
-	switch {
-	case err == nil:
-		return &wire.Answer{Sealed: a.Sealed}
-	case errors.As(err, &refused):
-		if refused.Code == wire.CodeStale {
-			l.outdated() // the client asks again under the keys of the new one
-		}
-		return &wire.Refusal{Code: refused.Code, RetryAfter: relay.Milliseconds(refused.RetryAfter)}
-	}
-	return unreachable()
-}
-
-func unreachable() *wire.Refusal {
-	return &wire.Refusal{Code: wire.CodeUnreachable, RetryAfter: uint32(retryMax / time.Millisecond)}
 }

@@ -16,6 +16,8 @@ type metrics struct {
 	submitted [relay.ReasonEnd]prometheus.Counter // envelopes from clients, by what became of them
 	forwarded [relay.ReasonEnd]prometheus.Counter // envelopes from peers, by what became of them
 
+	hop [relay.HopEnd]prometheus.Counter // questions of nobody's that were to be passed on, by what became of them
+
 	pushed      prometheus.Counter // deliveries sent to devices
 	relayed     prometheus.Counter // envelopes that a peer acked
 	givenUp     prometheus.Counter // envelopes that a peer refused for good
@@ -70,6 +72,13 @@ func newMetrics() *metrics {
 	reg.MustRegister(m.pushed, m.relayed, m.givenUp, m.peerRefused, m.protocol, m.batches, m.requests,
 		m.connections, m.handshakes, m.links, m.reports, m.verdicts, m.lists,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	questions := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "waxwing_hop_questions_total", Help: "Questions to peers on connections without an account, by what became of them.",
+	}, []string{"result"})
+	reg.MustRegister(questions)
+	for r := range relay.HopEnd {
+		m.hop[r] = questions.WithLabelValues(r.String())
+	}
 	envelopes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "waxwing_envelopes_total", Help: "Envelopes by where they came from and what became of them.",
 	}, []string{"from", "result"})

@@ -50,6 +50,9 @@ type Config struct {
 	Endpoints    []string
 	Peers        []Peer
 	Registration relay.Registration
+	// Hop has questions passed on to peers that come from connections without an
+	// account.
+	Hop bool
 	// Allowance is how many franking tokens an account may have of one day. Default:
 	// reports.DefaultAllowance.
 	Allowance uint32
@@ -110,6 +113,7 @@ type Node struct {
 	intakes      tracker
 	revoked      atomic.Uint64 // when a token-signing key of the list was revoked last; 0 for never
 	rotating     sync.Mutex    // held while keys are changed and described
+	mintDue      chan struct{} // holds one: half of the reserved tickets are minted
 }
 
 // Open opens a provider's data directory and starts to listen; Run serves.
@@ -119,7 +123,7 @@ func Open(conf Config) (_ *Node, err error) {
 	n := &Node{
 		fromClients: backlog{limit: clientBacklog}, fromPeers: backlog{limit: peerBacklog},
 		dir: conf.Dir, now: conf.Now, socket: conf.Socket, timeouts: conf.Network.Timeouts, log: conf.Logger,
-		notify: newNotifier(), fatal: make(chan error, 1),
+		notify: newNotifier(), fatal: make(chan error, 1), mintDue: make(chan struct{}, 1),
 	}
 	each := cmp.Or(conf.senderBacklog, senderBacklog)
 	n.clients.limit, n.clients.above = each, &n.fromClients
@@ -206,7 +210,7 @@ func (n *Node) decide(conf Config) error {
 	n.relay, err = relay.New(relay.Config{
 		Domain: n.domain, Store: n.store, Tickets: n.keyring.tickets, Stamps: n.keyring.stamps,
 		Directory: n.directory, Keys: n.keyring, Peers: n.peers, Snapshots: n.reports, Submissions: n.submissions, Admission: n.admission,
-		Registration: conf.Registration, Limits: book,
+		Registration: conf.Registration, Limits: book, Hop: conf.Hop,
 	})
 	return err
 }

@@ -187,17 +187,38 @@ func (n *Node) describeSelf(today ids.Day) error {
 	return nil
 }
 
-// rotation looks at the keys every minute until ctx ends.
+// renewTickets reserves further tickets.
+func (n *Node) renewTickets() error {
+	n.rotating.Lock()
+	defer n.rotating.Unlock()
+	return n.keyring.renewTickets(ids.DayOf(n.now()))
+}
+
+// minted is called after tickets were minted. It does not block.
+func (n *Node) minted() {
+	if n.keyring.tickets.Due(ids.DayOf(n.now())) {
+		select {
+		case n.mintDue <- struct{}{}:
+		default: // it is known
+		}
+	}
+}
+
+// rotation looks at the keys every minute until ctx ends, and at those of tickets
+// when half of what was reserved is minted.
 func (n *Node) rotation(ctx context.Context) {
 	t := time.NewTicker(rotateEvery)
 	defer t.Stop()
 	for {
+		renew := n.renewKeys
 		select {
 		case <-t.C:
+		case <-n.mintDue:
+			renew = n.renewTickets
 		case <-ctx.Done():
 			return
 		}
-		if err := n.renewKeys(); err != nil {
+		if err := renew(); err != nil {
 			n.log.Error("keys could not be renewed; trying again", "every", rotateEvery.String())
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/query"
+	"waxwing/core/store"
 	"waxwing/core/wire"
 	"waxwing/relay/quicnet"
 	"waxwing/sealedsender"
@@ -348,4 +349,21 @@ func TestStaleQuestionFetchesTheDescriptor(t *testing.T) {
 	}
 	alpha.until(beta.domain, "second descriptor", func(p PeerStatus) bool { return p.Sequence == 2 && connected(p) })
 	asks(t, alice, alice.descriptor(beta.domain), time.Now())
+}
+
+// TestTicketsDoNotRunShort mints half of what is reserved: the next tickets that
+// somebody asks for have more reserved at once, and not when the keys are looked at
+// next.
+func TestTicketsDoNotRunShort(t *testing.T) {
+	beta := newServer(t, "beta.example")
+	beta.conf.Store = store.NewMemory(store.MemoryConfig{})
+	beta.start()
+	bob := newDevice(t, beta, "bob@beta.example")
+	ring := beta.node.keyring.tickets
+	for first := uint64(0); !ring.Due(today()); first += wire.MaxMint {
+		_, err := ring.Mint(today(), &ids.MailboxID{1}, first, wire.MaxMint, today())
+		must(t, err)
+	}
+	bob.mint(1)
+	until(t, "further tickets are reserved", func() bool { return !ring.Due(today()) })
 }

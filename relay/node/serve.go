@@ -102,24 +102,24 @@ type connection struct {
 	nonce   [wire.NonceSize]byte
 
 	joining sync.Once
-	held    *backlog // of its sender: what came and is not settled; nil until something comes
-	sender  gcra.Key
+	sender  *sender // whose connection it is; nil until something comes
+	key     gcra.Key
 
 	// told is the time of the newest revocation that a client has asked for the list
 	// of keys since.
 	told atomic.Uint64
 }
 
-// join returns the backlog of whose connection it is, which does not change.
-func (c *connection) join(key gcra.Key) *backlog {
-	c.joining.Do(func() { c.held, c.sender = c.senders.join(key), key })
-	return c.held
+// join returns the sender whose connection it is, which does not change.
+func (c *connection) join(key gcra.Key) *sender {
+	c.joining.Do(func() { c.sender, c.key = c.senders.join(key), key })
+	return c.sender
 }
 
 // leave is called when no stream is left.
 func (c *connection) leave() {
-	if c.held != nil {
-		c.senders.leave(c.sender)
+	if c.sender != nil {
+		c.senders.leave(c.key)
 	}
 }
 
@@ -135,7 +135,7 @@ func (c *connection) clientStream(ctx context.Context, s *quicnet.Stream) error 
 	case wire.StreamSubmit:
 		var parser wire.SubmitParser
 		from := c.session.Sender()
-		in := &intake{n: c.n, stream: s, frame: wire.TypeSubmit, counts: &c.n.metrics.submitted, held: c.join(limits.KeyOf(who.Address().String()))}
+		in := &intake{n: c.n, stream: s, frame: wire.TypeSubmit, counts: &c.n.metrics.submitted, sender: c.join(limits.KeyOf(who.Address().String()))}
 		in.parse = func(body []byte) (uint64, ids.Domain, []byte, error) {
 			number, dest, token, envelope, err := parser.Parse(body)
 			if err == nil && len(token) != 0 { // here it would be the account's
@@ -170,7 +170,7 @@ func (c *connection) bearerStream(ctx context.Context, s *quicnet.Stream) error 
 	}
 	var parser wire.SubmitParser
 	var token []byte // of the envelope that is admitted next
-	in := &intake{n: c.n, stream: s, frame: wire.TypeSubmit, counts: &c.n.metrics.submitted, held: c.join(limits.KeyOf(prefix))}
+	in := &intake{n: c.n, stream: s, frame: wire.TypeSubmit, counts: &c.n.metrics.submitted, sender: c.join(limits.KeyOf(prefix))}
 	in.parse = func(body []byte) (number uint64, dest ids.Domain, envelope []byte, err error) {
 		if number, dest, token, envelope, err = parser.Parse(body); err == nil && len(token) == 0 {
 			err = quicnet.ErrProtocol // authenticate first
@@ -191,7 +191,7 @@ func (c *connection) peerStream(ctx context.Context, s *quicnet.Stream) error {
 	case wire.StreamControl:
 		return c.control(ctx, s)
 	case wire.StreamForward:
-		in := &intake{n: c.n, stream: s, frame: wire.TypeForward, counts: &c.n.metrics.forwarded, peer: &c.link.admitted, held: c.join(limits.PeerKey(c.peer.Domain))}
+		in := &intake{n: c.n, stream: s, frame: wire.TypeForward, counts: &c.n.metrics.forwarded, peer: &c.link.admitted, sender: c.join(limits.PeerKey(c.peer.Domain))}
 		in.parse = func(body []byte) (number uint64, _ ids.Domain, envelope []byte, err error) {
 			number, envelope, err = wire.ParseForward(body)
 			return number, ids.Domain{}, envelope, err
@@ -235,16 +235,23 @@ func (c *connection) answer(ctx context.Context, m wire.Message) wire.Message {
 	if a := c.clientAdmission(ctx, m); a != nil {
 		return a
 	}
+	if a := c.hop(ctx, m); a != nil {
+		return a
+	}
 	if a := c.n.relay.Handle(ctx, c.n.now(), c.session, m); a != nil {
-		c.wakeSiblings(m, a)
+		c.after(m, a)
 		return a
 	}
 	// Admitted, and for another provider.
 	return c.n.passOn(ctx, m.(*wire.Query))
 }
 
-// wakeSiblings tells the account's devices of a batch that was stored.
-func (c *connection) wakeSiblings(request, answer wire.Message) {
+// after is called after an answer was made: tickets may be running short, and the
+// account's devices are told of a batch that was stored.
+func (c *connection) after(request, answer wire.Message) {
+	if _, minted := answer.(*wire.Minted); minted {
+		c.n.minted()
+	}
 	_, sync := request.(*wire.SyncPut)
 	_, done := answer.(*wire.Done)
 	if who := c.session.Device(); sync && done && who != nil {
