@@ -205,7 +205,7 @@ func TestFormerMailboxKeys(t *testing.T) {
 		return nil
 	})
 	var later *LaterError
-	if err := bob.try(func(k *work) error { return k.beginRotation() }); !errors.As(err, &later) || later.At != (lastUnder(ids.DayOf(w.now)) + 1).Start() {
+	if err := bob.try(func(k *work) error { return k.beginRotation() }); !errors.As(err, &later) || later.At != (lastUnder(ids.DayOf(w.now))+1).Start() {
 		t.Errorf("a third generation: %v", err)
 	}
 	w.now = later.At.Add(-time.Second)
@@ -432,7 +432,9 @@ func TestArchiveHasFormerMailboxKeys(t *testing.T) {
 		return errors.Join(state.MailboxPairs.Put(k.tx, state.U32(uint32(3)), &pair), k.putRotation(&state.Rotation{Draft: 3}))
 	})
 	var out bytes.Buffer
-	bob.do(func(k *work) error { return errors.Join(k.prepareArchive(), k.writeArchive(&out, k.self.manifest, false)) })
+	bob.do(func(k *work) error {
+		return errors.Join(k.prepareArchive(), k.writeArchive(&out, k.self.manifest, false))
+	})
 	s, err := state.Open(t.TempDir()+"/state", state.Options{})
 	w.must(err)
 	e := &engine{store: s, delay: time.Second}
