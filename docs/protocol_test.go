@@ -9,10 +9,12 @@ import (
 	"testing"
 
 	"waxwing/blocklist"
+	"waxwing/core/attachment"
 	"waxwing/core/content"
 	"waxwing/core/devicesync"
 	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/linking"
 	"waxwing/core/mailbox"
 	"waxwing/core/query"
 	"waxwing/core/ratchet"
@@ -65,6 +67,9 @@ func init() {
 	question, answer := query.Layouts()
 	layouts["Question"], layouts["QueryAnswer"] = layout(question), layout(answer)
 	for name, rows := range franking.Layouts() {
+		layouts[name] = layout(rows)
+	}
+	for name, rows := range linking.Layouts() {
 		layouts[name] = layout(rows)
 	}
 	for name, rows := range devicesync.Layouts() {
@@ -142,6 +147,11 @@ func limitTable() string {
 		{"core/ratchet.MaxSkippedKeys", ratchet.MaxSkippedKeys, "keys of missing messages in one session"},
 		{"core/ratchet.MaxSkippedSets", ratchet.MaxSkippedSets, "chains that these belong to"},
 		{"core/content.MaxText", content.MaxText, "bytes of a text"},
+		{"core/content.MaxCaption", content.MaxCaption, "bytes of a text with attachments"},
+		{"core/content.MaxAttachments", content.MaxAttachments, "attachments of one frame"},
+		{"core/attachment.MaxSize", attachment.MaxSize, "bytes of an attachment"},
+		{"core/attachment.ChunkSize", attachment.ChunkSize, "bytes of a chunk"},
+		{"franking.MaxLeaves", franking.MaxLeaves, "chunks that one message's evidence reveals"},
 		{"core/content.MaxControl", content.MaxControl, "bytes of a control part"},
 		{"core/content.MaxReceipts", content.MaxReceipts, "messages in one list of receipts"},
 		{"core/content.MaxWhole", content.MaxWhole, "bytes of what goes in pieces"},

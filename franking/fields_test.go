@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"waxwing/core/attachment"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
@@ -43,6 +44,13 @@ func encoded(t testing.TB, w *world) map[string]struct {
 		t.Fatal(err)
 	}
 	evidence, _ := s.e.Marshal()
+	file := fileOf(t, attachment.ChunkSize+20)
+	shown := w.sendFiles(t, file).e
+	shown.Leaves = []Leaf{reveal(t, 0, file, 1)}
+	leavesEvidence, err := shown.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
 	group, _ := w.groupMessage(t, w.bob)
 	groupEvidence, _ := group.e.Marshal()
 	req, mine, _ := NewRequest(w.alice.context(today), 2)
@@ -67,7 +75,7 @@ func encoded(t testing.TB, w *world) map[string]struct {
 	list := wire.MustMarshal(w.list)
 	key, _ := w.list.Of(today)
 	entry0 := wire.MustMarshal(&openingEntry{provider: beta, reason: ReasonFraud, opened: 5})
-	file := w.export(t, s.e)
+	exported := w.export(t, s.e)
 	return map[string]entry{
 		"token": {wire.MustMarshal(&s.e.Token), func() wire.Schema { return new(Token) }, func(b []byte) error {
 			tok, err := ParseToken(b)
@@ -78,6 +86,13 @@ func encoded(t testing.TB, w *world) map[string]struct {
 		}},
 		"evidence": {evidence, func() wire.Schema { return new(Evidence) }, nil}, // attackBits
 		"group's evidence": {groupEvidence, func() wire.Schema { return new(Evidence) }, func(b []byte) error {
+			e, err := ParseEvidence(b)
+			if err != nil {
+				return err
+			}
+			return errors.Join(w.verify(e), w.examine(e))
+		}},
+		"evidence with leaves": {leavesEvidence, func() wire.Schema { return new(Evidence) }, func(b []byte) error {
 			e, err := ParseEvidence(b)
 			if err != nil {
 				return err
@@ -131,7 +146,7 @@ func encoded(t testing.TB, w *world) map[string]struct {
 		}},
 		"opening":   {entry0, func() wire.Schema { return new(openingEntry) }, nil}, // core/auditlog
 		"own token": {s.own.Marshal(), func() wire.Schema { return new(ownRecord) }, nil},
-		"evidence file": {file, func() wire.Schema { return new(exportFile) }, func(b []byte) error {
+		"evidence file": {exported, func() wire.Schema { return new(exportFile) }, func(b []byte) error {
 			_, err := VerifyExport(b, w.b.countersign.Public(), w.b.root.Public(), readFrame)
 			return err
 		}},
@@ -320,6 +335,20 @@ func TestExport(t *testing.T) {
 		wants(t, name, err, ErrExport)
 	}
 
+	// What is revealed of attachments goes along, and is proven to whoever reads it.
+	f := fileOf(t, 2*attachment.ChunkSize)
+	shown := w.sendFiles(t, f).e
+	shown.Leaves = []Leaf{reveal(t, 0, f, 1)}
+	x, err = VerifyExport(w.export(t, shown), w.b.countersign.Public(), w.b.root.Public(), readFrame)
+	if err != nil || x.Messages[0].Verified == nil || len(x.Messages[0].Verified.Leaves()) != 1 || !bytes.Equal(x.Messages[0].Verified.Leaves()[0].Chunk, shown.Leaves[0].Chunk) {
+		t.Fatal("exported leaves:", err)
+	}
+	shown.Leaves[0].Chunk[0] ^= 1
+	x, err = VerifyExport(w.export(t, shown), w.b.countersign.Public(), w.b.root.Public(), readFrame)
+	if err != nil || x.Messages[0].Fault != FaultLeaf {
+		t.Error("a changed leaf is proven", err)
+	}
+
 	// Refused messages stay in the file with what the desk found, and what
 	// anybody finds.
 	bad := *s.e
@@ -342,110 +371,6 @@ func TestExport(t *testing.T) {
 	e.Findings = nil
 	_, err = e.Sign(beta, w.b.countersign, noon)
 	wants(t, "without findings", err, wire.ErrMalformed)
-}
-
-func TestAnswers(t *testing.T) {
-	w := newWorld(t)
-	m := w.substantiate(t, w.hello(t).e)
-	verdict, _ := m.Countersign(w.decision(), w.b.countersign, noon)
-	other, _ := m.Countersign(w.decision(), w.b.countersign, noon)
-	o := w.open(t, verdict)
-	for _, a := range []Action{ActionNone, ActionWarn, ActionLimit, ActionSuspend} {
-		b, err := o.Answer(a, w.a.answer, noon)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := ParseAnswer(b, verdict, w.a.desk); err != nil || got.Action != a {
-			t.Error(err)
-		}
-		_, err = ParseAnswer(b, other, w.a.desk)
-		wants(t, "to another verdict", err, FaultAnswer)
-		_, err = ParseAnswer(b, verdict, w.b.desk)
-		wants(t, "another provider's", err, FaultAnswer)
-		if bytes.Contains(b, []byte("alice")) {
-			t.Error("the answer names the account")
-		}
-	}
-	// Signed by the right key, and saying what does not fit the verdict.
-	for name, change := range map[string]func(*AnswerFields){
-		"issuer":   func(a *AnswerFields) { a.Issuer = beta },
-		"provider": func(a *AnswerFields) { a.Provider = alpha },
-		"report":   func(a *AnswerFields) { a.Report[0]++ },
-		"verdict":  func(a *AnswerFields) { a.Verdict[0]++ },
-	} {
-		a := &AnswerFields{Issuer: alpha, Provider: beta, Report: o.c.f.Report, Verdict: o.c.hash, Action: ActionWarn}
-		change(a)
-		b, err := signTrailing(a, w.a.answer, keys.ContextAnswer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = ParseAnswer(b, verdict, w.a.desk)
-		wants(t, name, err, FaultAnswer)
-	}
-	gamma := newProvider(t, ids.MustParseDomain("gamma.example"))
-	b, _ := signTrailing(&AnswerFields{Issuer: alpha, Provider: beta, Report: o.c.f.Report, Verdict: o.c.hash, Action: ActionWarn}, gamma.answer, keys.ContextAnswer)
-	_, err := ParseAnswer(b, verdict, gamma.desk)
-	wants(t, "gamma for alpha", err, FaultAnswer)
-	_, err = o.Answer(actionEnd, w.a.answer, noon)
-	wants(t, "unknown action", err, wire.ErrMalformed)
-}
-
-// The log survives a restart, refuses replays then too, and no record of it can
-// be changed.
-func TestOpeningsAreStored(t *testing.T) {
-	w := newWorld(t)
-	m := w.substantiate(t, w.hello(t).e)
-	var records [][]byte
-	var last *CheckedVerdict
-	for range 3 {
-		v, _ := m.Countersign(w.decision(), w.b.countersign, noon)
-		c, err := CheckVerdict(v, w.b.desk, alpha, w.list, noon)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := w.a.openings.Prepare(c, noon)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if bytes.Contains(p.Record, []byte("alice")) {
-			t.Error("the log names the account")
-		}
-		if _, err := w.a.openings.Commit(p); err != nil {
-			t.Fatal(err)
-		}
-		records, last = append(records, p.Record), c
-	}
-	again, err := LoadOpenings(records...)
-	if err != nil || again.Log().Root() != w.a.openings.Log().Root() {
-		t.Fatal(err)
-	}
-	_, err = again.Prepare(last, noon)
-	wants(t, "replayed after a restart", err, FaultReplayed)
-	// The same verdict is gone on with under its entry; another one on the report is not.
-	l := again.Again(last)
-	if l == nil || l.Receipt().Index() != 2 || again.Log().Size() != 3 {
-		t.Error("an opening that is in the log is not gone on with")
-	}
-	if o, err := l.Open(w.a.wrap.Of(today)); err != nil || o.Account() != alice || o.Entry() != 2 {
-		t.Errorf("opened: %v", err)
-	}
-	other := *last
-	other.hash[0] ^= 1
-	if again.Again(&other) != nil {
-		t.Error("another verdict on the report opens under its entry")
-	}
-	short, err := LoadOpenings(records[:2]...)
-	if err != nil || short.Again(last) != nil {
-		t.Error("opened without an entry")
-	}
-	wants(t, "a record that is not the next", short.Extend(records[1]), ErrRecord)
-	if short.Extend(records[2]) != nil || short.Again(last) == nil {
-		t.Error("a record that was found later")
-	}
-	records[1] = bytes.Clone(records[1])
-	records[1][60] ^= 1
-	_, err = LoadOpenings(records...)
-	wants(t, "changed", err, ErrRecord)
 }
 
 func TestSnapshots(t *testing.T) {

@@ -13,4 +13,15 @@ const (
 	// MaxSecrets bounds what is handed over, before it is sealed: the account's
 	// keys, as many contacts as a client has, and the serials given to them.
 	MaxSecrets = 4 << 20
+	// MaxCredentials is the number of day's credentials in it: at as many providers
+	// as a client knows.
+	MaxCredentials = 1024
+	// CredentialSize is that of a day's credential (package ratelimit/arc), in bytes.
+	CredentialSize = 128
+	// MaxArchive bounds the account in it, in bytes: what the longest list of
+	// credentials leaves.
+	MaxArchive = MaxSecrets - MaxCredentials*maxCredential - maxHead
+	// maxCredential and maxHead bound the bytes of one credential and of all else.
+	maxCredential = 1 + ids.MaxDomain + 1 + 4 + 4 + CredentialSize + 1 + 4 + 4
+	maxHead       = 64
 )

@@ -13,7 +13,7 @@ import (
 //	opening  version 1 | nonce 32
 //	answer   HPKE of the opening to the X-Wing key, info "waxwing linking opening v1" | SHA-256(Join), no aad
 //	confirmation  32
-//	secrets  HPKE to the X-Wing key, info "waxwing linking secrets v1" | transcript 32, no aad; tag 32
+//	secrets  HPKE of the Handover to the X-Wing key, info "waxwing linking secrets v1" | transcript 32, no aad; tag 32
 //
 // The tag is HMAC-SHA256 under the existing device's nonce of
 // "waxwing linking tag v1" | transcript | all before the tag, and the confirmation

@@ -499,6 +499,7 @@ func FuzzParse(f *testing.F) {
 	standing, _ := w.alice.AskStanding(make([]byte, keys.SealEncSize), w.bob, 0)
 	f.Add(standing)
 	f.Add(wire.MustMarshal(&Share{1, 2, 3}))
+	f.Add(wire.MustMarshal(&Part{1, 2, partScale}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var parsed Introduction
 		if wire.Unmarshal(b, &parsed) == nil {
@@ -513,6 +514,10 @@ func FuzzParse(f *testing.F) {
 		var share Share
 		if wire.Unmarshal(b, &share) == nil && !bytes.Equal(wire.MustMarshal(&share), b) {
 			t.Error("share")
+		}
+		var part Part
+		if wire.Unmarshal(b, &part) == nil && !bytes.Equal(wire.MustMarshal(&part), b) {
+			t.Error("part")
 		}
 	})
 }

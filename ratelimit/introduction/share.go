@@ -23,20 +23,21 @@ func (s *Share) Fields(c *wire.Codec) {
 	c.Check(s.Next <= s.End && s.End <= max(MaxLimit, StandingLimit), "end", "out of range")
 }
 
-// Split divides a limit among n devices, as evenly as it goes; the first ones
-// have one more. ErrTerms: no devices, or more than MaxShares.
+// Split divides a limit among n devices, as evenly as it goes. ErrTerms: no devices,
+// or more than MaxShares, or a limit that no provider has.
 func Split(period, limit uint32, n int) ([]Share, error) {
-	if n < 1 || n > MaxShares || limit > max(MaxLimit, StandingLimit) {
+	if n < 1 || n > MaxShares {
 		return nil, ErrTerms
 	}
-	shares, next := make([]Share, n), uint32(0)
+	shares := make([]Share, n)
 	for i := range shares {
-		size := limit / uint32(n)
-		if uint32(i) < limit%uint32(n) {
-			size++
+		p, err := PartOf(period, i, n)
+		if err == nil {
+			shares[i], err = p.Share(limit)
 		}
-		shares[i] = Share{period, next, next + size}
-		next += size
+		if err != nil {
+			return nil, err
+		}
 	}
 	return shares, nil
 }
@@ -60,4 +61,12 @@ func (s Share) Reserve() (nonce uint32, after Share, err error) {
 	nonce = s.Next
 	s.Next++
 	return nonce, s, nil
+}
+
+// Give takes the last n nonces, or as many as are left, out of a share: they are
+// another device's. Mine is stored durably before theirs leaves: a crash in between
+// loses them, and no nonce is in two hands.
+func (s Share) Give(n uint32) (mine, theirs Share) {
+	middle := s.End - min(n, s.Left())
+	return Share{s.Period, s.Next, middle}, Share{s.Period, middle, s.End}
 }

@@ -28,7 +28,7 @@ import (
 // the account may write there, and the day's credential, which the other provider
 // gives against it over the own one and cannot tell for whom. Every device of the
 // account asks with the same bytes and has the same credential; each has a share of
-// the day's introductions of its own.
+// the day's introductions of its own (shares.go).
 
 // labelRefillTime separates the times of refills from everything else that is made
 // of k.
@@ -53,7 +53,7 @@ func refillAt(k *[32]byte, d ids.Domain, day ids.Day) time.Time {
 // refills lists the providers of which the day's credential is due: those that a
 // message waits for, and those whose time has come.
 func (w *work) refills() ([]ids.Domain, error) {
-	if w.self == nil || !w.self.Registered || w.ownCert() == nil {
+	if w.self == nil || !w.self.Registered || w.ownCert() == nil || !w.divided() {
 		return nil, nil
 	}
 	due := map[ids.Domain]bool{}
@@ -97,11 +97,19 @@ func (c *Client) uncredited() (waits bool, err error) {
 			if err != nil {
 				return err
 			}
+			if !some {
+				continue
+			}
 			has, err := w.credited(k.Address.Domain())
 			if err != nil {
 				return err
 			}
-			waits = waits || some && !has
+			h, err := w.hopTo(k.Address.Domain())
+			if err != nil {
+				return err
+			}
+			// A hop that failed again and again is not back within moments.
+			waits = waits || !has && (h == nil || w.hopWait(h) < providerPatience)
 		}
 		return nil
 	})
@@ -370,9 +378,12 @@ func (w *work) refilled(r *refilling, limits introduction.Limits, cred *arc.Cred
 	for id := range w.contacts {
 		w.attention[id] = true
 	}
-	share, err := w.share(uint32(r.today), limit)
+	if w.self.Part.Period != uint32(r.today) {
+		return nil // the day was over before the answer came
+	}
+	share, err := w.self.Part.Share(limit)
 	if err != nil {
-		return err
+		return ErrServer
 	}
 	key := state.At(r.today, r.at)
 	switch before, err := state.Credentials.Get(w.tx, key); {
@@ -386,29 +397,6 @@ func (w *work) refilled(r *refilling, limits introduction.Limits, cred *arc.Cred
 	return state.Credentials.Put(w.tx, key, &state.Credential{
 		Tier: r.member.tier, Limits: limits, Credential: [state.CredentialSize]byte(cred.Bytes()), Share: share,
 	})
-}
-
-// share is this device's part of a period's nonces, by its place in the manifest.
-// A device has none on the day on which it began with the account: those before it
-// have divided them, and a restored one may have used them.
-func (w *work) share(period, limit uint32) (introduction.Share, error) {
-	if w.self.Since == w.today {
-		return introduction.Share{Period: period}, nil
-	}
-	var devices []ids.DeviceID
-	for _, d := range w.self.manifest.Devices() {
-		devices = append(devices, d.ID)
-	}
-	slices.Sort(devices)
-	i, ok := slices.BinarySearch(devices, w.self.Device)
-	if !ok {
-		return introduction.Share{Period: period}, nil
-	}
-	all, err := introduction.Split(period, limit, len(devices))
-	if err != nil {
-		return introduction.Share{}, err
-	}
-	return all[i], nil
 }
 
 // sweepCredentials erases what is over.

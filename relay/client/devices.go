@@ -71,7 +71,16 @@ func (c *Client) RemoveDevice(ctx context.Context, id ids.DeviceID) error {
 // accountNews asks for the own manifest now and then: on a connection that lasts,
 // what contacts seal without an entry for a new device would go unnoticed.
 func (l *link) accountNews(ctx context.Context) error {
-	return l.attempt("account", func() error {
+	what := "account"
+	if err := l.c.view(func(w *work) error {
+		if w.self != nil && !w.divided() {
+			what = "account today" // at once on a new day, which begins with it
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	return l.attempt(what, func() error {
 		if err := l.account(ctx); err != nil {
 			return err
 		}
@@ -97,6 +106,13 @@ func (l *link) account(ctx context.Context) error {
 // lists this device no more, and ErrServer.
 func (w *work) ownManifest(b []byte) error {
 	known := w.self.manifest
+	if err := w.replaceManifest(known, b); err != nil {
+		return err
+	}
+	return w.divide(known)
+}
+
+func (w *work) replaceManifest(known *directory.Manifest, b []byte) error {
 	m, err := directory.ParseManifest(b)
 	if err != nil || m.Address() != known.Address() || m.Identity() != known.Identity() || m.DH() != known.DH() || m.XS() != known.XS() {
 		return ErrServer

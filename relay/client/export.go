@@ -11,6 +11,7 @@ import (
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
+	"waxwing/core/linking"
 	"waxwing/core/wire"
 	"waxwing/relay/client/state"
 	"waxwing/relay/quicnet"
@@ -69,7 +70,7 @@ func Import(ctx context.Context, conf Config, in io.Reader, i ImportConfig) (*Cl
 	if Exists(conf.Dir) {
 		c, err = begun(conf, plain)
 	} else {
-		c, err = createFrom(conf, plain, makeDevice(), i.Server)
+		c, err = createFrom(conf, plain, makeDevice(), i.Server, nil)
 	}
 	if err != nil {
 		return nil, err
@@ -80,13 +81,19 @@ func Import(ctx context.Context, conf Config, in io.Reader, i ImportConfig) (*Cl
 	return c, nil
 }
 
-// createFrom makes a profile of an archive; after an error there is none.
-func createFrom(conf Config, in io.Reader, d newDevice, server string) (*Client, error) {
+// createFrom makes a profile of an archive, and of what another device gave to this
+// one beside it, if one did; after an error there is none.
+func createFrom(conf Config, in io.Reader, d newDevice, server string, h *linking.Handover) (*Client, error) {
 	c, err := Create(conf)
 	if err != nil {
 		return nil, err
 	}
-	err = c.e.store.Update(func(tx *state.Tx) error { return restore(tx, in, d, ids.DayOf(c.now()), server) })
+	err = c.e.store.Update(func(tx *state.Tx) error {
+		if err := restore(tx, in, d, ids.DayOf(c.now()), server); err != nil {
+			return err
+		}
+		return given(tx, h)
+	})
 	if err == nil {
 		// The profile is durable, as a whole. A crash from now on finds it.
 		c.e.forget()
@@ -230,7 +237,7 @@ func (w *work) letIn(m *directory.Manifest) error {
 	if own.Device == 0 {
 		return ErrServer
 	}
-	own.Profile.Manifest, own.manifest, own.Registered = m.Bytes(), m, true
+	own.Profile.Manifest, own.manifest, own.Registered, own.Since = m.Bytes(), m, true, w.today
 	w.ownContact()
 	return nil
 }

@@ -71,8 +71,8 @@ func (c *Client) Link(ctx context.Context, show func(code string), compare Compa
 func (l *link) letInNew(ctx context.Context, m meeting, o *linking.Offer, d linking.Device) (id ids.DeviceID, err error) {
 	defer o.Abort()
 	var next *directory.Manifest
-	var secrets bytes.Buffer
-	defer func() { clear(secrets.Bytes()) }()
+	var account bytes.Buffer
+	defer func() { clear(account.Bytes()) }()
 	// The archive is made first: one that is too long lets nobody in.
 	if err := l.c.update(func(w *work) error { return w.prepareArchive() }); err != nil {
 		return 0, err
@@ -81,11 +81,11 @@ func (l *link) letInNew(ctx context.Context, m meeting, o *linking.Offer, d link
 		if next, id, err = w.withDevice(w.self.manifest, d.Sign, d.DH); err != nil {
 			return err
 		}
-		return w.writeArchive(&secrets, next, false)
+		return w.writeArchive(&account, next, false)
 	}); err != nil {
 		return 0, err
 	}
-	if secrets.Len() > linking.MaxSecrets {
+	if account.Len() > linking.MaxArchive {
 		return 0, ErrTooMuch
 	}
 	// Nothing is stored before: if the answer is lost, the next request for the
@@ -95,14 +95,35 @@ func (l *link) letInNew(ctx context.Context, m meeting, o *linking.Offer, d link
 	}
 	// The device is in the account. A crash from now on leaves one that was
 	// handed nothing: the user removes it and links again.
-	if err := l.c.update(func(w *work) error { return w.ownManifest(next.Bytes()) }); err != nil {
+	secrets, err := l.c.cede(next, account.Bytes())
+	if err != nil {
 		return 0, &UnfinishedError{id, err}
 	}
-	if err := handOver(ctx, m, o, secrets.Bytes()); err != nil {
+	defer clear(secrets)
+	if err := handOver(ctx, m, o, secrets); err != nil {
 		return 0, &UnfinishedError{id, err}
 	}
 	l.c.nudge()
 	return id, nil
+}
+
+// cede takes over the manifest with a new device and returns what to hand it: the
+// account, and part of what this device has left of the day.
+func (c *Client) cede(next *directory.Manifest, account []byte) (secrets []byte, err error) {
+	var h *linking.Handover
+	if err := c.update(func(w *work) error {
+		h = &linking.Handover{Archive: account}
+		if err := w.ownManifest(next.Bytes()); err != nil {
+			return err
+		}
+		return w.give(h)
+	}); err != nil {
+		return nil, err
+	}
+	// This device does not have any more what it is about to give, and nobody else
+	// has it yet: a crash loses it until tomorrow, and linking again gives of the rest.
+	defer h.Erase()
+	return wire.Marshal(h)
 }
 
 // Join makes this a new device of an account by the code that another of its
@@ -145,7 +166,12 @@ func Join(ctx context.Context, conf Config, code string, compare Compare) (*Clie
 
 // joined makes the profile of what was handed over.
 func joined(conf Config, secrets []byte, d newDevice, k *linking.Code) (*Client, error) {
-	c, err := createFrom(conf, bytes.NewReader(secrets), d, k.Server)
+	var h linking.Handover
+	if wire.Unmarshal(secrets, &h) != nil {
+		return nil, ErrArchive
+	}
+	defer h.Erase()
+	c, err := createFrom(conf, bytes.NewReader(h.Archive), d, k.Server, &h)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,9 @@ import (
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
+	"waxwing/core/linking"
 	"waxwing/core/wire"
+	"waxwing/ratelimit/introduction"
 	"waxwing/ratelimit/ticket"
 	"waxwing/relay/client/state"
 )
@@ -22,6 +24,7 @@ func (u *user) link() *user {
 		w: w, address: u.address, p: u.p, box: u.box, path: filepath.Join(w.t.TempDir(), "state"),
 		classes: make(map[wire.Class]int), sealed: make(map[string]bool),
 	}
+	w.must(u.learn(u.box.manifest))
 	sign, dh := keys.NewSigningKey(), keys.NewDHKey()
 	m := u.next(nil, func(f *directory.ManifestFields) { v.device = f.AddDevice(sign.Public(), dh.Public()) })
 	w.must(u.learn(m))
@@ -47,11 +50,17 @@ func hand(k *work, tx *state.Tx, id ids.DeviceID, sign *keys.SigningKey, dh *key
 	p := k.self.Profile
 	p.Device, p.Sign, p.DeviceDH = id, [32]byte(sign.Seed()), [32]byte(dh.Bytes())
 	p.Cert, p.CertExpiry, p.Published = nil, 0, false
+	p.Part, p.Week, p.Since = introduction.Part{}, introduction.Part{}, k.today
+	var h linking.Handover
+	if err := k.give(&h); err != nil {
+		return err
+	}
 	err := errors.Join(
 		state.Profiles.Put(tx, state.Single, &p),
 		state.Counter.Put(tx, state.Single, &state.Counters{Contact: k.n.Contact, Cursor: k.n.Cursor}),
 		copyRows(k, tx, state.Roots), copyRows(k, tx, state.SealKeys), copyRows(k, tx, state.Addresses),
 		copyRows(k, tx, state.Manifests), copyRows(k, tx, state.Descriptors), copyRows(k, tx, state.Given), copyRows(k, tx, state.Codes),
+		given(tx, &h),
 	)
 	for id, c := range k.contacts {
 		rec := *c.Contact

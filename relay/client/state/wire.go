@@ -6,6 +6,7 @@ import (
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
+	"waxwing/ratelimit/introduction"
 )
 
 // The records. Integers are big-endian, each record begins with its version,
@@ -22,14 +23,17 @@ type Profile struct {
 	Server     string
 	Pin        directory.Pin // of the own provider
 	Invite     []byte
-	Mailbox    ids.MailboxID // zero before registration
-	Identity   [32]byte      // seed of the account's identity key
-	Sign       [32]byte      // seed of the device's signing key
-	DeviceDH   [32]byte      // private, of the device's sessions
-	AccountDH  [32]byte      // private, of the account's deniable tags
-	Root       uint16        // number of the root in use, in Roots
-	Since      ids.Day       // when this device began with the account: on that day it introduces nobody
-	Chain      [32]byte      // chain secret of the seal keys, of ChainWeek
+	Mailbox    ids.MailboxID     // zero before registration
+	Identity   [32]byte          // seed of the account's identity key
+	Sign       [32]byte          // seed of the device's signing key
+	DeviceDH   [32]byte          // private, of the device's sessions
+	AccountDH  [32]byte          // private, of the account's deniable tags
+	Root       uint16            // number of the root in use, in Roots
+	Since      ids.Day           // when this device began with the account
+	Part       introduction.Part // of a day's introductions; the day's once it has begun with the account's manifest
+	Week       introduction.Part // of a week's standing stamps, likewise
+	Standing   [32]byte          // K_R, by which contacts' standing stamps are checked; zero if the provider gives none
+	Chain      [32]byte          // chain secret of the seal keys, of ChainWeek
 	ChainWeek  directory.Week
 	Removing   ids.DeviceID // a device whose removal was asked for; 0 for none
 	Secrets    AccountSecrets
@@ -56,6 +60,9 @@ func (p *Profile) Fields(c *wire.Codec) {
 	c.Fixed("account DH", p.AccountDH[:])
 	wire.U16(c, "root", &p.Root)
 	wire.U32(c, "since", &p.Since)
+	c.Nested("part", &p.Part)
+	c.Nested("week", &p.Week)
+	c.Fixed("standing key", p.Standing[:])
 	c.Fixed("chain", p.Chain[:])
 	wire.U32(c, "chain week", &p.ChainWeek)
 	wire.U32(c, "removing", &p.Removing)

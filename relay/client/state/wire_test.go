@@ -26,7 +26,7 @@ func samples() map[string]wire.Schema {
 	return map[string]wire.Schema{
 		"profile": &Profile{
 			Address: address, Device: 1, Registered: true, Server: "h:1", Invite: []byte{1}, Secrets: secrets,
-			Manifest: []byte{2}, Cert: []byte{3},
+			Manifest: []byte{2}, Cert: []byte{3}, Part: introduction.Part{Period: 1, From: 2, To: 3},
 		},
 		"secrets":  &secrets,
 		"counters": &Counters{Contact: 1, Position: 2},
@@ -59,6 +59,8 @@ func samples() map[string]wire.Schema {
 		"submission": &Submission{Epoch: 1},
 		"membership": &Membership{Tier: ratelimit.TierMember},
 		"credential": &Credential{Tier: ratelimit.TierNew, Share: introduction.Share{Period: 1, Next: 2, End: 3}},
+		"stamp":      &Stamp{Since: 1, Week: 2, Generation: 3, Tries: 4, Has: true, Stamp: [32]byte{5}, Day: 6, Told: true},
+		"share":      &introduction.Share{Period: 1, Next: 2, End: 3},
 		"doorcode":   &DoorCode{Code: [32]byte{1}},
 		"strike":     &Strike{Kind: StrikeBlock, Request: []byte{1}},
 		"wallet":     &ticket.Held{Expiry: 5},
@@ -81,6 +83,7 @@ func empty(name string) wire.Schema {
 		"item": new(SyncItem), "batch": new(SyncBatch), "sync": new(SyncState), "assembly": new(devicesync.Assembly),
 		"admission": new(Admission), "submission": new(Submission),
 		"membership": new(Membership), "credential": new(Credential), "doorcode": new(DoorCode),
+		"stamp": new(Stamp), "share": new(introduction.Share),
 		"early": new(Early), "told": new(Told), "wallet": new(ticket.Held), "stock": new(ticket.Stocked), "given": new(ticket.Given),
 		"token": new(Token), "offer": new(Offer), "bundle": new(Bundle), "proof": new(Proof), "snapshot": new(Published),
 		"ahead": new(Ahead), "gathered": new(Gathered), "want": new(Want),
