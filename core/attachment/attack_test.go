@@ -206,6 +206,27 @@ func TestLeavesAndNodes(t *testing.T) {
 	}
 }
 
+// What an author commits to beside the file is none of it: chunks of another length
+// than the size says, and behind the end.
+func TestLeavesBesideTheFile(t *testing.T) {
+	salt := [SaltSize]byte{1}
+	for name, c := range map[string]struct {
+		size  uint64
+		index uint32
+		chunk []byte
+	}{
+		"longer than the file": {5, 0, make([]byte, 10)},
+		"shorter":              {5, 0, make([]byte, 4)},
+		"longer than a chunk":  {ChunkSize, 0, make([]byte, ChunkSize+1)},
+		"behind the end":       {5, 7, nil},
+		"right behind the end": {5, 1, nil},
+		"of an empty file":     {0, 1, nil},
+	} {
+		d := &Descriptor{Type: "text/plain", Size: c.size, Root: leafHash(c.index, &salt, c.chunk)}
+		wants(t, name, (&Leaf{Index: c.index, Salt: salt, Chunk: c.chunk}).Check(d), ErrLeaf)
+	}
+}
+
 // depth is how long the path of leaf i of n is.
 func depth(i, n int) int {
 	if i >= n || n == 1 {
