@@ -98,7 +98,7 @@ func TestFrameRefuses(t *testing.T) {
 	}
 	for _, n := range []byte{1, 2, 255} {
 		bad := bytes.Clone(b)
-		bad[frameFixed-1] = n
+		bad[frameFixed-1] = n // of a text
 		if _, err := ParseFrame(bad); !errors.Is(err, wire.ErrMalformed) {
 			t.Errorf("%d attachments: %v", n, err)
 		}
@@ -215,6 +215,8 @@ func FuzzFrame(f *testing.F) {
 	fr := text("hello")
 	fr.Refs = digests(0, 2)
 	b, _ := fr.Marshal()
+	f.Add(b)
+	b, _ = files(2, "hello").Marshal()
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if again, err := reparseFrame(b); err == nil && !bytes.Equal(again, b) {

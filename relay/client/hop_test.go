@@ -3,12 +3,14 @@ package client
 import (
 	"context"
 	"errors"
+	"net"
 	"testing"
 	"time"
 
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
+	"waxwing/core/query"
 	"waxwing/core/wire"
 	"waxwing/relay/client/state"
 	"waxwing/relay/quicnet"
@@ -64,6 +66,16 @@ func TestHopSetting(t *testing.T) {
 		if got := through(asked); got != want {
 			t.Errorf("%s is asked through %v", asked, got)
 		}
+	}
+	// The own account's devices are known to the own provider anyway.
+	for about, want := range map[string]ids.Domain{"alice@alpha.example": {}, "bob@alpha.example": gammaDomain, "bob@beta.example": gammaDomain} {
+		u.do(func(k *work) error {
+			h, err := k.hopAbout(ids.MustParseAddress(about))
+			if (h == nil) != want.IsZero() {
+				t.Errorf("%s is looked up through %+v", about, h)
+			}
+			return err
+		})
 	}
 	is(t, u.linked().c.SetHop(u.address.Domain(), directory.Pin{}), ErrHop)
 	if s, err := u.linked().c.Hop(); err != nil || s != (HopStatus{Hop: gammaDomain}) {
@@ -126,6 +138,85 @@ func TestHopGoesAlong(t *testing.T) {
 			}
 			return nil
 		}))
+	}
+}
+
+// A hop that did not answer is tried again after its pause, without a question; one
+// that refuses is not, as that would not show whether it still does.
+func TestHopIsTried(t *testing.T) {
+	w := newWorld(t)
+	u := w.user("alice@alpha.example")
+	dialled := 0
+	try := func() error {
+		l := u.linked()
+		l.c.conf.Socket = func() (net.PacketConn, error) { dialled++; return nil, errUndo }
+		return l.tryHop(t.Context())
+	}
+	w.must(try()) // no hop
+	c, root := u.linked().c, keys.NewSigningKey()
+	w.must(c.SetHop(gammaDomain, directory.Pin{}))
+	d, err := directory.SignDescriptor(directory.DescriptorFields{
+		Domain: gammaDomain, Sequence: 1, Endpoints: []string{"127.0.0.1:1", "127.0.0.1:2"}, Expiry: ids.DayOf(w.now) + 9, Versions: []uint16{1},
+	}, root)
+	w.must(err)
+	u.do(func(k *work) error { return k.described(gammaDomain, d.Bytes()) })
+	w.must(try()) // nothing is wrong with it
+	_ = c.hopError(gammaDomain, quicnet.ErrTimeout)
+	w.must(try()) // in the pause
+	if dialled > 0 {
+		t.Fatal("tried too early")
+	}
+	w.now = w.now.Add(hopRetryMin)
+	var r *quicnet.RefusedError
+	if err := try(); !errors.As(err, &r) || dialled != 2 || u.hop().Failures != 2 {
+		t.Errorf("%v; dialled %d times; %+v", err, dialled, u.hop())
+	}
+	_ = c.hopError(gammaDomain, &quicnet.RefusedError{Code: wire.CodeForbidden})
+	w.now = w.now.Add(hopRetryMax)
+	if w.must(try()); dialled != 2 {
+		t.Error("one that refuses is tried")
+	}
+}
+
+// What is used up by asking, as the nonces of standing stamps are, is not spent on a
+// hop that failed.
+func TestHopCostsNoStamps(t *testing.T) {
+	for _, failed := range []error{quicnet.ErrTimeout, &quicnet.RefusedError{Code: wire.CodeForbidden}, &quicnet.RefusedError{Code: wire.CodeUnknownProvider}} {
+		w, alice, bob := standing(t)
+		c := alice.linked().c
+		asked := func() int {
+			alice.send(bob, "hello")
+			bob.send(alice, "hello")
+			return w.day(bob)
+		}
+		asks := 0
+		for range 7 {
+			asks += asked()
+		}
+		if asks == 0 {
+			t.Fatal("no stamp is asked for without a hop")
+		}
+		w.must(c.SetHop(gammaDomain, directory.Pin{}))
+		_ = c.hopError(gammaDomain, failed)
+		for range 8 {
+			if asked() > 0 {
+				t.Fatalf("a stamp is asked for while %v", failed)
+			}
+		}
+		// The hop has no part in what is asked of itself.
+		alice.do(func(k *work) error {
+			if failing, err := k.hopFailing(gammaDomain); failing || err != nil {
+				t.Errorf("questions to the hop wait for it: %v", err)
+			}
+			return k.hopWorked(gammaDomain)
+		})
+		asks = 0
+		for range 8 {
+			asks += asked()
+		}
+		if asks == 0 {
+			t.Errorf("no stamp is asked for when the hop is back, after %v", failed)
+		}
 	}
 }
 
@@ -214,10 +305,11 @@ func TestHopTroubles(t *testing.T) {
 func TestHopBackoff(t *testing.T) {
 	w := newWorld(t)
 	u := w.user("alice@alpha.example")
+	bob := w.user("bob@beta.example")
+	u.do(func(k *work) error { return k.described(bob.p.domain, bob.p.descriptor()) })
 	w.must(u.linked().c.SetHop(gammaDomain, directory.Pin{}))
 	ask := func() error { // of the own provider it would fall over: there is no connection
-		_, err := u.linked().carry(t.Context(), &wire.Query{Dest: ids.MustParseDomain("beta.example")})
-		return err
+		return u.linked().ask(t.Context(), bob.p.domain, query.KindLookup, func([]byte) ([]byte, error) { return nil, nil }, new(query.StandingAnswer))
 	}
 	longest := time.Duration(0)
 	for i := range 300 {

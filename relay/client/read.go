@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"waxwing/core/attachment"
 	"waxwing/core/content"
 	"waxwing/core/ids"
 	"waxwing/core/wire"
@@ -108,6 +109,9 @@ type Entry struct {
 	Contact ids.Address
 	Own     bool // written by this account
 	Text    string
+	// Attachments describes its files, as Opened.Attachments does.
+	Attachments []attachment.Descriptor
+
 	Time    time.Time // when it was written, or received here
 	Status  state.Status
 	Failure wire.Code // of StatusFailed; 0 if no receipt ever came
@@ -164,7 +168,7 @@ func (w *work) entry(id MessageID) (Entry, error) {
 		return Entry{}, &state.CorruptError{Table: "log"}
 	}
 	return Entry{
-		ID: id, Contact: k.Address, Own: m.Status != state.StatusReceived, Text: f.Text,
+		ID: id, Contact: k.Address, Own: m.Status != state.StatusReceived, Text: f.Text, Attachments: f.Attachments,
 		Time: time.UnixMilli(int64(m.Time)).UTC(), Status: m.Status, Failure: wire.Code(m.Failure),
 	}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"waxwing/blocklist"
+	"waxwing/core/attachment"
 	"waxwing/core/content"
 	"waxwing/core/directory"
 	"waxwing/core/group"
@@ -172,6 +173,7 @@ type Request struct {
 	From        ids.Address // its account, at the provider that vouches for it
 	Fingerprint [32]byte    // of its identity key
 	Text        string      // the first message; more are there after Accept
+	Attachments []attachment.Descriptor
 	Received    time.Time
 	Messages    int
 }
@@ -195,7 +197,7 @@ func (c *Client) Requests() (out []Request, err error) {
 			}
 			at[k.id] = len(out)
 			out = append(out, Request{
-				From: k.Address, Fingerprint: k.Fingerprint, Text: f.Text, Messages: 1,
+				From: k.Address, Fingerprint: k.Fingerprint, Text: f.Text, Attachments: f.Attachments, Messages: 1,
 				Received: time.UnixMilli(int64(row.Record.Stamped)).UTC(),
 			})
 		}

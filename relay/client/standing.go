@@ -88,6 +88,9 @@ type asking struct {
 func (l *link) standing(ctx context.Context) error {
 	const what = "standing"
 	return l.attempt(what, func() error {
+		if err := l.tryHop(ctx); err != nil {
+			return err
+		}
 		var a *asking
 		err := l.c.update(func(w *work) (err error) { a, err = w.askStanding(); return err })
 		if err != nil {
@@ -165,6 +168,12 @@ func (w *work) askStanding() (*asking, error) {
 	}
 	slices.SortFunc(all, func(a, b due) int { return a.at.Compare(b.at) })
 	for i := range all {
+		if failing, err := w.hopFailing(all[i].c.Address.Domain()); failing || err != nil {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if a, err := w.reserveStamp(&all[i], week); a != nil || err != nil {
 			return a, err
 		}

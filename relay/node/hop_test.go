@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -115,6 +116,9 @@ func TestHop(t *testing.T) {
 	}
 }
 
+// Standing stamps come through a hop as refills and lookups do, week after week.
+func TestStandingByHop(t *testing.T) { inStandingByWeek(t, true) }
+
 // Nobody is a hop who did not say so. The client tells why it waits, and asks its
 // own provider nothing until the user says so.
 func TestHopIsOffByDefault(t *testing.T) {
@@ -167,6 +171,53 @@ func TestHopIsAway(t *testing.T) {
 	}
 	if s, err := alice.Hop(); err != nil || s.Trouble != state.TroubleNone {
 		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// Every kind of question comes through. Who carried one may bring it again, or give
+// it to another provider that does: there is one answer to it, which only the asker
+// reads.
+func TestHopReplays(t *testing.T) {
+	alpha, beta, gamma := withHop(t, true)
+	beta.slowly(limits.PeerRefills)
+	until(t, "a link", func() bool { return gamma.node.peers.link(beta.domain).caller.Load() != nil })
+	d, _ := beta.node.peers.Descriptor(beta.domain)
+	key, _ := d.RelayKey()
+	peer := alpha.asPeerTo(beta)
+	s, err := peer.OpenStream(testContext(t), wire.StreamControl)
+	must(t, err)
+	colluding, err := quicnet.NewCaller(testContext(t), s)
+	must(t, err)
+	defer colluding.Close()
+	for kind, q := range map[query.Kind]struct{ asked, answered wire.Schema }{
+		query.KindLookup:   {&directory.LookupRequest{Address: ids.MustParseAddress("nobody@beta.example")}, new(directory.LookupAnswer)},
+		query.KindRefill:   {&query.Refill{Home: alpha.domain, Tier: 1, Epoch: today()}, new(query.RefillAnswer)},
+		query.KindStanding: {&query.Standing{Home: alpha.domain, Epoch: today()}, new(query.StandingAnswer)},
+	} {
+		sealed, pending, err := query.Ask(key.Key, key.ID, kind, wire.MustMarshal(q.asked), beta.node.now())
+		must(t, err)
+		var first []byte
+		for _, by := range []*quicnet.Caller{nobodyAt(t, gamma), nobodyAt(t, gamma), colluding} {
+			a, err := quicnet.Ask[*wire.Answer](testContext(t), by, &wire.Query{Dest: beta.domain, Kind: uint8(kind), Sealed: sealed})
+			must(t, err)
+			if first == nil {
+				first = a.Sealed
+				plain, err := pending.Open(first)
+				must(t, err)
+				must(t, wire.Unmarshal(plain, q.answered))
+			}
+			if !bytes.Equal(a.Sealed, first) {
+				t.Errorf("kind %d: another answer to the same question", kind)
+			}
+		}
+		// The hop changes the answer: the asker notices.
+		first[len(first)/2] ^= 1
+		if _, err := pending.Open(first); err == nil {
+			t.Errorf("kind %d: a changed answer opens", kind)
+		}
+	}
+	if own, theirs := beta.spentOf(limits.PeerRefills, alpha), beta.spentOf(limits.PeerRefills, gamma); own != 2 || theirs != 4 {
+		t.Errorf("%d count for alpha, %d for gamma", own, theirs)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 
 	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/ratelimit/limits"
+	"waxwing/relay"
 	"waxwing/relay/client"
 	"waxwing/relay/client/state"
 	"waxwing/relay/quicnet"
@@ -14,7 +16,10 @@ import (
 
 // Two clients of two providers, friends since last week: each asks the other's
 // provider for this week's stamp and shows it with its next message.
-func TestStanding(t *testing.T) {
+func TestStanding(t *testing.T) { inStandingByWeek(t, false) }
+
+// inStandingByWeek is TestStanding, with gamma as the hop of both if it is said.
+func inStandingByWeek(t *testing.T, hop bool) {
 	var at clock
 	const day = 24 * time.Hour
 	// Noon of the last day but one of a week.
@@ -23,10 +28,25 @@ func TestStanding(t *testing.T) {
 	alpha.conf.Now, beta.conf.Now = at.now, at.now
 	alpha.conf.Listen, beta.conf.Listen = freeAddr(t), freeAddr(t)
 	alpha.conf.Peers, beta.conf.Peers = []Peer{beta.asPeer()}, []Peer{alpha.asPeer()}
-	alpha.start()
-	beta.start()
+	servers := []*server{alpha, beta}
+	if hop {
+		gamma := newServer(t, "gamma.example")
+		gamma.conf.Now, gamma.conf.Listen, gamma.conf.Hop = at.now, freeAddr(t), true
+		gamma.conf.Peers = []Peer{alpha.asPeer(), beta.asPeer()}
+		for _, s := range servers {
+			s.conf.Peers = append(s.conf.Peers, gamma.asPeer())
+		}
+		servers = append(servers, gamma)
+	}
+	for _, s := range servers {
+		s.start()
+	}
 	agreed(t, alpha, beta)
 	alice, bob := newClientAt(t, &at, alpha, "alice@alpha.example"), newClientAt(t, &at, beta, "bob@beta.example")
+	if hop {
+		must(t, alice.SetHop(servers[2].domain, directory.Pin(servers[2].pin)))
+		must(t, bob.SetHop(servers[2].domain, directory.Pin(servers[2].pin)))
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	code, err := bob.ContactCode(ctx, 0)
@@ -46,15 +66,21 @@ func TestStanding(t *testing.T) {
 	}
 	// The same day of the week after, late: everything is due, and the last week
 	// counts no longer.
-	alpha.halt()
-	beta.halt()
+	for _, s := range servers {
+		s.halt()
+	}
 	at.ahead.Add(int64(7*day + 9*time.Hour))
 	if stands(t, alice) || stands(t, bob) {
 		t.Fatal("in standing without a stamp")
 	}
-	alpha.start()
-	beta.start()
+	for _, s := range servers {
+		s.start()
+	}
 	agreed(t, alpha, beta)
+	if hop {
+		alpha.slowly(limits.PeerRefills)
+		beta.slowly(limits.PeerRefills)
+	}
 	stop = running(alice, bob)
 	defer stop()
 	await(t, "both in standing", func() bool {
@@ -63,6 +89,10 @@ func TestStanding(t *testing.T) {
 		at.ahead.Add(int64(2 * time.Minute))
 		return stands(t, alice) && stands(t, bob)
 	})
+	if hop && (beta.spentOf(limits.PeerRefills, alpha) != 0 || alpha.spentOf(limits.PeerRefills, beta) != 0 ||
+		beta.spentOf(limits.PeerRefills, servers[2]) < 2 || servers[2].hopped(relay.HopAnswered) < 4) {
+		t.Error("refills and stamps did not go through the hop alone")
+	}
 	for _, c := range []*client.Client{alice, bob} {
 		n, err := c.Counts()
 		must(t, err)
