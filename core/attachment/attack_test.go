@@ -99,9 +99,8 @@ func TestEveryBit(t *testing.T) {
 	}
 }
 
-// A ciphertext that opens under two keys opens under one secret: a descriptor
-// commits to it (28 of the adversarial list, for attachments). Here the second key
-// is as good as the first, and only the commitment tells them apart.
+// A descriptor commits to its secret and to the ciphertext, and not to one of them
+// with the other of another file.
 func TestOneSecret(t *testing.T) {
 	a := sealed(t, random(100))
 	b := sealed(t, random(100))
