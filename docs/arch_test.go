@@ -25,6 +25,7 @@ var architecture = rules{
 		{at: 1, path: "core/keys", why: "typed keys and the closed table of signing contexts: names only"},
 		{at: 1, path: "ratelimit/gcra", why: "two pure functions from a stored time to a decision; imports nothing"},
 		{at: 1, path: "core/auditlog", why: "an append-only log as one hash, and receipts for what is in it: hashes only"},
+		{at: 1, path: "core/attachment", why: "sealed files and proofs of their parts: keys and hashes only, below the frame that describes them and the report that reveals them"},
 		{at: 1, path: "core/group", why: "strict group decoding and proofs of linear relations: arithmetic only"},
 		{
 			at: 1, path: "core/store", why: "the contract between state and its engines; knows no record's meaning",
@@ -51,7 +52,6 @@ var architecture = rules{
 		{at: 2, path: "core/senderkey", why: "group sessions over pairwise ones, which the caller brings"},
 		{at: 2, path: "core/mls", why: "group sessions after RFC 9420: keys and encodings only"},
 		{at: 2, path: "core/content", why: "what a message says: encodings only"},
-		{at: 2, path: "core/file", why: "attachments: keys and encodings only"},
 		{at: 2, path: "core/call", why: "call frames: keys and encodings only"},
 		{
 			at: 2, path: "core/store/badgerstore", why: "an engine under the store's contract",

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"waxwing/blocklist"
+	"waxwing/core/attachment"
 	"waxwing/core/content"
 	"waxwing/core/devicesync"
 	"waxwing/core/directory"
@@ -146,6 +147,11 @@ func limitTable() string {
 		{"core/ratchet.MaxSkippedKeys", ratchet.MaxSkippedKeys, "keys of missing messages in one session"},
 		{"core/ratchet.MaxSkippedSets", ratchet.MaxSkippedSets, "chains that these belong to"},
 		{"core/content.MaxText", content.MaxText, "bytes of a text"},
+		{"core/content.MaxCaption", content.MaxCaption, "bytes of a text with attachments"},
+		{"core/content.MaxAttachments", content.MaxAttachments, "attachments of one frame"},
+		{"core/attachment.MaxSize", attachment.MaxSize, "bytes of an attachment"},
+		{"core/attachment.ChunkSize", attachment.ChunkSize, "bytes of a chunk"},
+		{"franking.MaxLeaves", franking.MaxLeaves, "chunks that one message's evidence reveals"},
 		{"core/content.MaxControl", content.MaxControl, "bytes of a control part"},
 		{"core/content.MaxReceipts", content.MaxReceipts, "messages in one list of receipts"},
 		{"core/content.MaxWhole", content.MaxWhole, "bytes of what goes in pieces"},

@@ -23,6 +23,7 @@ const (
 	FaultRevoked            // the token's epoch was revoked before receipt
 	FaultAuthor             // sigma2 is not by the token's key over this
 	FaultToken              // sigma1 is not by the provider's key of the epoch
+	FaultLeaf               // a revealed chunk is not of the frame's attachment
 	FaultConversation       // the messages of a report are of several conversations
 	FaultIdentity           // the token is not of the account that the certificate names
 	FaultEscrow             // the escrow is not the token's, or not for these keys
@@ -40,7 +41,7 @@ const (
 
 var faultNames = [faultEnd]string{
 	"none", "age", "owner", "stamp", "duplicate", "snapshot", "issuer", "time", "frame", "commitment",
-	"epoch", "revoked", "author", "token", "conversation", "identity", "escrow", "share", "bundle",
+	"epoch", "revoked", "author", "token", "leaf", "conversation", "identity", "escrow", "share", "bundle",
 	"withheld", "verdict", "addressee", "disclosure", "replayed", "wrap", "answer",
 }
 

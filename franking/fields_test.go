@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"waxwing/core/attachment"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
@@ -43,6 +44,13 @@ func encoded(t testing.TB, w *world) map[string]struct {
 		t.Fatal(err)
 	}
 	evidence, _ := s.e.Marshal()
+	file := fileOf(t, attachment.ChunkSize+20)
+	shown := w.sendFiles(t, file).e
+	shown.Leaves = []Leaf{reveal(t, 0, file, 1)}
+	leavesEvidence, err := shown.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
 	group, _ := w.groupMessage(t, w.bob)
 	groupEvidence, _ := group.e.Marshal()
 	req, mine, _ := NewRequest(w.alice.context(today), 2)
@@ -67,7 +75,7 @@ func encoded(t testing.TB, w *world) map[string]struct {
 	list := wire.MustMarshal(w.list)
 	key, _ := w.list.Of(today)
 	entry0 := wire.MustMarshal(&openingEntry{provider: beta, reason: ReasonFraud, opened: 5})
-	file := w.export(t, s.e)
+	exported := w.export(t, s.e)
 	return map[string]entry{
 		"token": {wire.MustMarshal(&s.e.Token), func() wire.Schema { return new(Token) }, func(b []byte) error {
 			tok, err := ParseToken(b)
@@ -78,6 +86,13 @@ func encoded(t testing.TB, w *world) map[string]struct {
 		}},
 		"evidence": {evidence, func() wire.Schema { return new(Evidence) }, nil}, // attackBits
 		"group's evidence": {groupEvidence, func() wire.Schema { return new(Evidence) }, func(b []byte) error {
+			e, err := ParseEvidence(b)
+			if err != nil {
+				return err
+			}
+			return errors.Join(w.verify(e), w.examine(e))
+		}},
+		"evidence with leaves": {leavesEvidence, func() wire.Schema { return new(Evidence) }, func(b []byte) error {
 			e, err := ParseEvidence(b)
 			if err != nil {
 				return err
@@ -131,7 +146,7 @@ func encoded(t testing.TB, w *world) map[string]struct {
 		}},
 		"opening":   {entry0, func() wire.Schema { return new(openingEntry) }, nil}, // core/auditlog
 		"own token": {s.own.Marshal(), func() wire.Schema { return new(ownRecord) }, nil},
-		"evidence file": {file, func() wire.Schema { return new(exportFile) }, func(b []byte) error {
+		"evidence file": {exported, func() wire.Schema { return new(exportFile) }, func(b []byte) error {
 			_, err := VerifyExport(b, w.b.countersign.Public(), w.b.root.Public(), readFrame)
 			return err
 		}},
@@ -318,6 +333,20 @@ func TestExport(t *testing.T) {
 		copy(f.signature[:], w.b.countersign.Sign(keys.ContextExport, wire.MustMarshal(&f.manifest)))
 		_, err = VerifyExport(wire.MustMarshal(&f), w.b.countersign.Public(), w.b.root.Public(), readFrame)
 		wants(t, name, err, ErrExport)
+	}
+
+	// What is revealed of attachments goes along, and is proven to whoever reads it.
+	f := fileOf(t, 2*attachment.ChunkSize)
+	shown := w.sendFiles(t, f).e
+	shown.Leaves = []Leaf{reveal(t, 0, f, 1)}
+	x, err = VerifyExport(w.export(t, shown), w.b.countersign.Public(), w.b.root.Public(), readFrame)
+	if err != nil || x.Messages[0].Verified == nil || len(x.Messages[0].Verified.Leaves()) != 1 || !bytes.Equal(x.Messages[0].Verified.Leaves()[0].Chunk, shown.Leaves[0].Chunk) {
+		t.Fatal("exported leaves:", err)
+	}
+	shown.Leaves[0].Chunk[0] ^= 1
+	x, err = VerifyExport(w.export(t, shown), w.b.countersign.Public(), w.b.root.Public(), readFrame)
+	if err != nil || x.Messages[0].Fault != FaultLeaf {
+		t.Error("a changed leaf is proven", err)
 	}
 
 	// Refused messages stay in the file with what the desk found, and what

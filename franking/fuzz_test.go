@@ -53,7 +53,7 @@ func FuzzSnapshot(f *testing.F) {
 func FuzzBundle(f *testing.F) { fuzzForm(f, func() wire.Schema { return new(BundleFields) }, "bundle") }
 
 func FuzzEvidence(f *testing.F) {
-	fuzzForm(f, func() wire.Schema { return new(Evidence) }, "evidence", "group's evidence")
+	fuzzForm(f, func() wire.Schema { return new(Evidence) }, "evidence", "group's evidence", "evidence with leaves")
 }
 func FuzzReport(f *testing.F) { fuzzForm(f, func() wire.Schema { return new(Report) }, "report") }
 func FuzzDesk(f *testing.F)   { fuzzForm(f, func() wire.Schema { return new(DeskFields) }, "desk") }

@@ -62,6 +62,10 @@ const (
 	MaxFrame = wire.MaxPayload
 	// MaxMessages is how many messages one report shows: a screen of them.
 	MaxMessages = 16
+	// MaxLeaves is how many chunks of attachments one message's evidence reveals: as
+	// many as a report has room for beside the longest frame with attachments. A message
+	// is reported once: its reporter chooses which.
+	MaxLeaves = 3
 	// MaxNote is the longest note of a reporter, in bytes.
 	MaxNote = 2000
 	// MaxReviewer is the longest name of a reviewer, in bytes.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"waxwing/core/attachment"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
@@ -26,6 +27,9 @@ type Evidence struct {
 	Received uint64 // Unix milliseconds, by the relay's clock
 	Stamp    Stamp
 	Snapshot SnapshotID
+	// Leaves are chunks of attachments that the reporter reveals, ascending; none if
+	// it chooses to, and none before a message is shown.
+	Leaves []Leaf
 	keys.Redacted
 }
 
@@ -45,6 +49,7 @@ func (e *Evidence) Marshal() ([]byte, error) { return wire.Marshal(e) }
 func (e *Evidence) clone() *Evidence {
 	c := *e
 	c.Frame = append([]byte(nil), e.Frame...)
+	c.Leaves = cloneLeaves(e.Leaves)
 	return &c
 }
 
@@ -53,14 +58,16 @@ func (e *Evidence) receipt() *Receipt {
 	return &Receipt{Mailbox: e.Mailbox, Com: e.Com, Day: e.Day, Received: e.Received}
 }
 
-// Position is where a frame stands among its sender's messages.
+// Position is where a frame stands among its sender's messages, and the files that
+// it commits to.
 type Position struct {
 	Conversation [16]byte
 	Seq          uint64
 	Prev         Digest
+	Attachments  []attachment.Descriptor
 }
 
-// FrameReader parses F strictly and says where it stands. Clients and reviewers
+// FrameReader parses F strictly and says where it stands and what it commits to. Clients and reviewers
 // use the same one, of the package that defines F.
 type FrameReader func(frame []byte) (Position, error)
 
@@ -82,8 +89,8 @@ type Verified struct {
 // Verify is the one decision about a message. The recipient takes it before it
 // shows the message, reviewers take it on a report, with the same evidence, the
 // same snapshot and the same reader, so whatever is shown can be reported. It
-// reads no clock. prev, missing references and missing attachments inform and
-// never refuse. Errors are Faults. The caller gives
+// reads no clock. prev, missing references and missing leaves of attachments inform and
+// never refuse; a leaf that is there and wrong does. Errors are Faults. The caller gives
 //
 //   - s, the snapshot that the delivery named and that was in force then;
 //   - reader, whose mailbox it came to: the client's own account, or the account
@@ -138,6 +145,9 @@ func Verify(e *Evidence, s *Snapshot, reader ids.Address, frame FrameReader) (*V
 	}
 	if over(signed) {
 		return nil, FaultRevoked
+	}
+	if err := v.checkLeaves(); err != nil {
+		return nil, err
 	}
 	return v, nil
 }

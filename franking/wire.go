@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 
+	"waxwing/core/attachment"
 	"waxwing/core/group"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
@@ -330,7 +331,37 @@ func (e *Evidence) Fields(c *wire.Codec) {
 	wire.U64(c, "received", &e.Received)
 	c.Fixed("stamp", e.Stamp[:])
 	c.Fixed("snapshot", e.Snapshot[:])
-	c.Const("leaves", 0) // place of attachments' revealed leaves, as in F
+	leaves(c, &e.Leaves)
+}
+
+// leaves is a count of 1 byte and that many revealed chunks, ascending by
+// attachment and index.
+func leaves(c *wire.Codec, list *[]Leaf) {
+	n := uint8(min(len(*list), 255))
+	wire.U8(c, "leaves", &n)
+	if n > MaxLeaves {
+		c.Fail("leaves", "too many")
+		return
+	}
+	if c.Describing() {
+		c.Nested("leaves[]", new(Leaf))
+	}
+	if c.Parsing() {
+		*list = make([]Leaf, n)
+	}
+	for i := range *list {
+		(*list)[i].Fields(c)
+	}
+	ascending(c, "leaves", *list, (*Leaf).order)
+}
+
+// Fields lists the layout.
+func (l *Leaf) Fields(c *wire.Codec) {
+	wire.U8(c, "attachment", &l.Attachment)
+	wire.U32(c, "index", &l.Index)
+	c.Fixed("salt", l.Salt[:])
+	c.Bytes("chunk", &l.Chunk, attachment.ChunkSize)
+	wire.List(c, "path", &l.Path, attachment.MaxPath, func(c *wire.Codec, h *attachment.Hash) { c.Fixed("hash", h[:]) })
 }
 
 // Fields lists the layout.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"waxwing/core/attachment"
 	"waxwing/core/group"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
@@ -20,7 +21,7 @@ var (
 )
 
 // frame and readFrame stand in for the content's package: 0xF1 | conversation 16
-// | seq 8 | prev 32 | text.
+// | seq 8 | prev 32 | text; fileFrame: 0xF2, and for text size 8 | root 32 of each.
 func frame(seq uint64, prev Digest, text string) []byte {
 	b := append([]byte{0xF1}, make([]byte, 16)...)
 	b = binary.BigEndian.AppendUint64(b, seq)
@@ -28,8 +29,11 @@ func frame(seq uint64, prev Digest, text string) []byte {
 }
 
 func readFrame(b []byte) (p Position, err error) {
-	if len(b) < 57 || b[0] != 0xF1 {
+	if len(b) < 57 || b[0] != 0xF1 && b[0] != 0xF2 {
 		return p, errors.New("no frame")
+	}
+	for rest := b[57:]; b[0] == 0xF2 && len(rest) >= 40; rest = rest[40:] {
+		p.Attachments = append(p.Attachments, attachment.Descriptor{Size: binary.BigEndian.Uint64(rest), Root: attachment.Hash(rest[8:])})
 	}
 	copy(p.Conversation[:], b[1:])
 	p.Seq = binary.BigEndian.Uint64(b[17:])

@@ -15,7 +15,8 @@ type AdmissionKeys interface {
 	// verified with; ok is false before it is drawn and after it was erased.
 	Credential(epoch ids.Day) (key *arc.SecretKey, ok bool)
 	// Limits returns how many introductions a credential of a day is good for, as
-	// the signed list of that day's key says.
+	// the signed list says beside the day's key. They change with the key only;
+	// without one they are zero.
 	Limits(epoch ids.Day) introduction.Limits
 	// Membership returns the key under which home issues memberships for this
 	// provider, as home shared it.

@@ -21,6 +21,7 @@ const (
 	HopAnswered    HopResult = iota // the peer answered it
 	HopRefused                      // the peer refused it
 	HopUnreachable                  // there is no connection to the peer
+	HopBusy                         // as many are under way to the peer as may be
 	HopOff                          // this provider is no hop
 	HopAccount                      // the connection is an account's, or submits with tokens
 	HopMalformed                    // no question of a kind that there is
@@ -31,7 +32,7 @@ const (
 )
 
 var hopNames = [HopEnd]string{
-	HopAnswered: "answered", HopRefused: "refused", HopUnreachable: "unreachable", HopOff: "off", HopAccount: "account",
+	HopAnswered: "answered", HopRefused: "refused", HopUnreachable: "unreachable", HopBusy: "busy", HopOff: "off", HopAccount: "account",
 	HopMalformed: "malformed", HopLimit: "limit", HopOwn: "own", HopUnknown: "unknown",
 }
 

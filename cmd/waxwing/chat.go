@@ -32,6 +32,7 @@ func (a *app) chatCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "chat ADDRESS",
 		Short: "Talk to a contact, line by line, until the end of input",
+		Long:  "What you type is sent a line at a time, and what the contact writes is shown as it comes.\n" + noticesHelp,
 		Args:  arguments("ADDRESS"),
 
 		ValidArgsFunction: a.completeContact,
@@ -66,13 +67,14 @@ func (a *app) chat(ctx context.Context, p *client.Client, with ids.Address) erro
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan error, 2)
+	ended := make(chan error, 3)
 	go func() { ended <- p.Run(ctx) }()
 	go func() { ended <- c.incoming(ctx, after) }()
+	go func() { ended <- a.notices(ctx, p, &c.mu) }()
 	typed := make(chan error, 1)
 	// Reading cannot be interrupted; the goroutine ends with the process.
 	go func() { typed <- c.lines(ctx) }()
-	left := 2
+	left := 3
 	select {
 	case err = <-typed:
 		if err == nil {
@@ -97,7 +99,7 @@ func (c *chat) begin(history []client.Entry) (after uint64, err error) {
 	for _, e := range history {
 		after = uint64(e.ID)
 		line := lineOf(&e)
-		if err := c.print(line, "%s  %s: %s\n", e.Time.Local().Format("15:04"), line.From, plain(e.Text)); err != nil {
+		if err := c.print(line, "%s  %s: %s\n", e.Time.Local().Format("15:04"), withFiles(line.From, line.Files), plain(e.Text)); err != nil {
 			return 0, err
 		}
 	}

@@ -46,7 +46,21 @@ func cmdChat(ts *testscript.TestScript, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: chat PROFILE ADDRESS")
 	}
-	t := &terminal{cmd: exec.Command(waxwingPath(ts), "--profile", args[0], "chat", args[1])}
+	open(ts, args[0], "--profile", args[0], "chat", args[1])
+}
+
+// cmdFollow opens an inbox that stays open until the script ends: follow PROFILE FLAG...
+// It hears what it shows under the profile's name.
+func cmdFollow(ts *testscript.TestScript, args []string) {
+	if len(args) == 0 {
+		ts.Fatalf("usage: follow PROFILE FLAG...")
+	}
+	open(ts, args[0], append([]string{"--profile", args[0], "inbox", "--follow"}, args[1:]...)...)
+}
+
+// open runs a command that stays open, with a name for what it shows.
+func open(ts *testscript.TestScript, name string, args ...string) {
+	t := &terminal{cmd: exec.Command(waxwingPath(ts), args...)}
 	t.cmd.Dir = ts.Getenv("WORK")
 	t.cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"), "PATH="+ts.Getenv("PATH"))
 	t.cmd.Stdout, t.cmd.Stderr = t, t
@@ -54,7 +68,7 @@ func cmdChat(ts *testscript.TestScript, args []string) {
 	t.in, err = t.cmd.StdinPipe()
 	ts.Check(err)
 	ts.Check(t.cmd.Start())
-	terminals(ts)[args[0]] = t
+	terminals(ts)[name] = t
 	ts.Defer(func() {
 		_ = t.cmd.Process.Kill()
 		_ = t.cmd.Wait()

@@ -82,6 +82,7 @@ type contactLine struct {
 	Tickets     int    `json:"tickets"` // messages that can be sent before an answer
 	Waiting     int    `json:"waiting"`
 	Verified    bool   `json:"verified"` // the safety number was compared
+	Standing    bool   `json:"standing"` // it is given more tickets to write with
 }
 
 func (a *app) contactsCommand() *cobra.Command {
@@ -97,7 +98,7 @@ func (a *app) contactsCommand() *cobra.Command {
 				}
 				for _, k := range list {
 					l := contactLine{
-						k.Address.String(), hex.EncodeToString(k.Fingerprint[:]), k.Blocked, k.IdentityChanged, k.Tickets, k.Waiting, k.Verified,
+						k.Address.String(), hex.EncodeToString(k.Fingerprint[:]), k.Blocked, k.IdentityChanged, k.Tickets, k.Waiting, k.Verified, k.Standing,
 					}
 					note := ""
 					if k.Verified {
@@ -105,6 +106,8 @@ func (a *app) contactsCommand() *cobra.Command {
 					}
 					if k.Blocked {
 						note += ", blocked"
+					} else if !k.Standing {
+						note += ", given no more tickets until it proves its standing"
 					}
 					if k.IdentityChanged {
 						note += ", IDENTITY CHANGED"

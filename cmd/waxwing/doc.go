@@ -17,7 +17,7 @@
 //	waxwing device list|link|join|remove
 //	waxwing export FILE [--history] / import FILE
 //	waxwing setting anonymous on|off
-//	waxwing setting hop DOMAIN|none
+//	waxwing setting hop DOMAIN|none [--pin PIN]
 //	waxwing setting sync INTERVAL
 //	waxwing passphrase set|remove
 //	waxwing completion SHELL / help exit-codes

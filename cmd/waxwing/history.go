@@ -20,11 +20,12 @@ const (
 // for own messages one of send's (sentLine) or read: the contact has seen it,
 // and both sides allow read receipts.
 type historyLine struct {
-	ID     uint64    `json:"id"`
-	From   string    `json:"from"` // the contact, or "you"
-	Text   string    `json:"text"`
-	Time   time.Time `json:"time"`
-	Status string    `json:"status"`
+	ID     uint64     `json:"id"`
+	From   string     `json:"from"` // the contact, or "you"
+	Text   string     `json:"text"`
+	Files  []fileLine `json:"attachments,omitempty"`
+	Time   time.Time  `json:"time"`
+	Status string     `json:"status"`
 }
 
 func lineOf(e *client.Entry) historyLine {
@@ -32,7 +33,7 @@ func lineOf(e *client.Entry) historyLine {
 	if e.Own {
 		who = "you"
 	}
-	return historyLine{uint64(e.ID), who, e.Text, e.Time, statusNames[e.Status]}
+	return historyLine{uint64(e.ID), who, e.Text, filesOf(e.Attachments), e.Time, statusNames[e.Status]}
 }
 
 func (a *app) historyCommand() *cobra.Command {
@@ -63,7 +64,7 @@ func (a *app) historyCommand() *cobra.Command {
 					if entries[i].Own {
 						note = " (" + l.Status + ")"
 					}
-					if err := a.print(l, "%s  %s: %s%s\n", l.Time.Local().Format("2006-01-02 15:04:05"), l.From, plain(l.Text), note); err != nil {
+					if err := a.print(l, "%s  %s: %s%s\n", l.Time.Local().Format("2006-01-02 15:04:05"), withFiles(l.From, l.Files), plain(l.Text), note); err != nil {
 						return err
 					}
 				}

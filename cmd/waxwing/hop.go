@@ -6,13 +6,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/relay/client"
 	"waxwing/relay/client/state"
+	"waxwing/relay/quicnet"
 )
 
 func (a *app) hopCommand() *cobra.Command {
-	return &cobra.Command{
+	var text string
+	c := &cobra.Command{
 		Use:   "hop DOMAIN|none",
 		Short: "Ask other providers through a third one instead of your own; none by default",
 		Long: "Whom you look up, and where you get the day's introductions, is asked through your own provider,\n" +
@@ -20,11 +23,19 @@ func (a *app) hopCommand() *cobra.Command {
 			"it on, which sees a network address and no account. Its operator has to allow that, and your own\n" +
 			"provider has to know it. While the hop does not answer, nothing is asked: what waits is shown by\n" +
 			"\"waxwing status\". What is asked of the hop itself goes through your own provider.\n" +
-			"Each device of the account has a setting of its own.",
+			"Give the hop's pin if you can: without it your provider says who the hop is, and could name another.\n" +
+			"Each device of the account has a setting of its own; a new one takes over that of the device which lets it in.",
 		Args:              arguments("DOMAIN or none"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error {
 			var hop ids.Domain
+			var pin quicnet.Pin
+			if text != "" {
+				var err error
+				if pin, err = quicnet.ParsePin(text); err != nil {
+					return usage(c, fmt.Errorf("--pin: want the 43 characters that \"waxwingd pin\" prints"))
+				}
+			}
 			if args[0] != "none" {
 				var err error
 				if hop, err = ids.ParseDomain(args[0]); err != nil {
@@ -32,13 +43,15 @@ func (a *app) hopCommand() *cobra.Command {
 				}
 			}
 			return a.with(func(p *client.Client) error {
-				if err := p.SetHop(hop); err != nil {
-					return explain("setting", err)
+				if err := p.SetHop(hop, directory.Pin(pin)); err != nil {
+					return explain(args[0], err)
 				}
 				return a.showSettings(p)
 			})
 		},
 	}
+	c.Flags().StringVar(&text, "pin", "", "`PIN` of the hop, which its operator prints with \"waxwingd pin\"")
+	return c
 }
 
 // hopLine is through whom other providers are asked, as JSON.

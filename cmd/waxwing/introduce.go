@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"strings"
@@ -83,7 +82,7 @@ func introductionsOf(p *client.Client) (out []introductionsLine, err error) {
 	all, err := p.Introductions()
 	out = []introductionsLine{}
 	for _, i := range all {
-		out = append(out, introductionsLine{i.Provider.String(), i.Known, i.Left, i.Limit, i.More, i.Waiting})
+		out = append(out, introductionOf(i))
 	}
 	return out, err
 }
@@ -103,11 +102,12 @@ func (a *app) showIntroductions(p *client.Client, d ids.Domain) error {
 
 // requestLine is somebody who waits for an answer, as JSON.
 type requestLine struct {
-	From        string    `json:"from"`
-	Fingerprint string    `json:"fingerprint"`
-	Text        string    `json:"text"` // the first message
-	Received    time.Time `json:"received"`
-	Messages    int       `json:"messages"`
+	From        string     `json:"from"`
+	Fingerprint string     `json:"fingerprint"`
+	Text        string     `json:"text"` // the first message
+	Files       []fileLine `json:"attachments,omitempty"`
+	Received    time.Time  `json:"received"`
+	Messages    int        `json:"messages"`
 }
 
 func (a *app) requestsCommand() *cobra.Command {
@@ -124,8 +124,8 @@ func (a *app) requestsCommand() *cobra.Command {
 					return explain("requests", err)
 				}
 				for _, r := range list {
-					l := requestLine{r.From.String(), hex.EncodeToString(r.Fingerprint[:]), r.Text, r.Received, r.Messages}
-					if err := a.print(l, "%s, an account of %s, since %s: %s\n", r.From, r.From.Domain(), moment(r.Received), plain(r.Text)); err != nil {
+					l := requestOf(r)
+					if err := a.print(l, "%s, an account of %s, since %s: %s\n", r.From, r.From.Domain(), withFiles(moment(r.Received), l.Files), plain(r.Text)); err != nil {
 						return err
 					}
 				}
@@ -353,7 +353,7 @@ func waitsFor(p *client.Client, to ids.Address) (string, error) {
 		case !i.Known && hop.Trouble != "" && i.Provider.String() != hop.Hop:
 			return "the message is stored, and waits for the hop " + hop.Hop + hop.trouble(), nil
 		case i.Known && i.Left == 0:
-			return fmt.Sprintf("today's %d introductions at %s are used up; the message is stored and goes out %s", i.Limit, i.Provider, moment(i.More)), nil
+			return fmt.Sprintf("what this device has of today's %d introductions at %s is used up; the message is stored and goes out %s", i.Limit, i.Provider, moment(i.More)), nil
 		default:
 			return fmt.Sprintf("the message is stored and goes out as an introduction, %s at the latest", moment(i.More)), nil
 		}

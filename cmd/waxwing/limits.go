@@ -77,9 +77,11 @@ func (a *app) limitsSetCommand(r *remote) *cobra.Command {
 			return p
 		}, a.showLimit)
 	c.Long = "set changes a limit from now on, also after a restart. RATE is COUNT/UNIT with s, m, h or d\n" +
-		"for the unit, or a count per second; of connections and handshakes how many at once. A value for one provider (--peer) wins over one for all,\n" +
-		"and what is set here over the configuration. With --dry-run the value is tried: nothing is\n" +
-		"refused by it, but counted, and the one in force stays."
+		"for the unit, or a count per second; of connections and handshakes how many at once, and of\n" +
+		"tokens_daily, intro_new and intro_member how many a day. A value for one provider (--peer)\n" +
+		"wins over one for all, and what is set here over the configuration. With --dry-run the value\n" +
+		"is tried: nothing is refused by it, but counted, and the one in force stays. intro_new and\n" +
+		"intro_member count from the first day whose key is not drawn yet, the day after tomorrow by UTC."
 	c.Flags().Int64Var(&p.Burst, "burst", 0, "how much at once; default: the count, or more if one request may need more")
 	c.Flags().DurationVar(&span, "for", 0, "`DURATION` (such as 2h30m) after which what was there before comes back")
 	targetFlags(c, &p.LimitParams)

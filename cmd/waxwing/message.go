@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	stdsync "sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -90,23 +91,24 @@ func (a *app) send(ctx context.Context, p *client.Client, to ids.Address, text s
 
 // messageLine is a received message as JSON.
 type messageLine struct {
-	Position uint64    `json:"position"` // in the profile's log; never changes
-	From     string    `json:"from"`
-	Text     string    `json:"text"`
-	Received time.Time `json:"received"` // by the provider's clock
-	Sent     time.Time `json:"sent"`     // by the sender's clock: a claim
-	Sequence uint64    `json:"sequence"` // the sender's count: a claim
-	Late     bool      `json:"late"`     // one with a higher sequence was shown before
+	Position uint64     `json:"position"` // in the profile's log; never changes
+	From     string     `json:"from"`
+	Text     string     `json:"text"`
+	Files    []fileLine `json:"attachments,omitempty"`
+	Received time.Time  `json:"received"` // by the provider's clock
+	Sent     time.Time  `json:"sent"`     // by the sender's clock: a claim
+	Sequence uint64     `json:"sequence"` // the sender's count: a claim
+	Late     bool       `json:"late"`     // one with a higher sequence was shown before
 }
 
 func (a *app) show(o *client.Opened) error {
-	late := ""
+	late, files := "", filesOf(o.Attachments())
 	if o.Late() {
 		late = " (late)"
 	}
 	return a.print(messageLine{
-		o.Position(), o.From().String(), o.Text(), o.Received(), o.Sent(), o.Sequence(), o.Late(),
-	}, "%s  %s%s: %s\n", o.Received().Local().Format("2006-01-02 15:04:05"), o.From(), late, plain(o.Text()))
+		o.Position(), o.From().String(), o.Text(), files, o.Received(), o.Sent(), o.Sequence(), o.Late(),
+	}, "%s  %s: %s\n", o.Received().Local().Format("2006-01-02 15:04:05"), withFiles(o.From().String()+late, files), plain(o.Text()))
 }
 
 func (a *app) inboxCommand() *cobra.Command {
@@ -115,6 +117,7 @@ func (a *app) inboxCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "inbox",
 		Short: "Fetch and show new messages; send what waits",
+		Long:  "With --follow it stays open and shows messages as they come.\n" + noticesHelp,
 		Args:  arguments(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			after, err := a.position()
@@ -181,9 +184,14 @@ func (a *app) showBehind(p *client.Client, after uint64) error {
 // follow shows messages as they come until ctx ends.
 func (a *app) follow(ctx context.Context, p *client.Client, after uint64) error {
 	ctx, cancel := context.WithCancel(ctx)
-	running := make(chan error, 1)
+	running := make(chan error, 2)
+	var mu stdsync.Mutex // keeps lines whole
 	go func() {
 		running <- p.Run(ctx)
+		cancel()
+	}()
+	go func() {
+		running <- a.notices(ctx, p, &mu)
 		cancel()
 	}()
 	shown := func() error {
@@ -191,7 +199,10 @@ func (a *app) follow(ctx context.Context, p *client.Client, after uint64) error 
 			if err != nil {
 				return explain("inbox", err)
 			}
-			if err := a.show(o); err != nil {
+			mu.Lock()
+			err := a.show(o)
+			mu.Unlock()
+			if err != nil {
 				return err
 			}
 			if err := a.setPosition(o.Position()); err != nil {
@@ -204,7 +215,7 @@ func (a *app) follow(ctx context.Context, p *client.Client, after uint64) error 
 		return nil
 	}()
 	cancel()
-	if err := <-running; err != nil {
+	if err := errors.Join(<-running, <-running); err != nil {
 		return errors.Join(shown, explain("the provider", err))
 	}
 	return shown

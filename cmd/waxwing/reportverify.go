@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,13 +22,14 @@ const maxEvidence = franking.MaxParts * (franking.MaxPart + 256)
 
 // evidenceLine is one message of an evidence file, as JSON.
 type evidenceLine struct {
-	Message  int       `json:"message"`
-	Proven   bool      `json:"proven"`
-	Stated   string    `json:"stated"`  // what the desk found; "none" is proven
-	Finding  string    `json:"finding"` // what this program found
-	Text     string    `json:"text,omitempty"`
-	Sent     time.Time `json:"sent,omitzero"` // as the sender claims
-	Provider string    `json:"provider,omitempty"`
+	Message  int        `json:"message"`
+	Proven   bool       `json:"proven"`
+	Stated   string     `json:"stated"`  // what the desk found; "none" is proven
+	Finding  string     `json:"finding"` // what this program found
+	Text     string     `json:"text,omitempty"`
+	Sent     time.Time  `json:"sent,omitzero"` // as the sender claims
+	Files    []fileLine `json:"attachments,omitempty"`
+	Provider string     `json:"provider,omitempty"`
 }
 
 func (a *app) reportVerifyCommand() *cobra.Command {
@@ -84,9 +86,9 @@ func (a *app) verifyEvidence(path string, pin quicnet.Pin) error {
 		}
 		text := "NOT PROVEN: " + l.Finding + ", the desk says " + l.Stated
 		if l.Proven {
-			text = "proven, by some account of " + l.Provider + ": " + plain(l.Text)
+			text = withFiles("proven, by some account of "+l.Provider, l.Files) + ": " + plain(l.Text)
 		}
-		if err := a.print(&l, "message %d: %s\n", l.Message, text); err != nil {
+		if err := a.print(&l, "message %d: %s\n%s", l.Message, text, l.parts()); err != nil {
 			return err
 		}
 	}
@@ -99,6 +101,17 @@ func (a *app) verifyEvidence(path string, pin quicnet.Pin) error {
 	return nil
 }
 
+// parts says which parts of attachments are proven; --json has their content.
+func (l *evidenceLine) parts() string {
+	var b strings.Builder
+	for i := range l.Files {
+		for _, p := range l.Files[i].Proven {
+			fmt.Fprintf(&b, "  proven of %s: %d bytes at %d\n", &l.Files[i], len(p.Content), p.Offset)
+		}
+	}
+	return b.String()
+}
+
 func lineOfEvidence(n int, m *franking.ExportedMessage) evidenceLine {
 	l := evidenceLine{Message: n, Stated: m.Stated.String(), Finding: m.Fault.String()}
 	l.Proven = m.Stated == franking.FaultNone && m.Fault == franking.FaultNone && m.Verified != nil
@@ -106,7 +119,7 @@ func lineOfEvidence(n int, m *franking.ExportedMessage) evidenceLine {
 		return l
 	}
 	e := m.Verified.Evidence()
-	l.Provider = e.Token.Issuer.String()
+	l.Provider, l.Files = e.Token.Issuer.String(), provenFiles(m.Verified)
 	if f, err := content.ParseFrame(e.Frame); err == nil {
 		l.Text, l.Sent = f.Text, time.UnixMilli(int64(f.Sent)).UTC()
 	}

@@ -77,6 +77,10 @@ func (a *app) showReport(r *admin.ReportResult) error {
 			order = ", follows the one before"
 		}
 		line(fmt.Sprintf("message %d", i+1), "proven, received %s%s: %s", m.Received.Format(time.RFC3339), order, plain(m.Text))
+		for _, f := range m.Attachments {
+			l := fileLine{Name: f.Name, Type: f.Type, Size: f.Size}
+			line("  attachment", "%s, %d parts revealed", &l, f.Revealed)
+		}
 		if m.Ban != nil {
 			line("  pseudonym", "%s", banText(m.Ban))
 		}

@@ -55,6 +55,7 @@ func TestMain(m *testing.M) {
 //	history PROFILE ADDRESS REGEXP  fetch until a line of the conversation matches
 //	link OLD NEW ANSWER ANSWER CODE CODE  link a profile to another; the users' answers and the exit codes
 //	chat PROFILE ADDRESS     open a chat, which stays open
+//	follow PROFILE FLAG...   open an inbox, which stays open until the script ends
 //	say PROFILE TEXT         type a line into it
 //	hears PROFILE REGEXP     wait until it shows something
 //	hangup PROFILE           end its input; it must end well
@@ -91,6 +92,7 @@ func TestScripts(t *testing.T) {
 			"keys":      positive(cmdKeys),
 			"firstid":   positive(cmdFirstID),
 			"chat":      positive(cmdChat),
+			"follow":    positive(cmdFollow),
 			"say":       positive(cmdSay),
 			"hears":     positive(cmdHears),
 			"hangup":    positive(cmdHangUp),

@@ -42,7 +42,7 @@ func account() *Account {
 		K: drawScalar(), W: drawScalar(), Z: drawScalar(), Generation: 1, Manifest: []byte("manifest"),
 		Roots:     []Root{{Number: 0, Made: 10, Until: 30, Key: [32]byte{4}}, {Number: 2, Made: 20, Key: [32]byte{5}}},
 		Keys:      []MailboxKey{{Week: 3, Made: 1, Until: 60, Seed: [32]byte{6}}, {Week: 4, Made: 2, Seed: [32]byte{7}}},
-		ChainWeek: 5, Chain: [32]byte{8},
+		ChainWeek: 5, Chain: [32]byte{8}, Hop: ids.MustParseDomain("gamma.example"),
 	}
 	return a
 }
@@ -101,6 +101,23 @@ func TestRoundTrip(t *testing.T) {
 	if a.Identity != [32]byte{} || a.Roots[1].Key != [32]byte{} || a.Keys[0].Seed != [32]byte{} || a.K != [32]byte{} {
 		t.Error("a secret stayed")
 	}
+}
+
+// The hop goes along, whether there is one or not; the account's own provider is
+// none.
+func TestHop(t *testing.T) {
+	a := account()
+	for _, hop := range []ids.Domain{{}, ids.MustParseDomain("gamma.example")} {
+		a.Hop = hop
+		got, _, err := all(bytes.NewReader(written(t, a, nil)))
+		must(t, err)
+		if got.Hop != hop {
+			t.Errorf("the hop is %v", got.Hop)
+		}
+	}
+	a.Hop = a.Address.Domain()
+	_, err := NewWriter(io.Discard, a)
+	is(t, err, wire.ErrMalformed)
 }
 
 // Every byte matters: changed, the archive is refused or another one, and never

@@ -35,6 +35,9 @@ type Account struct {
 	Keys       []MailboxKey
 	ChainWeek  uint32   // the first week whose key was not derived yet
 	Chain      [32]byte // chain secret of that week
+	// Hop is the provider through which others are asked; zero for the own one.
+	// Otherwise a new device would ask its own what the user hides from it.
+	Hop ids.Domain
 	keys.Redacted
 }
 
@@ -86,6 +89,11 @@ func (a *Account) Fields(c *wire.Codec) {
 	wire.U32(c, "chain week", &a.ChainWeek)
 	c.Fixed("chain", a.Chain[:])
 	c.Check(a.Chain != [32]byte{}, "chain", "zero")
+	chosen := !a.Hop.IsZero() || c.Describing()
+	if c.Bool("hop chosen", &chosen); chosen {
+		c.Domain("hop", &a.Hop)
+		c.Check(c.Describing() || a.Hop != a.Address.Domain(), "hop", "the own provider")
+	}
 }
 
 // Fields lists the layout.

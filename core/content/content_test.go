@@ -98,7 +98,7 @@ func TestFrameRefuses(t *testing.T) {
 	}
 	for _, n := range []byte{1, 2, 255} {
 		bad := bytes.Clone(b)
-		bad[frameFixed-1] = n
+		bad[frameFixed-1] = n // of a text
 		if _, err := ParseFrame(bad); !errors.Is(err, wire.ErrMalformed) {
 			t.Errorf("%d attachments: %v", n, err)
 		}
@@ -216,6 +216,8 @@ func FuzzFrame(f *testing.F) {
 	fr.Refs = digests(0, 2)
 	b, _ := fr.Marshal()
 	f.Add(b)
+	b, _ = files(2, "hello").Marshal()
+	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if again, err := reparseFrame(b); err == nil && !bytes.Equal(again, b) {
 			t.Error("not canonical")
@@ -226,5 +228,5 @@ func FuzzFrame(f *testing.F) {
 var full = Control{
 	Mailbox: ids.MailboxID{1}, Grant: []byte("grant"), Delivered: digests(1, 3), Read: digests(2, 2),
 	Confirmed: digests(9, 1), SealKey: []byte("seal key"), Certificate: []byte("certificate"), Manifest: []byte("manifest"), Missed: digests(12, 2),
-	Piece: &Piece{ID: PieceID{5}, Length: 100, First: 2, Bytes: make([]byte, 32)}, Wanted: digests(20, 2),
+	Piece: &Piece{ID: PieceID{5}, Length: 100, First: 2, Bytes: make([]byte, 32)}, Wanted: digests(20, 2), Standing: [StandingSize]byte{6},
 }

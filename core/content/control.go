@@ -36,6 +36,10 @@ type Control struct {
 	// Wanted are references of token bundles of the recipient's that its messages
 	// named, and that the sender does not have.
 	Wanted []Digest
+	// Standing is the sender's standing stamp at the recipient's mailbox, of this
+	// week or the last (introduction.Stamp). It says that the sender's provider and
+	// the recipient's still let it write.
+	Standing [StandingSize]byte
 	keys.Redacted
 }
 

@@ -42,6 +42,7 @@ func TestControlRoundTrip(t *testing.T) {
 		if rapid.Bool().Draw(t, "mailbox") {
 			ctl.Mailbox = ids.NewMailboxID()
 		}
+		copy(ctl.Standing[:], bytesOf("standing", StandingSize))
 		b, err := ctl.Marshal()
 		if err != nil {
 			t.Fatal(err)
@@ -107,6 +108,9 @@ func TestControlRefuses(t *testing.T) {
 		"many digests":    control(put(itemConfirmed, make([]byte, 32*(MaxConfirmed+1)))),
 		"many missed":     control(put(itemMissed, make([]byte, 32*(MaxMissed+1)))),
 		"many wanted":     control(put(itemWanted, make([]byte, 32*(MaxWanted+1)))),
+		"no standing":     control(put(itemStanding, make([]byte, StandingSize))),
+		"short standing":  control(put(itemStanding, []byte{1})),
+		"long standing":   control(put(itemStanding, append([]byte{1}, make([]byte, StandingSize)...))),
 		"reserved type":   control(put(9, []byte{1})),
 		"short piece":     control(put(itemPiece, make([]byte, pieceFixed))),
 		"long manifest":   control(put(itemManifest, make([]byte, MaxManifest+1))),

@@ -9,7 +9,8 @@
 // must not learn who wrote it. The conversation's id is random and known to its
 // members only; references to other messages are their d. A message that
 // carries control alone (receipts, tickets) has a frame of zero bytes, which is
-// not parsed and not shown.
+// not parsed and not shown. Files are not in F: it describes them and commits to
+// what they are (package attachment).
 //
 // A control part is a list of typed items, each at most once, types ascending.
 // No item at all is zero bytes. What items hold (a grant, a certificate, a

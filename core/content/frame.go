@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 
+	"waxwing/core/attachment"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
 )
@@ -33,10 +34,13 @@ func (Conversation) String() string { return "conversation(redacted)" }
 type Kind uint8
 
 // The kinds of frames. Reserved and refused for now: 2 reaction, 3 edit,
-// 4 delete, 5 expiring text, 6 attachment, 7 call event, 8 change of a group.
+// 4 delete, 5 expiring text, 7 call event, 8 change of a group.
 const (
-	KindText Kind = 1
+	KindText       Kind = 1
+	KindAttachment Kind = 6 // files, and a text with them or none
 )
+
+func (k Kind) valid() bool { return k == KindText || k == KindAttachment }
 
 // Frame is F: what the sender says, and nothing about who it is.
 type Frame struct {
@@ -46,14 +50,18 @@ type Frame struct {
 	Sent         uint64   // Unix time by the sender's clock, milliseconds
 	Prev         Digest   // d of the sender's message before; zero for the first
 	Refs         []Digest // d of the messages that it answers; distinct
-	Text         string   // UTF-8, 1..MaxText bytes
+	// Attachments describes and commits to the files of a KindAttachment, of which
+	// there is at least one, with a secret of its own each. Their secrets are not in
+	// F: whoever gets a report must not be able to open what is not revealed in it.
+	Attachments []attachment.Descriptor
+	Text        string // UTF-8, 1..MaxText bytes; 0..MaxCaption with attachments
 	keys.Redacted
 }
 
 // ParseFrame parses a frame. Errors wrap wire.ErrMalformed; ErrUnsupported is
 // one of them.
 func ParseFrame(b []byte) (*Frame, error) {
-	if len(b) >= 2 && (b[0] != frameVersion || Kind(b[1]) != KindText) {
+	if len(b) >= 2 && (b[0] != frameVersion || !Kind(b[1]).valid()) {
 		return nil, ErrUnsupported
 	}
 	f := new(Frame)

@@ -1,6 +1,9 @@
 package content
 
-import "waxwing/core/wire"
+import (
+	"waxwing/core/attachment"
+	"waxwing/core/wire"
+)
 
 const (
 	// MaxText is the longest text, in bytes: what the largest envelope class
@@ -9,6 +12,15 @@ const (
 	// MaxRefs is the number of messages that one frame refers to: an answer
 	// refers to one, a summary to a few.
 	MaxRefs = 16
+	// MaxAttachments is the number of files in one frame: an album goes in several.
+	MaxAttachments = 8
+	// MaxCaption is the longest text with attachments, in bytes: a report has room for
+	// the longest such frame and as many chunks as it may reveal.
+	MaxCaption = 3 << 10
+	// maxDescriptor is the longest descriptor, in bytes.
+	maxDescriptor = descriptorFixed + attachment.MaxName + attachment.MaxType
+	// MaxAttachmentFrame is the length of the longest frame with attachments, in bytes.
+	MaxAttachmentFrame = frameFixed + MaxRefs*DigestSize + MaxAttachments*maxDescriptor + MaxCaption
 	// MaxFrame is the length of the longest frame, in bytes.
 	MaxFrame = frameFixed + MaxRefs*DigestSize + MaxText
 

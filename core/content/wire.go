@@ -5,6 +5,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"waxwing/core/attachment"
 	"waxwing/core/ids"
 	"waxwing/core/wire"
 )
@@ -16,6 +17,9 @@ const (
 	// ConversationSize is the size of a conversation's id.
 	ConversationSize = 16
 
+	// StandingSize is the size of a standing stamp.
+	StandingSize = 32
+
 	frameVersion   = 1
 	controlVersion = 1
 
@@ -26,10 +30,8 @@ const (
 	itemFixed    = 1 + 2
 	controlFixed = 1 + 2
 
-	// noAttachments is the one value of the count of attachments. Others are
-	// reserved, for that many roots of attachments of 32 bytes with their salts
-	// and keys, and refused.
-	noAttachments = 0
+	// descriptorFixed is a descriptor without name and type.
+	descriptorFixed = 4 + 4 + 8 + 3*attachment.HashSize
 
 	// PieceUnit is what pieces begin and end at, in bytes, and PieceIDSize the size
 	// of the id of what they are pieces of.
@@ -42,11 +44,13 @@ const (
 // Fields lists the layout:
 //
 //	version 1 | kind 1 | conversation 16 | seq 8 | sent 8 | prev 32 |
-//	refs 2 + 32n | attachments 1 | text, all that is left
+//	refs 2 + 32n | attachments 1 + each | text, all that is left
+//
+// There are attachments in frames of that kind and in no others.
 func (f *Frame) Fields(c *wire.Codec) {
 	c.Const("version", frameVersion)
 	wire.U8(c, "kind", &f.Kind)
-	c.Check(f.Kind == KindText, "kind", "unknown value")
+	c.Check(f.Kind.valid(), "kind", "unknown value")
 	c.Fixed("conversation", f.Conversation[:])
 	c.Check(f.Conversation != Conversation{}, "conversation", "zero")
 	wire.U64(c, "seq", &f.Seq)
@@ -54,10 +58,12 @@ func (f *Frame) Fields(c *wire.Codec) {
 	c.Fixed("prev", f.Prev[:])
 	wire.List(c, "refs", &f.Refs, MaxRefs, digest)
 	c.Check(distinct(f.Refs), "refs", "one twice")
-	c.Const("attachments", noAttachments)
+	descriptors(c, &f.Attachments)
+	c.Check((f.Kind == KindAttachment) == (len(f.Attachments) > 0), "attachments", "none, or not of this kind")
 	text := []byte(f.Text)
 	c.Rest("text", &text, MaxText)
-	c.Check(len(text) > 0, "text", "empty")
+	c.Check(len(text) > 0 || f.Kind == KindAttachment, "text", "empty")
+	c.Check(len(text) <= MaxCaption || f.Kind != KindAttachment, "text", "too long")
 	c.Check(utf8.Valid(text), "text", "not UTF-8")
 	if c.Parsing() {
 		f.Text = string(text)
@@ -67,6 +73,42 @@ func (f *Frame) Fields(c *wire.Codec) {
 func digest(c *wire.Codec, d *Digest) {
 	c.Fixed("d", d[:])
 	c.Check(*d != Digest{}, "d", "zero")
+}
+
+// descriptors is a count of 1 byte and that many descriptors, each of a secret of
+// its own: two files under one would have the same nonces.
+func descriptors(c *wire.Codec, list *[]attachment.Descriptor) {
+	n := uint8(min(len(*list), 255))
+	wire.U8(c, "attachments", &n)
+	if n > MaxAttachments {
+		c.Fail("attachments", "too many")
+		return
+	}
+	if c.Describing() {
+		c.Nested("attachments[]", new(descriptor))
+	}
+	for i := range int(n) {
+		if c.Parsing() {
+			*list = append(*list, attachment.Descriptor{})
+		}
+		d := &(*list)[i]
+		(*descriptor)(d).Fields(c)
+		c.Check(!slices.ContainsFunc((*list)[:i], func(o attachment.Descriptor) bool { return o.Commitment == d.Commitment }), "attachments", "one secret twice")
+	}
+}
+
+// descriptor is an attachment.Descriptor as it stands in F.
+type descriptor attachment.Descriptor
+
+// Fields lists the layout.
+func (d *descriptor) Fields(c *wire.Codec) {
+	c.String("name", &d.Name, attachment.MaxName)
+	c.String("type", &d.Type, attachment.MaxType)
+	wire.U64(c, "size", &d.Size)
+	c.Fixed("root", d.Root[:])
+	c.Fixed("sealed", d.Sealed[:])
+	c.Fixed("commitment", d.Commitment[:])
+	c.Check((*attachment.Descriptor)(d).Check() == nil, "attachment", "no descriptor")
 }
 
 // distinct compares all pairs: there are at most MaxRefs.
@@ -93,10 +135,11 @@ const (
 	itemCertificate itemType = 7 // sealedsender.Certificate
 	itemManifest    itemType = 8 // directory.Manifest
 	// Reserved: 9 for W and Z with their log proof.
-	itemPiece  itemType = 10 // Piece, of audience salt 16 | token bundle
-	itemMissed itemType = 11 // d 32 of each message, ascending
-	itemWanted itemType = 12 // reference 32 of each token bundle, ascending
-	itemEnd    itemType = 13
+	itemPiece    itemType = 10 // Piece, of audience salt 16 | token bundle
+	itemMissed   itemType = 11 // d 32 of each message, ascending
+	itemWanted   itemType = 12 // reference 32 of each token bundle, ascending
+	itemStanding itemType = 13 // standing stamp 32
+	itemEnd      itemType = 14
 )
 
 // Fields lists the layout: id 8 | length 2 | first 1 | bytes, all that is left.
@@ -178,6 +221,9 @@ func (ctl *Control) items(c *wire.Codec) (items []item) {
 	}
 	add(itemMissed, join(c, ctl.Missed, "missed"), MaxMissed*DigestSize, "missed")
 	add(itemWanted, join(c, ctl.Wanted, "wanted"), MaxWanted*DigestSize, "wanted")
+	if ctl.Standing != [StandingSize]byte{} {
+		add(itemStanding, ctl.Standing[:], StandingSize, "standing")
+	}
 	return items
 }
 
@@ -216,6 +262,13 @@ func (ctl *Control) take(c *wire.Codec, i item) {
 		c.Check(wire.Unmarshal(i.body, ctl.Piece) == nil, "piece", "malformed")
 	case itemWanted:
 		ctl.Wanted = split(c, i.body, MaxWanted, "wanted")
+	case itemStanding:
+		if len(i.body) != StandingSize {
+			c.Fail("standing", "wrong length")
+			return
+		}
+		ctl.Standing = [StandingSize]byte(i.body)
+		c.Check(ctl.Standing != [StandingSize]byte{}, "standing", "zero")
 	default:
 		c.Fail("items", "unknown type")
 	}

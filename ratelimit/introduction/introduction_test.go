@@ -332,7 +332,7 @@ func TestAttackCode(t *testing.T) {
 		t.Error("another code, or none, passes")
 	}
 	other := *in
-	other.enc = append([]byte{1}, in.enc[1:]...)
+	other.enc = append([]byte{in.enc[0] ^ 1}, in.enc[1:]...)
 	if other.HasCode(code, beta) {
 		t.Error("a code in another seal passes")
 	}

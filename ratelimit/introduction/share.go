@@ -42,6 +42,12 @@ func Split(period, limit uint32, n int) ([]Share, error) {
 	return shares, nil
 }
 
+// Within returns the share under a lower limit, without the nonces from it on.
+func (s Share) Within(limit uint32) Share {
+	s.End = max(s.Next, min(s.End, limit))
+	return s
+}
+
 // Left returns how many introductions the device has left.
 func (s Share) Left() uint32 { return s.End - s.Next }
 

@@ -83,7 +83,7 @@ func (l *List) Term() uint32 { return l.f.Term }
 
 // Follows returns nil if the list can come after a known one of the same
 // provider, or be the same. ErrOld; ErrForked: the same number says something
-// else, or a key that both have differs. A list that is taken is stored before
+// else, or a key that both have differs, or the limits of a day. A list that is taken is stored before
 // anything is asked under it.
 //
 // A provider that lost what was spent, or keys, has to draw others for days of
@@ -152,8 +152,9 @@ func (l *List) LastDay() ids.Day {
 	return 0
 }
 
-// Limits returns the introductions per day of new and other accounts.
-func (l *List) Limits() (fresh, member uint32) { return l.f.New, l.f.Member }
-
-// Lists returns the shared lists that the provider subscribes to.
-func (l *List) Lists() [][ratelimit.ListIDSize]byte { return slices.Clone(l.f.Lists) }
+// Limits returns how many introductions a day's credential is good for, of new
+// and other accounts; zeros if the day's key is not listed.
+func (l *List) Limits(d ids.Day) (fresh, member uint32) {
+	row, _ := find(l.f.Credentials, l.f.Credentials, CredentialKey{Day: d}, compareCredentials)
+	return row.New, row.Member
+}

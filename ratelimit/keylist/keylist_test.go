@@ -39,8 +39,7 @@ func example(t testing.TB) Fields {
 		Provider: alpha, Number: 7, Term: 3,
 		Tokens:      []TokenKey{{3, tokenKey(t)}, {4, tokenKey(t)}},
 		Memberships: []MembershipKey{{beta, 5, credentialKey()}, {beta, 6, credentialKey()}, {gamma, 5, credentialKey()}},
-		Credentials: []CredentialKey{{150, credentialKey()}, {151, credentialKey()}},
-		New:         4, Member: 32, Lists: [][16]byte{{1}, {2}},
+		Credentials: []CredentialKey{{150, credentialKey(), 4, 32}, {151, credentialKey(), 5, 33}},
 	}
 }
 
@@ -75,8 +74,13 @@ func TestList(t *testing.T) {
 	if !ok || !bytes.Equal(day.Bytes(), f.Credentials[0].Key[:]) {
 		t.Error("credential key")
 	}
-	if fresh, member := l.Limits(); fresh != 4 || member != 32 || len(l.Lists()) != 2 || l.Number() != 7 || l.Term() != 3 {
-		t.Error("limits, lists or number")
+	for day, want := range map[ids.Day][2]uint32{149: {}, 150: {4, 32}, 151: {5, 33}, 152: {}} {
+		if fresh, member := l.Limits(day); fresh != want[0] || member != want[1] {
+			t.Errorf("day %d: limits %d and %d", day, fresh, member)
+		}
+	}
+	if l.Number() != 7 || l.Term() != 3 {
+		t.Error("number or term")
 	}
 	if l.LastDay() != 151 || mustList(t, Fields{Provider: alpha}, root).LastDay() != 0 {
 		t.Error("last day")
@@ -109,9 +113,10 @@ func TestAttackFork(t *testing.T) {
 		"nothing new":                {8, func(*Fields) {}, nil},
 		"an epoch more":              {8, func(f *Fields) { f.Tokens = append(f.Tokens, TokenKey{5, tokenKey(t)}) }, nil},
 		"an epoch over":              {8, func(f *Fields) { f.Tokens = f.Tokens[1:] }, nil},
-		"other limits, announced":    {8, func(f *Fields) { f.Member = 16 }, nil},
-		"other limits, unannounced":  {7, func(f *Fields) { f.Member = 16 }, ErrForked},
-		"another list, unannounced":  {7, func(f *Fields) { f.Lists = f.Lists[1:] }, ErrForked},
+		"other limits of a day":      {8, func(f *Fields) { f.Credentials[1].Member = 16 }, ErrForked},
+		"other limits of new ones":   {8, func(f *Fields) { f.Credentials[0].New = 3 }, ErrForked},
+		"limits, another term":       {8, func(f *Fields) { f.Credentials[1].Member, f.Term = 16, 4 }, nil},
+		"limits of another day":      {8, func(f *Fields) { f.Credentials = append(f.Credentials, CredentialKey{152, credentialKey(), 2, 8}) }, nil},
 		"another token key":          {8, func(f *Fields) { f.Tokens[0].Key = tokenKey(t) }, ErrForked},
 		"another membership key":     {8, func(f *Fields) { f.Memberships[1].Key = credentialKey() }, ErrForked},
 		"another credential key":     {8, func(f *Fields) { f.Credentials[1].Key = credentialKey() }, ErrForked},
@@ -126,7 +131,7 @@ func TestAttackFork(t *testing.T) {
 		"a key removed, unannounced": {7, func(f *Fields) { f.Credentials = nil }, ErrForked},
 	} {
 		g := f
-		g.Tokens, g.Memberships, g.Credentials, g.Lists = slices.Clone(f.Tokens), slices.Clone(f.Memberships), slices.Clone(f.Credentials), slices.Clone(f.Lists)
+		g.Tokens, g.Memberships, g.Credentials = slices.Clone(f.Tokens), slices.Clone(f.Memberships), slices.Clone(f.Credentials)
 		g.Number = tt.number
 		tt.change(&g)
 		if err := mustList(t, g, root).Follows(known); !errors.Is(err, tt.want) || err != nil && tt.want == nil {
@@ -164,8 +169,6 @@ func TestRefused(t *testing.T) {
 		"an epoch twice":            func(f *Fields) { f.Tokens[1].Epoch = f.Tokens[0].Epoch },
 		"memberships not ascending": func(f *Fields) { slices.Reverse(f.Memberships) },
 		"credentials not ascending": func(f *Fields) { slices.Reverse(f.Credentials) },
-		"lists not ascending":       func(f *Fields) { slices.Reverse(f.Lists) },
-		"too many lists":            func(f *Fields) { f.Lists = make([][ratelimit.ListIDSize]byte, MaxShared+1) },
 		"too many credentials":      func(f *Fields) { f.Credentials = make([]CredentialKey, MaxCredentials+1) },
 	} {
 		g := example(t)
@@ -206,7 +209,7 @@ func TestSize(t *testing.T) {
 		f.Memberships = append(f.Memberships, MembershipKey{f.Provider, ratelimit.Month(i), key})
 	}
 	for i := range MaxCredentials {
-		f.Credentials = append(f.Credentials, CredentialKey{ids.Day(i), key})
+		f.Credentials = append(f.Credentials, CredentialKey{ids.Day(i), key, 4, 32})
 	}
 	if b, err := Sign(f, keys.NewSigningKey()); err != nil || len(b) > MaxSize {
 		t.Errorf("%d bytes, %v", len(b), err)

@@ -23,8 +23,6 @@ const (
 	// MaxCredentials bounds the keys of daily credentials: an envelope may be
 	// ids.MaxDelay days old, and the next days' are there ahead.
 	MaxCredentials = 16
-	// MaxShared bounds the shared lists, as membership.MaxLists does.
-	MaxShared = 4
 	// MaxSize bounds a list, in bytes.
 	MaxSize = 60 << 10
 )
@@ -43,10 +41,13 @@ type MembershipKey struct {
 	Key   [credentialKeySize]byte
 }
 
-// CredentialKey is the key of a day's credentials at the list's provider.
+// CredentialKey is the key of a day's credentials at the list's provider, with the
+// introductions that one is good for, by tier. They are a day's as its key is: a
+// presentation is made for one limit.
 type CredentialKey struct {
-	Day ids.Day
-	Key [credentialKeySize]byte
+	Day         ids.Day
+	Key         [credentialKeySize]byte
+	New, Member uint32
 }
 
 // Fields is what a provider signs. Each list ascends, so that it has one
@@ -58,9 +59,6 @@ type Fields struct {
 	Tokens      []TokenKey
 	Memberships []MembershipKey
 	Credentials []CredentialKey
-	// New and Member are the introductions per day, by tier.
-	New, Member uint32
-	Lists       [][ratelimit.ListIDSize]byte
 }
 
 // Fields lists the layout, without the signature.
@@ -81,14 +79,12 @@ func (f *Fields) Fields(c *wire.Codec) {
 	wire.List(c, "credentials", &f.Credentials, MaxCredentials, func(c *wire.Codec, k *CredentialKey) {
 		wire.U32(c, "day", &k.Day)
 		c.Fixed("key", k.Key[:])
+		wire.U32(c, "new", &k.New)
+		wire.U32(c, "member", &k.Member)
 	})
-	wire.U32(c, "new", &f.New)
-	wire.U32(c, "member", &f.Member)
-	wire.List(c, "lists", &f.Lists, MaxShared, func(c *wire.Codec, l *[ratelimit.ListIDSize]byte) { c.Fixed("list", l[:]) })
 	c.Check(ascending(f.Tokens, compareTokens), "tokens", "not ascending")
 	c.Check(ascending(f.Memberships, compareMemberships), "memberships", "not ascending")
 	c.Check(ascending(f.Credentials, compareCredentials), "credentials", "not ascending")
-	c.Check(ascending(f.Lists, func(a, b [ratelimit.ListIDSize]byte) int { return cmp.Compare(string(a[:]), string(b[:])) }), "lists", "not ascending")
 }
 
 // signedFields is a list with its signature, keys.ContextAdmission over all

@@ -70,8 +70,9 @@ func newProviders(t *testing.T) *providers {
 	})
 	p.ofBeta = p.list(keylist.Fields{
 		Provider: beta, Number: 1,
-		Credentials: []keylist.CredentialKey{{Day: day, Key: [96]byte(p.epoch.Public().Bytes())}},
-		New:         introduction.DefaultLimits.New, Member: introduction.DefaultLimits.Member,
+		Credentials: []keylist.CredentialKey{{
+			Day: day, Key: [96]byte(p.epoch.Public().Bytes()), New: introduction.DefaultLimits.New, Member: introduction.DefaultLimits.Member,
+		}},
 	})
 	return p
 }
@@ -120,7 +121,7 @@ func (p *providers) refill(c *arc.Credential, tier ratelimit.Tier, banned map[[3
 	}
 	r := membership.Refill{
 		Home: alpha, Provider: beta, Month: ratelimit.MonthOf(day), Tier: tier, Epoch: day,
-		Membership: memberKey, Key: listed, Lists: p.ofBeta.Lists(),
+		Membership: memberKey, Key: listed,
 	}
 	p.must(r.Check(day))
 	pending, err := r.Request(c)
@@ -137,7 +138,7 @@ func (p *providers) refill(c *arc.Credential, tier ratelimit.Tier, banned map[[3
 	p.must(err)
 	credential, err := pending.Finish(answer)
 	p.must(err)
-	fresh, members := p.ofBeta.Limits()
+	fresh, members := p.ofBeta.Limits(day)
 	return &introduction.Sender{
 		Credential: credential, Home: alpha, Provider: beta, Tier: tier, Epoch: day,
 		Limits: introduction.Limits{New: fresh, Member: members},

@@ -101,8 +101,8 @@ func pick(now time.Time, all *layers, peers map[gcra.Key]layers, key gcra.Key) g
 	return l
 }
 
-// New returns a Book with the values of a configuration. Errors are ErrTarget
-// and ErrValue.
+// New returns a Book with the values of a configuration. Errors are ErrTarget,
+// ErrDryRun and ErrValue.
 func New(config Settings) (*Book, error) {
 	for t, l := range config {
 		if err := t.Check(l); err != nil {
@@ -235,7 +235,7 @@ func (b *Book) countsOf(n Name, key gcra.Key) *counts {
 }
 
 // Set puts a change into force, or with nil takes back the one that is there.
-// Errors are ErrTarget, ErrValue and ErrChanges.
+// Errors are ErrTarget, ErrDryRun, ErrValue and ErrChanges.
 func (b *Book) Set(t Target, c *Change) error {
 	if err := b.Check(t, c); err != nil {
 		return err

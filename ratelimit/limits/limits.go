@@ -38,6 +38,8 @@ const (
 	HopQuestions
 	HopPeer
 	TokensDaily
+	IntroNew
+	IntroMember
 	End // how many there are
 )
 
@@ -250,7 +252,31 @@ var All = [End]Info{
 		"submission tokens that one account gets in a day, by UTC; above 8192 no more than that",
 		"a group of a hundred, forty times; what devices did not use they use later in the week", "refused until the next day",
 	},
+	IntroNew: {
+		"intro_new", Account, "introductions",
+		gcra.Limit{Burst: 4},
+		2,
+		"introductions to mailboxes here of an account of tier 1, whichever its provider, in a day, by UTC; at most 64",
+		"a new account, or one with a new secret, meets a few people a day; one that was made to bother people reaches no more", falseProof,
+	},
+	IntroMember: {
+		"intro_member", Account, "introductions",
+		gcra.Limit{Burst: 32},
+		2,
+		"introductions to mailboxes here of an account of tier 2, whichever its provider, in a day, by UTC; at most 64",
+		"more people than most ever meet in a day", falseProof,
+	},
 }
+
+// maxPromised bounds the values of limits that are promised, as
+// introduction.MaxLimit does: every address has the length of one under it.
+const maxPromised = 64
+
+// Promised reports whether others are told the value, in the signed list of keys,
+// and hold it against what they are shown: it counts from the next day whose key
+// is drawn. Nothing over it is ever asked for, so that a dry run would count
+// nothing.
+func (n Name) Promised() bool { return n == IntroNew || n == IntroMember }
 
 // refusedConn is what happens to a connection: QUIC's refusal has no time.
 const refusedConn = "the connection is refused"
@@ -258,6 +284,10 @@ const refusedConn = "the connection is refused"
 // disposedIntro is what happens to an introduction over a limit of its sender or
 // recipient: an answer would say that there is such a mailbox.
 const disposedIntro = "the introduction is disposed of, and acked like a delivery"
+
+// falseProof is what happens to an introduction over the limit of its account's
+// tier: a client that counts does not make one.
+const falseProof = "there is no true proof for one more; it is disposed of, and acked like a delivery"
 
 // String returns the limit's key.
 func (n Name) String() string {

@@ -49,6 +49,10 @@ func TestTable(t *testing.T) {
 			t.Errorf("row %d: %+v", n, i)
 		}
 		seen[i.Key] = true
+		dry := Target{Name: n, DryRun: true}.Check(i.Default)
+		if errors.Is(dry, ErrDryRun) != n.Promised() || dry != nil && !n.Promised() {
+			t.Errorf("%s: a dry run: %v", n, dry)
+		}
 		if err := (Target{Name: n}).Check(i.Default); err != nil {
 			t.Errorf("%s: default: %v", n, err)
 		}
@@ -123,8 +127,8 @@ var overTime = func() (out []Name) {
 // counts and refuses nothing.
 func TestAtOnce(t *testing.T) {
 	for n := range End {
-		if !All[n].AtOnce() {
-			continue
+		if !All[n].AtOnce() || n.Promised() {
+			continue // TestPromised
 		}
 		b := newBook(t, Settings{{Name: n}: {Burst: 5}, {Name: n, DryRun: true}: {Burst: 3}})
 		for there := range 8 {
@@ -176,6 +180,35 @@ func TestCounted(t *testing.T) {
 	}
 	if err := b.Set(Target{Name: TokensDaily}, &Change{gcra.Limit{Burst: 60}, time.Time{}}); err != nil || b.Number(start, TokensDaily) != 60 {
 		t.Error("a value by command is not in force")
+	}
+}
+
+// A limit that is promised has a value in force and no dry run, wherever one is
+// asked for; its bounds are its own.
+func TestPromised(t *testing.T) {
+	for _, n := range []Name{IntroNew, IntroMember} {
+		b := newBook(t, Settings{{Name: n}: {Burst: 5}})
+		if b.Number(start, n) != 5 {
+			t.Errorf("%s: %d in force", n, b.Number(start, n))
+		}
+		dry := Target{Name: n, DryRun: true}
+		if _, err := New(Settings{dry: {Burst: 5}}); !errors.Is(err, ErrDryRun) {
+			t.Errorf("%s: a dry run is configured: %v", n, err)
+		}
+		if err := b.Set(dry, &Change{Limit: gcra.Limit{Burst: 5}}); !errors.Is(err, ErrDryRun) {
+			t.Errorf("%s: a dry run is set: %v", n, err)
+		}
+		if err := b.Set(Target{Name: n}, &Change{gcra.Limit{Burst: 6}, start.Add(1)}); err != nil || b.Number(start, n) != 6 || b.Number(start.Add(1), n) != 5 {
+			t.Errorf("%s: a value for a time: %v", n, err)
+		}
+		for _, l := range []gcra.Limit{{}, {Burst: -1}, {Burst: 1}, {Burst: maxPromised + 1}, gcra.PerSecond(4, 4)} {
+			if err := (Target{Name: n}).Check(l); !errors.Is(err, ErrValue) {
+				t.Errorf("%s: %+v: %v", n, l, err)
+			}
+		}
+		if err := (Target{Name: n, Peer: ids.MustParseDomain("b.example")}).Check(All[n].Default); !errors.Is(err, ErrTarget) {
+			t.Errorf("%s: of one peer: %v", n, err)
+		}
 	}
 }
 

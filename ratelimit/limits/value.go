@@ -59,20 +59,29 @@ func (o Origin) String() string {
 var (
 	// ErrTarget: there is no such limit, or it has no values for single peers.
 	ErrTarget = errors.New("limits: no such limit, or not one of single peers")
+	// ErrDryRun: a dry run of the limit would count nothing (Name.Promised).
+	ErrDryRun = errors.New("limits: no dry run of this limit")
 	// ErrValue: the value makes no sense for the limit.
 	ErrValue = errors.New("limits: not a usable value")
 	// ErrChanges: MaxChanges are set by command.
 	ErrChanges = errors.New("limits: too many values set by command")
 )
 
-// Check returns nil, ErrTarget or ErrValue.
+// Check returns nil, ErrTarget, ErrDryRun or ErrValue.
 func (t Target) Check(l gcra.Limit) error {
 	if t.Name >= End || !t.Peer.IsZero() && All[t.Name].Scope != Peer {
 		return ErrTarget
 	}
+	if t.DryRun && t.Name.Promised() {
+		return fmt.Errorf("%w: it is promised in the signed list of keys, and nothing is ever asked for over it", ErrDryRun)
+	}
 	if All[t.Name].AtOnce() {
-		if l.Count != 0 || l.Period != 0 || l.Burst < 1 || l.Burst > MaxAtOnce {
-			return fmt.Errorf("%w: want a number from 1 to %d", ErrValue, MaxAtOnce)
+		least, most := All[t.Name].Least, int64(MaxAtOnce)
+		if t.Name.Promised() {
+			most = maxPromised
+		}
+		if l.Count != 0 || l.Period != 0 || l.Burst < least || l.Burst > most {
+			return fmt.Errorf("%w: want a number from %d to %d", ErrValue, least, most)
 		}
 		return nil
 	}

@@ -63,6 +63,16 @@ type ReportMessage struct {
 	Linked   bool      `json:"linked,omitempty"` // it names the message before it
 	Gap      bool      `json:"gap,omitempty"`    // messages between are missing
 	Ban      *Ban      `json:"ban,omitempty"`    // what opens its author's pseudonym
+	// Attachments are the message's files; an exported report has what is revealed.
+	Attachments []ReportAttachment `json:"attachments,omitempty"`
+}
+
+// ReportAttachment is a file of a reported message, as its sender describes it.
+type ReportAttachment struct {
+	Name     string `json:"name"`
+	Type     string `json:"type"`
+	Size     uint64 `json:"size"`
+	Revealed int    `json:"revealed"` // chunks that the reporter shows, and are proven
 }
 
 // ReportResult is a whole report. Who wrote the messages is not in it: nobody here

@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -92,6 +93,9 @@ type Due struct {
 	// Tokens returns the keys of submission tokens, ascending; with anew after it
 	// drew others, as it is not known what was spent under these. Nil for none.
 	Tokens func(anew bool) ([]keylist.TokenKey, error)
+	// Limits are the introductions that the credentials of days are good for whose
+	// keys are drawn from now on. Zero for introduction.DefaultLimits.
+	Limits introduction.Limits
 	// Settled: the clock has stood on its day for long enough for what is for
 	// ever.
 	Settled bool
@@ -99,8 +103,13 @@ type Due struct {
 
 // Renew draws the keys that are due, lists them, and erases those that are over.
 // It is called before anything is served and every minute. Errors are those of
-// the files and the store, and ErrTrail.
+// the files and the store, ErrTrail, and introduction.ErrTerms for limits that
+// cannot be.
 func (a *Admission) Renew(ctx context.Context, now time.Time, due Due) error {
+	due.Limits = cmp.Or(due.Limits, introduction.DefaultLimits)
+	if !usable(due.Limits) {
+		return introduction.ErrTerms
+	}
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	if a.marked.IsZero() {
@@ -123,7 +132,7 @@ func (a *Admission) Renew(ctx context.Context, now time.Time, due Due) error {
 		}
 	}
 	today := ids.DayOf(now)
-	drew, err := a.keyring.renew(today, due.Peers)
+	drew, err := a.keyring.renew(today, due.Peers, func(day ids.Day) introduction.Limits { return a.limitsFor(day, due.Limits) })
 	if err != nil {
 		return err
 	}
@@ -159,13 +168,33 @@ func (a *Admission) put(ctx context.Context, key store.Key, value []byte) error 
 	return store.ErrConflict
 }
 
-// Credential implements relay.AdmissionKeys.
-func (a *Admission) Credential(epoch ids.Day) (*arc.SecretKey, bool) {
-	return a.keyring.credential(epoch)
+// limitsFor returns the limits of a day whose key is drawn. Those that a list of
+// this provider's gave the day stay when another key takes the place of the listed
+// one: under other limits the nonces that are spent would be good again, since the
+// limit is in the context of tags. The caller holds changing.
+func (a *Admission) limitsFor(day ids.Day, now introduction.Limits) introduction.Limits {
+	for _, l := range []*keylist.List{a.above, a.own.Load()} {
+		if l == nil {
+			continue
+		}
+		if fresh, member := l.Limits(day); usable(introduction.Limits{New: fresh, Member: member}) {
+			return introduction.Limits{New: fresh, Member: member}
+		}
+	}
+	return now
 }
 
-// Limits implements relay.AdmissionKeys. They are the same every day.
-func (a *Admission) Limits(ids.Day) introduction.Limits { return introduction.DefaultLimits }
+// Credential implements relay.AdmissionKeys.
+func (a *Admission) Credential(epoch ids.Day) (*arc.SecretKey, bool) {
+	c, ok := a.keyring.credential(epoch)
+	return c.key, ok
+}
+
+// Limits implements relay.AdmissionKeys.
+func (a *Admission) Limits(epoch ids.Day) introduction.Limits {
+	c, _ := a.keyring.credential(epoch)
+	return c.limits
+}
 
 // Membership implements relay.AdmissionKeys.
 func (a *Admission) Membership(home ids.Domain, month ratelimit.Month) (*arc.SecretKey, bool) {

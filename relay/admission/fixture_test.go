@@ -16,6 +16,7 @@ import (
 	"waxwing/core/wire"
 	"waxwing/ratelimit"
 	"waxwing/ratelimit/arc"
+	"waxwing/ratelimit/introduction"
 	"waxwing/ratelimit/keylist"
 	"waxwing/ratelimit/ledger"
 	"waxwing/ratelimit/membership"
@@ -68,6 +69,7 @@ type provider struct {
 	st     store.Store
 	roots  map[ids.Domain]keys.VerifyKey
 	peers  []ids.Domain
+	limits introduction.Limits // of days whose keys are drawn from now on
 	dir    *directory.Directory
 }
 
@@ -98,7 +100,7 @@ func (p *provider) open() {
 
 func (p *provider) renew(now time.Time) {
 	p.t.Helper()
-	must(p.t, p.Renew(p.t.Context(), now, Due{Peers: p.peers, Settled: true}))
+	must(p.t, p.Renew(p.t.Context(), now, Due{Peers: p.peers, Limits: p.limits, Settled: true}))
 }
 
 // copyStore returns a store with what Admission keeps in another one, and without

@@ -12,6 +12,7 @@ import (
 	"waxwing/core/wire"
 	"waxwing/ratelimit"
 	"waxwing/ratelimit/arc"
+	"waxwing/ratelimit/introduction"
 	"waxwing/ratelimit/keylist"
 )
 
@@ -29,6 +30,12 @@ type place struct {
 	month    ratelimit.Month
 }
 
+// credential is what a day's credentials are issued and verified with.
+type credential struct {
+	key    *arc.SecretKey
+	limits introduction.Limits
+}
+
 // keyring is the provider's secret keys. Its changes are never made twice at once.
 type keyring struct {
 	// fixed
@@ -37,7 +44,7 @@ type keyring struct {
 	standing, dummy *keys.Secret
 
 	mu          sync.RWMutex // guards the rest
-	credentials map[ids.Day]*arc.SecretKey
+	credentials map[ids.Day]credential
 	issued      map[place]*arc.SecretKey // this provider's, for use at others and here
 	received    map[place]*arc.SecretKey // others', for use here
 }
@@ -45,11 +52,11 @@ type keyring struct {
 func openKeyring(files Files, domain ids.Domain) (*keyring, error) {
 	k := &keyring{
 		files: files, domain: domain,
-		credentials: map[ids.Day]*arc.SecretKey{}, issued: map[place]*arc.SecretKey{}, received: map[place]*arc.SecretKey{},
+		credentials: map[ids.Day]credential{}, issued: map[place]*arc.SecretKey{}, received: map[place]*arc.SecretKey{},
 	}
 	if err := each(files, prefixCredential, new(credentialRecord), func(r *credentialRecord) error {
 		key, err := arc.Ristretto255().ParseSecretKey(r.key[:])
-		k.credentials[r.day] = key
+		k.credentials[r.day] = credential{key, r.limits}
 		return err
 	}); err != nil {
 		return nil, err
@@ -110,21 +117,21 @@ func (k *keyring) put(name string, r wire.Schema) error {
 	return k.files.Put(name, b)
 }
 
-// renew draws the keys of today and tomorrow, and those of memberships for the
-// own provider and others, and reports whether there were any to draw. Each is
-// durable before it can be used.
-func (k *keyring) renew(today ids.Day, others []ids.Domain) (drew bool, err error) {
+// renew draws the keys of today and tomorrow, with the limits of their days, and
+// those of memberships for the own provider and others, and reports whether there
+// were any to draw. Each is durable before it can be used.
+func (k *keyring) renew(today ids.Day, others []ids.Domain, limits func(ids.Day) introduction.Limits) (drew bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, day := range []ids.Day{today, today + 1} {
-		if k.credentials[day] != nil {
+		if k.credentials[day].key != nil {
 			continue
 		}
-		key := arc.Ristretto255().NewSecretKey()
-		if err := k.put(credentialName(day), &credentialRecord{day, [secretKeySize]byte(key.Bytes())}); err != nil {
+		c := credential{arc.Ristretto255().NewSecretKey(), limits(day)}
+		if err := k.put(credentialName(day), &credentialRecord{day, [secretKeySize]byte(c.key.Bytes()), c.limits}); err != nil {
 			return drew, err
 		}
-		k.credentials[day], drew = key, true
+		k.credentials[day], drew = c, true
 	}
 	now := ratelimit.MonthOf(today)
 	for _, m := range []ratelimit.Month{now, now + 1} {
@@ -213,11 +220,11 @@ func (k *keyring) take(p place, key *arc.SecretKey) error {
 	return nil
 }
 
-func (k *keyring) credential(day ids.Day) (*arc.SecretKey, bool) {
+func (k *keyring) credential(day ids.Day) (credential, bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	key := k.credentials[day]
-	return key, key != nil
+	c, ok := k.credentials[day]
+	return c, ok
 }
 
 func (k *keyring) issuer(p place) (*arc.SecretKey, bool) {
@@ -251,7 +258,10 @@ func (k *keyring) describe(f *keylist.Fields, today ids.Day) {
 	defer k.mu.RUnlock()
 	for _, day := range slices.Sorted(maps.Keys(k.credentials)) {
 		if int64(day)+credentialKept >= int64(today) && day <= today+1 {
-			f.Credentials = append(f.Credentials, keylist.CredentialKey{Day: day, Key: [96]byte(k.credentials[day].Public().Bytes())})
+			c := k.credentials[day]
+			f.Credentials = append(f.Credentials, keylist.CredentialKey{
+				Day: day, Key: [96]byte(c.key.Public().Bytes()), New: c.limits.New, Member: c.limits.Member,
+			})
 		}
 	}
 	for p, key := range k.issued {

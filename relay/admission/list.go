@@ -9,17 +9,13 @@ import (
 
 	"waxwing/core/ids"
 	"waxwing/core/store"
-	"waxwing/ratelimit/introduction"
 	"waxwing/ratelimit/keylist"
 )
 
 // publish signs the own list anew if it says something else than the one before,
 // or if again says that a term begins. The caller holds changing.
 func (a *Admission) publish(ctx context.Context, now time.Time, tokens []keylist.TokenKey, again bool) error {
-	f := keylist.Fields{
-		Provider: a.conf.Domain, Tokens: tokens,
-		New: introduction.DefaultLimits.New, Member: introduction.DefaultLimits.Member,
-	}
+	f := keylist.Fields{Provider: a.conf.Domain, Tokens: tokens}
 	a.keyring.describe(&f, ids.DayOf(now))
 	known := a.own.Load()
 	// By the clock, so that a number that was used after a copy was made is not

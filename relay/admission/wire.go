@@ -12,6 +12,7 @@ import (
 	"waxwing/core/wire"
 	"waxwing/ratelimit"
 	"waxwing/ratelimit/arc"
+	"waxwing/ratelimit/introduction"
 	"waxwing/ratelimit/keylist"
 )
 
@@ -60,10 +61,13 @@ const (
 
 func listKey(d ids.Domain) store.Key { return prefixList + store.Key(d.String()) }
 
-// credentialRecord is a day's key: version 1 | day 4 | secret key 128.
+// credentialRecord is a day's key with the introductions that a credential of the
+// day is good for, by tier, which are drawn with it and never change: version 1 |
+// day 4 | secret key 128 | new 4 | member 4.
 type credentialRecord struct {
-	day ids.Day
-	key [secretKeySize]byte
+	day    ids.Day
+	key    [secretKeySize]byte
+	limits introduction.Limits
 }
 
 // Fields lists the layout.
@@ -71,6 +75,16 @@ func (r *credentialRecord) Fields(c *wire.Codec) {
 	c.Const("version", recordVersion)
 	wire.U32(c, "day", &r.day)
 	c.Fixed("key", r.key[:])
+	wire.U32(c, "new", &r.limits.New)
+	wire.U32(c, "member", &r.limits.Member)
+	c.Check(usable(r.limits), "new", "out of range")
+}
+
+// usable reports whether there can be introductions of every tier.
+func usable(l introduction.Limits) bool {
+	_, fresh := l.Of(ratelimit.TierNew)
+	_, member := l.Of(ratelimit.TierMember)
+	return fresh == nil && member == nil
 }
 
 func credentialName(d ids.Day) string { return fmt.Sprintf("%s%010d", prefixCredential, d) }

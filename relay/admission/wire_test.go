@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"waxwing/core/wire"
+	"waxwing/ratelimit/introduction"
 )
 
 func records() []wire.Schema {
 	return []wire.Schema{
-		&credentialRecord{today, [secretKeySize]byte{1}},
+		&credentialRecord{today, [secretKeySize]byte{1}, introduction.Limits{New: 3, Member: 5}},
 		&monthRecord{beta, month, [secretKeySize]byte{2}},
 		&secretsRecord{[32]byte{3}, [32]byte{4}},
 		&markRecord{5},

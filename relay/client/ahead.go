@@ -22,6 +22,9 @@ import (
 
 // fillPadding puts what can wait into the room that the message leaves in its class.
 func (w *work) fillPadding(d *draft) error {
+	if err := w.fillStanding(d); err != nil {
+		return err
+	}
 	if err := w.fillAcquired(d); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"waxwing/core/devicesync"
 	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/ratelimit"
 	"waxwing/relay/client/state"
 )
 
@@ -37,6 +38,9 @@ func (w *work) applyContact(i *devicesync.Contact) error {
 		c, err = w.newContact(&state.Contact{Address: i.Address, Status: state.ContactCode, Fingerprint: i.Fingerprint, Pending: i.Pending})
 		if err != nil {
 			return err
+		}
+		if !c.Pending { // the user let it in, on another device, which gives the first tickets
+			w.stood(c, ratelimit.WeekOf(w.today))
 		}
 	}
 	if c.Pending && !i.Pending {

@@ -129,6 +129,9 @@ func (b *restoring) account(a *archive.Account, m *directory.Manifest, d newDevi
 		Manifest: a.Manifest, Since: b.today,
 	}
 	errs := []error{state.Profiles.Put(b.tx, state.Single, p)}
+	if !a.Hop.IsZero() {
+		errs = append(errs, state.Hops.Put(b.tx, state.Single, &state.Hop{Domain: a.Hop}))
+	}
 	for i := range a.Roots {
 		r := &a.Roots[i]
 		errs = append(errs, state.Roots.Put(b.tx, state.U32(uint32(r.Number)), &state.OwnKey{Made: r.Made, Until: r.Until, Key: r.Key[:]}))

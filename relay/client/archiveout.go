@@ -51,6 +51,13 @@ func (w *work) archiveAccount(m *directory.Manifest) (*archive.Account, error) {
 		K: s.Secrets.K, W: s.Secrets.W, Z: s.Secrets.Z, Generation: s.Secrets.Generation,
 		Manifest: m.Bytes(), ChainWeek: uint32(s.ChainWeek), Chain: s.Chain,
 	}
+	hop, err := w.hop()
+	if err != nil {
+		return nil, err
+	}
+	if hop != nil {
+		a.Hop = hop.Domain
+	}
 	for row, err := range state.Roots.Scan(w.tx, nil, nil) {
 		if err != nil || len(row.Record.Key) != len(archive.Root{}.Key) {
 			return nil, errors.Join(err, &state.CorruptError{Table: "roots"})

@@ -157,7 +157,7 @@ func (w *work) add(text string) (ids.Address, error) {
 			return k.Address, err
 		}
 	}
-	w.dirty(c)
+	w.vouch(c)
 	w.attention[c.id] = true
 	c.Mailbox, c.Changed = k.Mailbox, false
 	c.HasFirst, c.FirstTicket, c.FirstKey, c.FirstExpiry = true, k.Ticket, k.Key, k.Expiry

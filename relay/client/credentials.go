@@ -97,11 +97,19 @@ func (c *Client) uncredited() (waits bool, err error) {
 			if err != nil {
 				return err
 			}
+			if !some {
+				continue
+			}
 			has, err := w.credited(k.Address.Domain())
 			if err != nil {
 				return err
 			}
-			waits = waits || some && !has
+			h, err := w.hopTo(k.Address.Domain())
+			if err != nil {
+				return err
+			}
+			// A hop that failed again and again is not back within moments.
+			waits = waits || !has && (h == nil || w.hopWait(h) < providerPatience)
 		}
 		return nil
 	})
@@ -324,7 +332,7 @@ func (l *link) refill(ctx context.Context, r *refilling) error {
 	day, _ := r.theirs.Credential(r.today)
 	terms := membership.Refill{
 		Home: r.home, Provider: r.at, Month: r.month, Tier: r.member.tier, Epoch: r.today,
-		Membership: listed, Key: day, Lists: r.theirs.Lists(),
+		Membership: listed, Key: day,
 	}
 	pending, err := terms.Request(r.member.cred)
 	if err != nil {
@@ -350,7 +358,7 @@ func (l *link) refill(ctx context.Context, r *refilling) error {
 	if err != nil {
 		return ErrServer // not under the listed key
 	}
-	fresh, others := r.theirs.Limits()
+	fresh, others := r.theirs.Limits(r.today)
 	err = l.c.update(func(w *work) error {
 		return w.refilled(r, introduction.Limits{New: fresh, Member: others}, cred)
 	})
@@ -380,7 +388,9 @@ func (w *work) refilled(r *refilling, limits introduction.Limits, cred *arc.Cred
 	key := state.At(r.today, r.at)
 	switch before, err := state.Credentials.Get(w.tx, key); {
 	case err == nil:
-		share = before.Share
+		// What is used stays used, also if the day has another limit now: a provider
+		// that goes to and fro between two would see nonces again under one of them.
+		share = before.Share.Within(limit)
 	case !errors.Is(err, state.ErrNotFound):
 		return err
 	}

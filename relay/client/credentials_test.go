@@ -13,10 +13,12 @@ import (
 // listed has the user learn a provider's list with its key of the day.
 func (u *user) listed(at *provider, number, term uint32) {
 	u.w.t.Helper()
-	day := keylist.CredentialKey{Day: ids.DayOf(u.w.now), Key: [96]byte(at.door().day.Public().Bytes())}
+	day := keylist.CredentialKey{
+		Day: ids.DayOf(u.w.now), Key: [96]byte(at.door().day.Public().Bytes()),
+		New: introduction.DefaultLimits.New, Member: introduction.DefaultLimits.Member,
+	}
 	b, err := keylist.Sign(keylist.Fields{
 		Provider: at.domain, Number: number, Term: term, Credentials: []keylist.CredentialKey{day},
-		New: introduction.DefaultLimits.New, Member: introduction.DefaultLimits.Member,
 	}, at.root)
 	u.w.must(err)
 	u.do(func(k *work) error {
@@ -64,6 +66,35 @@ func TestKeyReplaced(t *testing.T) {
 	if carol.status(second) != state.StatusAccepted || carol.left(bob.p) != left-1 {
 		t.Errorf("%d left, %v", carol.left(bob.p), carol.status(second))
 	}
+}
+
+// A provider that gives the day another limit with another key, and the first one
+// again, gets no nonce twice under either: one with the same limit has the same tag.
+func TestLimitReplaced(t *testing.T) {
+	w, carol, bob := strangers(t)
+	carol.listed(bob.p, 1, 0)
+	used := func(n int, want int) {
+		t.Helper()
+		for range n {
+			carol.do(func(k *work) error {
+				row, err := state.Credentials.Get(k.tx, state.At(ids.DayOf(w.now), bob.p.domain))
+				w.must(err)
+				_, row.Share, err = row.Share.Reserve()
+				w.must(err)
+				return state.Credentials.Put(k.tx, state.At(ids.DayOf(w.now), bob.p.domain), row)
+			})
+		}
+		if left := carol.left(bob.p); left != want {
+			t.Errorf("%d left, want %d", left, want)
+		}
+	}
+	used(1, 3)
+	carol.creditUnder(bob.p, introduction.Limits{New: 3, Member: 32})
+	used(1, 1)
+	carol.creditUnder(bob.p, introduction.DefaultLimits)
+	used(1, 0)
+	carol.creditUnder(bob.p, introduction.Limits{New: 2, Member: 32})
+	used(0, 0)
 }
 
 // A list is asked for again after a while, of providers whose credential is here.

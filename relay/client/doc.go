@@ -41,6 +41,11 @@
 // earlier ones. So a contact that was blocked can see so after it was unblocked,
 // and loses no messages to dead tickets.
 //
+// Standing: tickets go to who is in standing only (stamps.go): the user let it in, it
+// introduced itself this week, or a message of it brought this week's stamp. Each
+// device asks contacts' providers for its own, at times that do not follow from what
+// is written (standing.go). So the tickets of who is banned end, and nobody is told.
+//
 // Bundles: what a message is proven with (offer.go, prove.go) goes ahead of its day
 // in the padding of messages and receipts (ahead.go), and is gathered and confirmed
 // by the other side (gather.go). A message that names one which is not here is held,

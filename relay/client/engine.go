@@ -65,7 +65,9 @@ type contact struct {
 	peers    map[ids.DeviceID]*peer
 	// recipient is what the contact's token bundles are made for; nil until read.
 	recipient *franking.Recipient
-	sound     [2]sound // the offers that were last found sound
+	// doorDay is when its mailbox key was last looked up, since the start.
+	doorDay ids.Day
+	sound   [2]sound // the offers that were last found sound
 }
 
 // accepts reports whether xs is the contact's pinned X_S, or none is pinned yet.

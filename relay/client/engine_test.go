@@ -257,14 +257,14 @@ func TestRecontact(t *testing.T) {
 }
 
 // TestQuietKeepsTickets: who says nothing for long still has tickets, as long
-// as both are online now and then.
+// as both are online now and then: their stamps go alone before it is too late.
 func TestQuietKeepsTickets(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.friends()
 	for range 40 {
-		w.advance(24 * time.Hour)
-		w.settle()
+		w.day()
 	}
+	w.nothingDropped()
 	if alice.tickets(bob) <= reserveTickets || bob.tickets(alice) <= reserveTickets {
 		t.Errorf("%d and %d tickets after forty quiet days", alice.tickets(bob), bob.tickets(alice))
 	}

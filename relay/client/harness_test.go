@@ -51,7 +51,7 @@ func (w *world) user(address string) *user {
 		prekeys: make(map[ids.DeviceID]*prekeyBox), readers: []*user{u},
 	}
 	u.p.boxes[u.box.id], u.p.byName[u.address] = u.box, u.box
-	u.do(func(k *work) error { return k.registered(u.box.id) })
+	u.enter()
 	u.supply()
 	w.t.Cleanup(func() { u.e.store.Close() })
 	return u

@@ -26,7 +26,7 @@ const (
 	// how long a question may take in all: longer than the hop gives the provider
 	// that is asked.
 	hopDial     = 5 * time.Second
-	hopPatience = 15 * time.Second
+	hopPatience = 20 * time.Second
 	// hopRetryMin and hopRetryMax bound the pause after a hop failed. It doubles.
 	hopRetryMin = time.Second
 	hopRetryMax = 10 * time.Minute
@@ -93,10 +93,12 @@ func (c *Client) Hops(ctx context.Context) iter.Seq2[HopStatus, error] {
 // SetHop has other providers asked through a third one, instead of the own; the
 // zero Domain has them asked through the own one again. A question to the hop itself
 // goes through the own provider. Nothing else ever changes it, and while the hop
-// cannot be reached nothing is asked. Errors are ErrHop (it is the own provider),
-// ErrNotRegistered and the store's.
-func (c *Client) SetHop(hop ids.Domain) error {
-	if err := c.update(func(w *work) error { return w.setHop(hop) }); err != nil {
+// cannot be reached nothing is asked. pin is the hop's root key, from somebody else
+// than the own provider; with the zero Pin the own provider says at first use who the
+// hop is, and could name another. Errors are ErrHop (it is the own provider),
+// ErrIdentityChanged (another key is known of it), ErrNotRegistered and the store's.
+func (c *Client) SetHop(hop ids.Domain, pin directory.Pin) error {
+	if err := c.update(func(w *work) error { return w.setHop(hop, pin) }); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -108,7 +110,7 @@ func (c *Client) SetHop(hop ids.Domain) error {
 	return nil
 }
 
-func (w *work) setHop(hop ids.Domain) error {
+func (w *work) setHop(hop ids.Domain, pin directory.Pin) error {
 	switch {
 	case w.self == nil:
 		return ErrNotRegistered
@@ -116,6 +118,11 @@ func (w *work) setHop(hop ids.Domain) error {
 		return state.Hops.Delete(w.tx, state.Single)
 	case hop == w.self.Address.Domain():
 		return ErrHop
+	}
+	if pin != (directory.Pin{}) {
+		if err := w.pin(hop, pin); err != nil {
+			return err
+		}
 	}
 	return state.Hops.Put(w.tx, state.Single, &state.Hop{Domain: hop})
 }
@@ -139,10 +146,27 @@ func (w *work) hopTo(d ids.Domain) (*state.Hop, error) {
 	return h, nil
 }
 
+// hopAbout returns the hop that an account is looked up through; nil for the own
+// provider, which knows the own account's devices anyway: those tell each other
+// what is new whatever becomes of a hop.
+func (w *work) hopAbout(a ids.Address) (*state.Hop, error) {
+	if w.self != nil && a == w.self.Address {
+		return nil, nil
+	}
+	return w.hopTo(a.Domain())
+}
+
 // hopWait is how long nothing is asked of the hop.
 func (w *work) hopWait(h *state.Hop) time.Duration {
 	// A clock that was set back does not make the pause longer.
 	return min(time.UnixMilli(int64(h.Retry)).Sub(w.now), hopRetryMax)
+}
+
+// hopFailing reports whether a provider is asked through a hop that failed last:
+// then nothing is asked that is used up by asking.
+func (w *work) hopFailing(d ids.Domain) (bool, error) {
+	h, err := w.hopTo(d)
+	return h != nil && (h.Failures > 0 || h.Trouble == state.TroubleNoPeer), err
 }
 
 // hopFailed notes why a question did not get through the hop, and returns how long
@@ -170,26 +194,13 @@ func (w *work) hopWorked(hop ids.Domain) error {
 	return state.Hops.Put(w.tx, state.Single, &state.Hop{Domain: hop})
 }
 
-// carry has a question answered: through the hop, if there is one. What the hop
-// fails at is a refusal with a time, so that the connection to the own provider
-// lives on. Other errors are ctx's, those of the connection to the own provider if
-// it carries the question, and the store's.
-func (l *link) carry(ctx context.Context, m *wire.Query) (*wire.Answer, error) {
-	var h *state.Hop
-	var wait time.Duration
-	if err := l.c.view(func(w *work) (err error) {
-		if h, err = w.hopTo(m.Dest); h != nil {
-			wait = w.hopWait(h)
-		}
-		return err
-	}); err != nil {
-		return nil, err
-	}
+// carry has a question answered: through the hop, or the own provider if it is nil.
+// What the hop fails at is a refusal with a time, so that the connection to the own
+// provider lives on. Other errors are ctx's, those of the connection to the own
+// provider if it carries the question, and the store's.
+func (l *link) carry(ctx context.Context, h *state.Hop, m *wire.Query) (*wire.Answer, error) {
 	if h == nil {
 		return quicnet.Ask[*wire.Answer](ctx, l.caller, m)
-	}
-	if wait > 0 {
-		return nil, &quicnet.RefusedError{Code: wire.CodeUnreachable, RetryAfter: wait}
 	}
 	a, err := l.throughHop(ctx, h, m)
 	if err == nil {
@@ -199,6 +210,49 @@ func (l *link) carry(ctx context.Context, m *wire.Query) (*wire.Answer, error) {
 		return nil, ctx.Err()
 	}
 	return nil, l.c.hopError(h.Domain, err)
+}
+
+// paused refuses what would be asked in the pause after the hop failed. h may be
+// nil.
+func (l *link) paused(h *state.Hop) error {
+	if h == nil {
+		return nil
+	}
+	return l.c.view(func(w *work) error {
+		if wait := w.hopWait(h); wait > 0 {
+			return &quicnet.RefusedError{Code: wire.CodeUnreachable, RetryAfter: wait}
+		}
+		return nil
+	})
+}
+
+// tryHop connects to a hop that did not answer, when its pause is over, and asks
+// nothing: what is used up by asking waits until it is back.
+func (l *link) tryHop(ctx context.Context) error {
+	var h *state.Hop
+	due := false
+	if err := l.c.view(func(w *work) (err error) {
+		if h, err = w.hop(); h != nil {
+			// One that refuses, or knows too few, shows only by a question whether it
+			// still does.
+			due = h.Failures > 0 && h.Trouble != state.TroubleRefuses && w.hopWait(h) <= 0
+		}
+		return err
+	}); err != nil || !due {
+		return err
+	}
+	dialling, cancel := context.WithTimeout(ctx, hopPatience)
+	defer cancel()
+	conn, caller, err := l.openHop(dialling, h)
+	if err == nil {
+		caller.Close()
+		conn.Close(quicnet.CodeNone)
+		return l.c.update(func(w *work) error { return w.hopWorked(h.Domain) })
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return l.c.hopError(h.Domain, err)
 }
 
 // hopError notes a failure and makes a refusal of it. An error that is none is the
@@ -245,30 +299,39 @@ func troubleOf(code wire.Code) (why state.Trouble, pause bool) {
 	return state.TroubleNone, false
 }
 
-// throughHop asks on a connection of its own to the hop. The own provider's clock
-// counts, not the hop's.
+// throughHop asks on a connection of its own to the hop.
 func (l *link) throughHop(ctx context.Context, h *state.Hop, m *wire.Query) (*wire.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, hopPatience)
 	defer cancel()
-	d, err := l.hopDescriptor(ctx, h)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := l.c.dialHop(ctx, d)
+	conn, caller, err := l.openHop(ctx, h)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close(quicnet.CodeNone)
-	s, err := conn.OpenStream(ctx, wire.StreamControl)
-	if err != nil {
-		return nil, err
-	}
-	caller, err := quicnet.NewCaller(ctx, s)
-	if err != nil {
-		return nil, err
-	}
 	defer caller.Close()
 	return quicnet.Ask[*wire.Answer](ctx, caller, m)
+}
+
+// openHop connects to the hop and waits for its Hello, whose time is not taken: the
+// own provider's clock counts.
+func (l *link) openHop(ctx context.Context, h *state.Hop) (*quicnet.Conn, *quicnet.Caller, error) {
+	d, err := l.hopDescriptor(ctx, h)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, err := l.c.dialHop(ctx, d)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := conn.OpenStream(ctx, wire.StreamControl)
+	if err == nil {
+		var caller *quicnet.Caller
+		if caller, err = quicnet.NewCaller(ctx, s); err == nil {
+			return conn, caller, nil
+		}
+	}
+	conn.Close(quicnet.CodeNone)
+	return nil, nil, err
 }
 
 // dialHop connects to one of the hop's addresses, and says nothing of the account.

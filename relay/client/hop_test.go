@@ -3,10 +3,14 @@ package client
 import (
 	"context"
 	"errors"
+	"net"
 	"testing"
 	"time"
 
+	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
+	"waxwing/core/query"
 	"waxwing/core/wire"
 	"waxwing/relay/client/state"
 	"waxwing/relay/quicnet"
@@ -52,26 +56,197 @@ func TestHopSetting(t *testing.T) {
 	if !through("beta.example").IsZero() {
 		t.Error("a hop by default")
 	}
-	is(t, u.linked().c.SetHop(u.address.Domain()), ErrHop)
+	is(t, u.linked().c.SetHop(u.address.Domain(), directory.Pin{}), ErrHop)
 	if !through("beta.example").IsZero() {
 		t.Error("the own provider is the hop")
 	}
-	w.must(u.linked().c.SetHop(gammaDomain))
+	w.must(u.linked().c.SetHop(gammaDomain, directory.Pin{}))
 	u.reopen()
 	for asked, want := range map[string]ids.Domain{"beta.example": gammaDomain, "alpha.example": gammaDomain, "gamma.example": {}} {
 		if got := through(asked); got != want {
 			t.Errorf("%s is asked through %v", asked, got)
 		}
 	}
-	is(t, u.linked().c.SetHop(u.address.Domain()), ErrHop)
+	// The own account's devices are known to the own provider anyway.
+	for about, want := range map[string]ids.Domain{"alice@alpha.example": {}, "bob@alpha.example": gammaDomain, "bob@beta.example": gammaDomain} {
+		u.do(func(k *work) error {
+			h, err := k.hopAbout(ids.MustParseAddress(about))
+			if (h == nil) != want.IsZero() {
+				t.Errorf("%s is looked up through %+v", about, h)
+			}
+			return err
+		})
+	}
+	is(t, u.linked().c.SetHop(u.address.Domain(), directory.Pin{}), ErrHop)
 	if s, err := u.linked().c.Hop(); err != nil || s != (HopStatus{Hop: gammaDomain}) {
 		t.Errorf("%+v, %v", s, err)
 	}
-	w.must(u.linked().c.SetHop(ids.Domain{}))
+	w.must(u.linked().c.SetHop(ids.Domain{}, directory.Pin{}))
 	if !through("beta.example").IsZero() {
 		t.Error("the hop cannot be given up")
 	}
-	w.must(u.linked().c.SetHop(ids.Domain{}))
+	w.must(u.linked().c.SetHop(ids.Domain{}, directory.Pin{}))
+}
+
+// A pin that the user has counts, and the own provider cannot name another hop.
+func TestHopPin(t *testing.T) {
+	w := newWorld(t)
+	u := w.user("alice@alpha.example")
+	real, other := directory.RootPin(keys.NewSigningKey().Public()), keys.NewSigningKey()
+	c := u.linked().c
+	w.must(c.SetHop(gammaDomain, real))
+	w.must(c.SetHop(gammaDomain, directory.Pin{}))
+	is(t, c.SetHop(gammaDomain, directory.RootPin(other.Public())), ErrIdentityChanged)
+	d, err := directory.SignDescriptor(directory.DescriptorFields{
+		Domain: gammaDomain, Sequence: 1, Endpoints: []string{"127.0.0.1:1"}, Expiry: ids.DayOf(w.now) + 9, Versions: []uint16{1},
+	}, other)
+	w.must(err)
+	w.user("carol@alpha.example").do(func(k *work) error { return k.described(gammaDomain, d.Bytes()) }) // at first use
+	is(t, u.try(func(k *work) error { return k.described(gammaDomain, d.Bytes()) }), ErrServer)
+	u.do(func(k *work) error {
+		if _, _, err := k.descriptor(gammaDomain); !errors.Is(err, errDescriptor) {
+			t.Errorf("another hop's keys: %v", err)
+		}
+		return nil
+	})
+}
+
+// A new device of the account asks whom the others ask, from its first question on,
+// and without the trouble that another one had.
+func TestHopGoesAlong(t *testing.T) {
+	w := newWorld(t)
+	u := w.user("alice@alpha.example")
+	pin := directory.RootPin(keys.NewSigningKey().Public())
+	for _, hop := range []ids.Domain{gammaDomain, {}} {
+		w.must(u.linked().c.SetHop(hop, directory.Pin{}))
+		if !hop.IsZero() {
+			w.must(u.linked().c.SetHop(hop, pin))
+			_ = u.linked().c.hopError(hop, quicnet.ErrTimeout)
+		}
+		e, err := w.restored(u.written(false), makeDevice())
+		w.must(err)
+		w.must(e.update(w.now, func(k *work) error {
+			h, err := k.hop()
+			if err != nil {
+				return err
+			}
+			if hop.IsZero() != (h == nil) || h != nil && *h != (state.Hop{Domain: hop}) {
+				t.Errorf("%v became %+v", hop, h)
+			}
+			if h != nil {
+				is(t, k.pin(hop, directory.Pin{1}), ErrIdentityChanged)
+			}
+			return nil
+		}))
+	}
+}
+
+// A hop that did not answer is tried again after its pause, without a question; one
+// that refuses is not, as that would not show whether it still does.
+func TestHopIsTried(t *testing.T) {
+	w := newWorld(t)
+	u := w.user("alice@alpha.example")
+	dialled := 0
+	try := func() error {
+		l := u.linked()
+		l.c.conf.Socket = func() (net.PacketConn, error) { dialled++; return nil, errUndo }
+		return l.tryHop(t.Context())
+	}
+	w.must(try()) // no hop
+	c, root := u.linked().c, keys.NewSigningKey()
+	w.must(c.SetHop(gammaDomain, directory.Pin{}))
+	d, err := directory.SignDescriptor(directory.DescriptorFields{
+		Domain: gammaDomain, Sequence: 1, Endpoints: []string{"127.0.0.1:1", "127.0.0.1:2"}, Expiry: ids.DayOf(w.now) + 9, Versions: []uint16{1},
+	}, root)
+	w.must(err)
+	u.do(func(k *work) error { return k.described(gammaDomain, d.Bytes()) })
+	w.must(try()) // nothing is wrong with it
+	_ = c.hopError(gammaDomain, quicnet.ErrTimeout)
+	w.must(try()) // in the pause
+	if dialled > 0 {
+		t.Fatal("tried too early")
+	}
+	w.now = w.now.Add(hopRetryMin)
+	var r *quicnet.RefusedError
+	if err := try(); !errors.As(err, &r) || dialled != 2 || u.hop().Failures != 2 {
+		t.Errorf("%v; dialled %d times; %+v", err, dialled, u.hop())
+	}
+	_ = c.hopError(gammaDomain, &quicnet.RefusedError{Code: wire.CodeForbidden})
+	w.now = w.now.Add(hopRetryMax)
+	if w.must(try()); dialled != 2 {
+		t.Error("one that refuses is tried")
+	}
+}
+
+// What is used up by asking, as the nonces of standing stamps are, is not spent on a
+// hop that failed.
+func TestHopCostsNoStamps(t *testing.T) {
+	for _, failed := range []error{quicnet.ErrTimeout, &quicnet.RefusedError{Code: wire.CodeForbidden}, &quicnet.RefusedError{Code: wire.CodeUnknownProvider}} {
+		w, alice, bob := standing(t)
+		c := alice.linked().c
+		asked := func() int {
+			alice.send(bob, "hello")
+			bob.send(alice, "hello")
+			return w.day(bob)
+		}
+		asks := 0
+		for range 7 {
+			asks += asked()
+		}
+		if asks == 0 {
+			t.Fatal("no stamp is asked for without a hop")
+		}
+		w.must(c.SetHop(gammaDomain, directory.Pin{}))
+		_ = c.hopError(gammaDomain, failed)
+		for range 8 {
+			if asked() > 0 {
+				t.Fatalf("a stamp is asked for while %v", failed)
+			}
+		}
+		// The hop has no part in what is asked of itself.
+		alice.do(func(k *work) error {
+			if failing, err := k.hopFailing(gammaDomain); failing || err != nil {
+				t.Errorf("questions to the hop wait for it: %v", err)
+			}
+			return k.hopWorked(gammaDomain)
+		})
+		asks = 0
+		for range 8 {
+			asks += asked()
+		}
+		if asks == 0 {
+			t.Errorf("no stamp is asked for when the hop is back, after %v", failed)
+		}
+	}
+}
+
+// Messages wait, and an exchange does not, for a hop that is away for long.
+func TestHopIsNotWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	u := w.user("alice@alpha.example")
+	bob := w.user("bob@beta.example")
+	c := u.linked().c
+	u.do(func(k *work) error { return k.addAddress(bob.address, "") })
+	u.send(bob, "hello")
+	waited := func() bool {
+		waits, err := c.uncredited()
+		w.must(err)
+		return waits
+	}
+	if !waited() {
+		t.Fatal("nothing waits for a credential")
+	}
+	w.must(c.SetHop(gammaDomain, directory.Pin{}))
+	for range 10 {
+		_ = c.hopError(gammaDomain, quicnet.ErrTimeout)
+	}
+	if waited() {
+		t.Error("an exchange waits for the hop")
+	}
+	w.now = w.now.Add(hopRetryMax)
+	if !waited() {
+		t.Error("the hop is not asked again")
+	}
 }
 
 // What a hop fails at, what the user is told of it, and whether everything else
@@ -102,7 +277,7 @@ func TestHopTroubles(t *testing.T) {
 			w := newWorld(t)
 			u := w.user("alice@alpha.example")
 			l := u.linked()
-			w.must(l.c.SetHop(gammaDomain))
+			w.must(l.c.SetHop(gammaDomain, directory.Pin{}))
 			err := l.c.hopError(gammaDomain, tt.err)
 			var r *quicnet.RefusedError
 			if !errors.As(err, &r) || r.Code != tt.code || r.RetryAfter < tt.least || fatal(refusedError(err)) {
@@ -114,7 +289,7 @@ func TestHopTroubles(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 			// A hop that the user gave up meanwhile is nobody's trouble.
-			w.must(l.c.SetHop(ids.MustParseDomain("delta.example")))
+			w.must(l.c.SetHop(ids.MustParseDomain("delta.example"), directory.Pin{}))
 			if err := l.c.hopError(gammaDomain, tt.err); !errors.As(err, &r) {
 				t.Error(err)
 			}
@@ -130,10 +305,11 @@ func TestHopTroubles(t *testing.T) {
 func TestHopBackoff(t *testing.T) {
 	w := newWorld(t)
 	u := w.user("alice@alpha.example")
-	w.must(u.linked().c.SetHop(gammaDomain))
+	bob := w.user("bob@beta.example")
+	u.do(func(k *work) error { return k.described(bob.p.domain, bob.p.descriptor()) })
+	w.must(u.linked().c.SetHop(gammaDomain, directory.Pin{}))
 	ask := func() error { // of the own provider it would fall over: there is no connection
-		_, err := u.linked().carry(t.Context(), &wire.Query{Dest: ids.MustParseDomain("beta.example")})
-		return err
+		return u.linked().ask(t.Context(), bob.p.domain, query.KindLookup, func([]byte) ([]byte, error) { return nil, nil }, new(query.StandingAnswer))
 	}
 	longest := time.Duration(0)
 	for i := range 300 {
@@ -204,7 +380,7 @@ func TestHopsAreTold(t *testing.T) {
 		}
 	}
 	expect(HopStatus{})
-	w.must(c.SetHop(gammaDomain))
+	w.must(c.SetHop(gammaDomain, directory.Pin{}))
 	expect(HopStatus{Hop: gammaDomain})
 	_ = c.hopError(gammaDomain, quicnet.ErrTimeout)
 	expect(HopStatus{Hop: gammaDomain, Trouble: state.TroubleUnreachable})

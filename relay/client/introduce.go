@@ -46,7 +46,7 @@ func (w *work) introduces(c *contact) (*introducing, error) {
 	if in.door, err = directory.ParseMailboxKey(c.MailboxKey, c.Identity); err != nil {
 		return nil, &state.CorruptError{Table: "contacts"}
 	}
-	if in.door.In(w.today) != nil {
+	if !w.opens(c, in.door) {
 		return nil, nil // looked up again
 	}
 	d, _, err := w.descriptor(c.Address.Domain())

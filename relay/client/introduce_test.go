@@ -10,6 +10,7 @@ import (
 	"waxwing/core/directory"
 	"waxwing/core/group"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/mailbox"
 	"waxwing/core/wire"
 	"waxwing/franking"
@@ -27,18 +28,29 @@ type admitting struct {
 	tags      map[[32]byte]ids.EnvelopeID
 	refused   int
 	change    func(*wire.Delivery) // what a lying relay does to deliveries; nil for nothing
+	stand     *keys.Secret
+	asked     map[[32]byte]bool        // tags of questions for stamps
+	useless   func(ids.MailboxID) bool // whose stamps are none; nil for nobody's
 }
 
 func (p *provider) door() *admitting {
 	if p.admits == nil {
 		suite := arc.Ristretto255()
-		p.admits = &admitting{suite.NewSecretKey(), suite.NewSecretKey(), map[[32]byte]ids.EnvelopeID{}, 0, nil}
+		p.admits = &admitting{
+			home: suite.NewSecretKey(), day: suite.NewSecretKey(), tags: map[[32]byte]ids.EnvelopeID{},
+			stand: keys.NewSecret(), asked: map[[32]byte]bool{},
+		}
 	}
 	return p.admits
 }
 
 // credit gets the user the day's credential at a provider.
 func (u *user) credit(at *provider) {
+	u.w.t.Helper()
+	u.creditUnder(at, introduction.DefaultLimits)
+}
+
+func (u *user) creditUnder(at *provider, limits introduction.Limits) {
 	u.w.t.Helper()
 	a, today := at.door(), ids.DayOf(u.w.now)
 	m := membership.Membership{Home: u.address.Domain(), Provider: at.domain, Month: ratelimit.MonthOf(today), Tier: ratelimit.TierNew}
@@ -64,7 +76,7 @@ func (u *user) credit(at *provider) {
 		cred, err = refill.Finish(answer)
 		u.w.must(err)
 		r := &refilling{home: m.Home, at: at.domain, month: m.Month, today: today, member: &member{m.Tier, nil}}
-		return k.refilled(r, introduction.DefaultLimits, cred)
+		return k.refilled(r, limits, cred)
 	})
 }
 

@@ -13,8 +13,14 @@ const (
 	// small and other callers' waiting short.
 	batchSize = 64
 	// reserveTickets is how many tickets of a contact only go to messages that
-	// bring it new ones: one to use, one if that is lost.
+	// bring it new ones, or the own standing stamp: one to use, one if that is lost.
 	reserveTickets = 2
+	// lentTickets is how many tickets an introduction brings to a contact that is not
+	// known to be in standing, once in lendDays: enough for a receipt and an answer,
+	// which bring the proof that it is. So a long silence ends at once, and a ban of
+	// who is written to does not.
+	lentTickets = 2
+	lendDays    = 30
 	// refreshDays is how many days before their end tickets no longer count as
 	// a supply, so that both sides renew each other's before the last is over.
 	refreshDays = 3

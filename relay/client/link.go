@@ -105,7 +105,7 @@ func (c *Client) Register(ctx context.Context, r RegisterConfig) error {
 	if err != nil {
 		return refusedError(err)
 	}
-	if err := c.update(func(w *work) error { return w.registered(s.Mailbox) }); err != nil {
+	if err := c.update(func(w *work) error { return w.entered(s) }); err != nil {
 		return err
 	}
 	return l.supply(ctx)
@@ -140,7 +140,7 @@ func (l *link) authenticate(ctx context.Context, domain ids.Domain) error {
 	if err != nil {
 		return refusedError(err)
 	}
-	return l.c.update(func(w *work) error { return w.registered(s.Mailbox) })
+	return l.c.update(func(w *work) error { return w.entered(s) })
 }
 
 // withLink runs f on the connection that is open, or on one for f alone.

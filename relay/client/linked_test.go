@@ -50,7 +50,7 @@ func hand(k *work, tx *state.Tx, id ids.DeviceID, sign *keys.SigningKey, dh *key
 	p := k.self.Profile
 	p.Device, p.Sign, p.DeviceDH = id, [32]byte(sign.Seed()), [32]byte(dh.Bytes())
 	p.Cert, p.CertExpiry, p.Published = nil, 0, false
-	p.Part, p.Since = introduction.Part{}, k.today
+	p.Part, p.Week, p.Since = introduction.Part{}, introduction.Part{}, k.today
 	var h linking.Handover
 	if err := k.give(&h); err != nil {
 		return err

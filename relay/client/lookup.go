@@ -33,14 +33,21 @@ func (w *work) lookups() (out []ids.Address) {
 	return out
 }
 
-// needsDoor reports whether the contact's mailbox key is too old to introduce
-// oneself by.
+// needsDoor reports whether the contact's mailbox key is to be looked up before
+// introducing oneself by it.
 func (w *work) needsDoor(c *contact) bool {
 	if waits, err := w.waits(c); err != nil || !waits {
 		return false
 	}
 	k, err := directory.ParseMailboxKey(c.MailboxKey, c.Identity)
-	return err == nil && k.In(w.today) != nil
+	return err == nil && c.doorDay != w.today && !w.opens(c, k)
+}
+
+// opens reports whether a contact still opens what is sealed to its mailbox key: it
+// keeps those that it replaced for oldKeyDays. One that was away has replaced none,
+// which a lookup of today tells.
+func (w *work) opens(c *contact, k *directory.MailboxKey) bool {
+	return k.In(w.today) == nil && (k.Week()+1 >= directory.WeekOf(w.today) || c.doorDay == w.today)
 }
 
 func (w *work) needsSealKey(c *contact) bool {
@@ -86,6 +93,7 @@ func (w *work) lookedUp(address ids.Address, a *directory.LookupAnswer) error {
 		c.Mailbox = k.Mailbox()
 	}
 	w.takeMailboxKey(c, a.MailboxKey, m.Identity())
+	c.doorDay = w.today
 	if w.needsSealKey(c) {
 		if err := w.takeSealKey(c, m, a.MailboxKey); err != nil {
 			return err

@@ -22,7 +22,7 @@ import (
 // those of the connection (package quicnet) and the store's.
 func (c *Client) AdmissionKeys(ctx context.Context, d ids.Domain) (list *keylist.List, err error) {
 	err = c.withLink(ctx, func(l *link) error {
-		a, err := quicnet.Ask[*wire.AdmissionKeysAre](ctx, l.caller, &wire.AdmissionKeys{Provider: d})
+		a, err := askOwn[*wire.AdmissionKeysAre](ctx, l, &wire.AdmissionKeys{Provider: d})
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package client
 import (
 	"time"
 
+	"waxwing/core/attachment"
 	"waxwing/core/content"
 	"waxwing/core/ids"
 	"waxwing/franking"
@@ -31,7 +32,13 @@ func (o *Opened) From() ids.Address { return o.from }
 
 // Text is what it says: valid UTF-8, otherwise as the sender made it. Whoever
 // shows it deals with control characters and direction marks.
+// With attachments it may be empty.
 func (o *Opened) Text() string { return o.frame.Text }
+
+// Attachments describes the files that came with it, whose author committed to them.
+// Name and type are what the sender says; a name leads out of no folder and is
+// otherwise as the sender made it. The caller does not change them.
+func (o *Opened) Attachments() []attachment.Descriptor { return o.frame.Attachments }
 
 // Received is when the recipient's relay received it, by the relay's clock.
 func (o *Opened) Received() time.Time { return o.received }

@@ -148,6 +148,17 @@ func (w *work) registered(mailbox ids.MailboxID) error {
 	return nil
 }
 
+// entered takes what the provider says when a connection is the account's.
+func (w *work) entered(s *wire.Session) error {
+	if err := w.registered(s.Mailbox); err != nil {
+		return err
+	}
+	if w.self.Standing != s.Standing {
+		w.ownProfile().Standing = s.Standing
+	}
+	return nil
+}
+
 // certified takes the own certificate that the provider issued.
 func (w *work) certified(cert []byte) error {
 	v, err := w.verifyCertificate(cert, w.self.Address.Domain(), w.today)

@@ -8,6 +8,7 @@ import (
 	"waxwing/core/ids"
 	"waxwing/core/query"
 	"waxwing/core/wire"
+	"waxwing/relay/client/state"
 )
 
 // relayKey returns the key that questions to a provider are sealed to. Errors are
@@ -38,15 +39,23 @@ func (l *link) ask(ctx context.Context, d ids.Domain, kind query.Kind, payload f
 	if err != nil {
 		return err
 	}
-	return l.askKey(ctx, d, to, kind, payload, out)
+	var h *state.Hop
+	if err := l.c.view(func(w *work) (err error) { h, err = w.hopTo(d); return err }); err != nil {
+		return err
+	}
+	return l.askKey(ctx, h, d, to, kind, payload, out)
 }
 
-func (l *link) askKey(ctx context.Context, d ids.Domain, to directory.RelayKey, kind query.Kind, payload func(enc []byte) ([]byte, error), out wire.Schema) error {
+func (l *link) askKey(ctx context.Context, h *state.Hop, d ids.Domain, to directory.RelayKey, kind query.Kind, payload func(enc []byte) ([]byte, error), out wire.Schema) error {
+	// Before the payload, which may cost a proof.
+	if err := l.paused(h); err != nil {
+		return err
+	}
 	sealed, pending, err := query.AskWith(to.Key, to.ID, kind, payload, l.c.now())
 	if err != nil {
 		return err
 	}
-	m, err := l.carry(ctx, &wire.Query{Dest: d, Kind: uint8(kind), Sealed: sealed})
+	m, err := l.carry(ctx, h, &wire.Query{Dest: d, Kind: uint8(kind), Sealed: sealed})
 	if err != nil {
 		return err
 	}

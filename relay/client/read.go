@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"waxwing/core/attachment"
 	"waxwing/core/content"
 	"waxwing/core/ids"
 	"waxwing/core/wire"
@@ -108,6 +109,9 @@ type Entry struct {
 	Contact ids.Address
 	Own     bool // written by this account
 	Text    string
+	// Attachments describes its files, as Opened.Attachments does.
+	Attachments []attachment.Descriptor
+
 	Time    time.Time // when it was written, or received here
 	Status  state.Status
 	Failure wire.Code // of StatusFailed; 0 if no receipt ever came
@@ -164,7 +168,7 @@ func (w *work) entry(id MessageID) (Entry, error) {
 		return Entry{}, &state.CorruptError{Table: "log"}
 	}
 	return Entry{
-		ID: id, Contact: k.Address, Own: m.Status != state.StatusReceived, Text: f.Text,
+		ID: id, Contact: k.Address, Own: m.Status != state.StatusReceived, Text: f.Text, Attachments: f.Attachments,
 		Time: time.UnixMilli(int64(m.Time)).UTC(), Status: m.Status, Failure: wire.Code(m.Failure),
 	}, nil
 }
@@ -178,6 +182,7 @@ type Contact struct {
 	Tickets         int  // messages that can be sent before it has to answer
 	Waiting         int  // messages that wait: for tickets, or the next connection
 	Verified        bool // the safety number of the pinned keys was compared
+	Standing        bool // it is given more tickets: it proved lately that it may write, or was just let in
 }
 
 // Contacts returns the contacts by address.
@@ -195,7 +200,7 @@ func (c *Client) Contacts() (out []Contact, err error) {
 			if n == 0 && k.HasFirst && k.FirstExpiry >= w.today {
 				n = 1
 			}
-			out = append(out, Contact{k.Address, k.Fingerprint, k.Blocked, k.Changed, n, w.waiting[k.id], w.verified(k)})
+			out = append(out, Contact{k.Address, k.Fingerprint, k.Blocked, k.Changed, n, w.waiting[k.id], w.verified(k), w.inStanding(k)})
 		}
 		return nil
 	})

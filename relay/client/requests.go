@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"waxwing/blocklist"
+	"waxwing/core/attachment"
 	"waxwing/core/content"
 	"waxwing/core/directory"
 	"waxwing/core/group"
@@ -114,6 +115,7 @@ func (w *work) accept(c *contact) error {
 	w.dirty(c)
 	w.attention[c.id] = true
 	c.Pending = false
+	w.vouch(c)
 	rows, err := state.Requests.Rows(w.tx, state.U32(c.id), nil, 0)
 	if err != nil {
 		return err
@@ -148,7 +150,11 @@ func (w *work) dropRequests(c *contact) error {
 // addStranger makes a contact of an address alone. Its keys are pinned when it is
 // first looked up.
 func (w *work) addStranger(a ids.Address) (*contact, error) {
-	return w.newContact(&state.Contact{Address: a, Status: state.ContactCode})
+	c, err := w.newContact(&state.Contact{Address: a, Status: state.ContactCode})
+	if err == nil {
+		w.vouch(c)
+	}
+	return c, err
 }
 
 // blockFound blocks an account by its X_S, which was looked up for that.
@@ -167,6 +173,7 @@ type Request struct {
 	From        ids.Address // its account, at the provider that vouches for it
 	Fingerprint [32]byte    // of its identity key
 	Text        string      // the first message; more are there after Accept
+	Attachments []attachment.Descriptor
 	Received    time.Time
 	Messages    int
 }
@@ -190,7 +197,7 @@ func (c *Client) Requests() (out []Request, err error) {
 			}
 			at[k.id] = len(out)
 			out = append(out, Request{
-				From: k.Address, Fingerprint: k.Fingerprint, Text: f.Text, Messages: 1,
+				From: k.Address, Fingerprint: k.Fingerprint, Text: f.Text, Attachments: f.Attachments, Messages: 1,
 				Received: time.UnixMilli(int64(row.Record.Stamped)).UTC(),
 			})
 		}

@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"waxwing/core/content"
 	"waxwing/core/ids"
@@ -39,6 +40,7 @@ type draft struct {
 	control content.Control
 	grantee *peer // the device that control brings tickets for
 	grant   int   // how many
+	alone   bool  // it goes for the stamp only
 	class   wire.Class
 	com     franking.Commitment
 }
@@ -111,11 +113,14 @@ func (w *work) draft(c *contact, m *state.Message) (*draft, error) {
 	}
 	w.chooseGrantee(d)
 	if m == nil && d.grant == 0 && c.OwedSince == 0 {
-		return nil, nil
+		if d.alone, err = w.stampAlone(c); err != nil || !d.alone {
+			return nil, err
+		}
 	}
-	// The last tickets bring new ones, or nothing comes back any more.
 	if have <= reserveTickets && d.grant == 0 && d.intro == nil {
-		return nil, nil
+		if hold, err := w.holdsBack(c, m); err != nil || hold {
+			return nil, err
+		}
 	}
 	if m != nil {
 		d.frame = m.Frame
@@ -135,6 +140,17 @@ func (w *work) draft(c *contact, m *state.Message) (*draft, error) {
 	return d, err
 }
 
+// holdsBack reports whether the last tickets wait: they bring new ones, or nothing
+// comes back any more. Not if the contact gets none, nor if they show it that more
+// may be given back; and what could be introduced by now waits no longer for them.
+func (w *work) holdsBack(c *contact, m *state.Message) (bool, error) {
+	if !w.inStanding(c) || m != nil && w.now.Sub(time.UnixMilli(int64(m.Time))) >= introduceAfter {
+		return false, nil
+	}
+	row, err := w.freshStamp(c)
+	return row == nil, err
+}
+
 // fit leaves out devices that a session is begun with until the head has room:
 // they come with the next message.
 func (d *draft) fit() {
@@ -151,10 +167,17 @@ func (d *draft) fit() {
 // chooseGrantee chooses the device that is to get tickets, of those that open
 // the message and are due the one with the fewest.
 func (w *work) chooseGrantee(d *draft) {
-	least := 0
+	least, most := 0, ticket.MaxGrant
+	if !w.inStanding(d.c) {
+		if d.intro == nil || d.c.Lent != 0 && w.today < d.c.Lent+lendDays {
+			return
+		}
+		most = lentTickets
+	}
 	for _, r := range d.to {
 		have := w.outstandingOf(d.c, r.p)
 		n, _ := r.p.Marks.TopUp(w.now, have)
+		n = min(n, most-have)
 		if n > 0 && w.canGive(n) && (d.grantee == nil || have < least) {
 			d.grantee, d.grant, least = r.p, n, have
 		}
@@ -216,6 +239,11 @@ func (w *work) fillControl(d *draft) (err error) {
 	if d.beginning() > 0 || d.grant > 0 {
 		d.control.Mailbox = w.self.Mailbox
 	}
+	if d.alone {
+		if err := w.addStanding(d); err != nil {
+			return err
+		}
+	}
 	if err := w.takeGrant(d); err != nil {
 		return err
 	}
@@ -268,6 +296,9 @@ func (w *work) takeGrant(d *draft) error {
 	}
 	if err != nil {
 		return err
+	}
+	if d.c.Fresh = false; !w.inStanding(d.c) {
+		d.c.Lent = w.today
 	}
 	d.grantee.Marks = marks
 	d.grantee.outstanding += n

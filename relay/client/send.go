@@ -222,6 +222,12 @@ func (w *work) owes(c *contact, flush bool) bool {
 	if c.OwedSince != 0 && (flush || w.now.Sub(time.UnixMilli(int64(c.OwedSince))) >= w.e.delay) {
 		return true
 	}
+	if alone, err := w.stampAlone(c); err != nil || alone {
+		return err == nil
+	}
+	if !w.inStanding(c) {
+		return false
+	}
 	for _, p := range c.peers {
 		if n, _ := p.Marks.TopUp(w.now, w.outstandingOf(c, p)); n > 0 && p.Sending != 0 && w.canGive(n) {
 			return true

@@ -207,8 +207,7 @@ func TestRemovedDeviceIsRefused(t *testing.T) {
 	}
 	bob.reopen()
 	for range rootDays + 1 {
-		w.advance(24 * time.Hour)
-		w.settle()
+		w.day(bob2)
 	}
 	if n, number := roots(); n != 1 || number != 1 {
 		t.Errorf("%d roots, number %d in use", n, number)

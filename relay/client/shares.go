@@ -26,6 +26,7 @@ func (w *work) divided() bool { return w.self.Part.Period >= uint32(w.today) }
 // divide determines this device's part of the day, once: known is the manifest
 // before the newest one was asked for.
 func (w *work) divide(known *directory.Manifest) error {
+	w.divideWeek(known)
 	if w.divided() {
 		return nil
 	}
@@ -36,8 +37,22 @@ func (w *work) divide(known *directory.Manifest) error {
 		// restored, and may be one that has used up its part before.
 		return nil
 	}
-	own.Part = partOf(w.today, own.Device, manifests{known.Version(), devicesOf(known)}, manifests{own.manifest.Version(), devicesOf(own.manifest)})
+	own.Part = partOf(uint32(w.today), own.Device, manifests{known.Version(), devicesOf(known)}, manifests{own.manifest.Version(), devicesOf(own.manifest)})
 	return nil
+}
+
+// divideWeek does the same for a week's standing stamps. A device that began with the
+// account this week has none before the next.
+func (w *work) divideWeek(known *directory.Manifest) {
+	week := uint32(ratelimit.WeekOf(w.today))
+	if w.self.Week.Period >= week {
+		return
+	}
+	own := w.ownProfile()
+	own.Week = introduction.Part{Period: week}
+	if own.Since == 0 || uint32(ratelimit.WeekOf(own.Since)) < week {
+		own.Week = partOf(week, own.Device, manifests{known.Version(), devicesOf(known)}, manifests{own.manifest.Version(), devicesOf(own.manifest)})
+	}
 }
 
 // manifests is what of a manifest a day is divided by.
@@ -53,13 +68,13 @@ func devicesOf(m *directory.Manifest) (out []ids.DeviceID) {
 	return out
 }
 
-// partOf is what a device may use of a day, which began with a manifest from before
+// partOf is what a device may use of a day or a week, which began with a manifest from before
 // up to after. It is the device's under all of these, so that every two devices
 // have one in common, under which their parts do not overlap. If more than one
 // device was let in or removed since the device was last there, those in between are
-// not known, and it waits for the next day.
-func partOf(day ids.Day, device ids.DeviceID, before, after manifests) introduction.Part {
-	none := introduction.Part{Period: uint32(day)}
+// not known, and it waits for the next one.
+func partOf(period uint32, device ids.DeviceID, before, after manifests) introduction.Part {
+	none := introduction.Part{Period: period}
 	if after.version > before.version+1 {
 		return none
 	}
@@ -68,7 +83,7 @@ func partOf(day ids.Day, device ids.DeviceID, before, after manifests) introduct
 		if !ok {
 			return none
 		}
-		p, err := introduction.PartOf(uint32(day), i, len(m.devices))
+		p, err := introduction.PartOf(period, i, len(m.devices))
 		if err != nil {
 			return none // more devices than an account can have
 		}

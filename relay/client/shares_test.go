@@ -208,7 +208,7 @@ func (f *fleet) at(version int) manifests {
 // ask is a device that asks for the account.
 func (f *fleet) ask(d ids.DeviceID) {
 	if _, has := f.parts[d]; !has && f.since[d] < f.day {
-		f.parts[d] = partOf(f.day, d, f.at(f.seen[d]), f.now())
+		f.parts[d] = partOf(uint32(f.day), d, f.at(f.seen[d]), f.now())
 	}
 	f.seen[d] = len(f.versions)
 }

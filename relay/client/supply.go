@@ -10,6 +10,7 @@ import (
 	"waxwing/core/query"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/ticket"
+	"waxwing/relay/client/state"
 	"waxwing/relay/quicnet"
 )
 
@@ -32,7 +33,7 @@ func (l *link) supply(ctx context.Context) error {
 	if err := l.heldFor(ctx); err != nil {
 		return err
 	}
-	for _, f := range []func(context.Context) error{l.accountNews, l.ownDescriptor, l.certify, l.publish, l.mint, l.franking, l.strikeLocked, l.policy, l.submissions, l.credentials} {
+	for _, f := range []func(context.Context) error{l.accountNews, l.ownDescriptor, l.certify, l.publish, l.mint, l.franking, l.strikeLocked, l.policy, l.submissions, l.credentials, l.standing} {
 		if err := f(ctx); err != nil {
 			return err
 		}
@@ -306,8 +307,12 @@ func (l *link) lookUpOne(ctx context.Context, a ids.Address) error {
 	if err != nil {
 		return err
 	}
+	var h *state.Hop
+	if err := l.c.view(func(w *work) (err error) { h, err = w.hopAbout(a); return err }); err != nil {
+		return err
+	}
 	answer := new(directory.LookupAnswer)
-	if err := l.askKey(ctx, a.Domain(), to, query.KindLookup, func([]byte) ([]byte, error) { return payload, nil }, answer); err != nil {
+	if err := l.askKey(ctx, h, a.Domain(), to, query.KindLookup, func([]byte) ([]byte, error) { return payload, nil }, answer); err != nil {
 		return err
 	}
 	return l.c.update(func(w *work) error { return w.lookedUp(a, answer) })

@@ -37,6 +37,7 @@ func (w *work) take(o *opening) error {
 		if err := state.Codes.Put(w.tx, state.U64(o.d.Serial), o.code); err != nil {
 			return err
 		}
+		w.vouch(o.c) // the user gave it the code
 	}
 	if err := w.takeControl(o); err != nil {
 		return err
@@ -65,6 +66,9 @@ func (w *work) acquaint(o *opening) error {
 		return drop(dropContacts)
 	}
 	o.c = c
+	if err == nil && !pending {
+		w.vouch(c)
+	}
 	return err
 }
 
@@ -117,6 +121,9 @@ func (w *work) takeControl(o *opening) error {
 		}
 	}
 	w.takeMailboxKey(c, ctl.SealKey, cert.Identity())
+	if err := w.takeStanding(o); err != nil {
+		return err
+	}
 	if err := w.takePadding(o); err != nil {
 		return err
 	}

@@ -178,6 +178,7 @@ func (w *work) unblock(address ids.Address) error {
 	}
 	w.dirty(c)
 	c.Blocked = false
+	w.vouch(c)
 	w.attention[c.id] = true
 	entry := c.Entry
 	c.Entry = [16]byte{}

@@ -184,7 +184,7 @@ func TestOverrides(t *testing.T) {
 		if !ok {
 			v = [3]string{"1000000/s", "2000000/s", "3000000/s"}
 			if n, ok := limits.ParseName(s.key[strings.LastIndex(s.key, ".")+1:]); ok && limits.All[n].AtOnce() {
-				v = [3]string{"1", "2", "3"}
+				v = [3]string{"2", "3", "4"}
 			}
 		}
 		i := strings.LastIndex(s.key, ".")

@@ -42,6 +42,9 @@ func limitSettings() (out []setting) {
 		out = append(out, setting{limitsKey + "." + n.String(), func(c *Config) *string { return &c.Limits.All.Value[n] }})
 	}
 	for n := range limits.End {
+		if n.Promised() {
+			continue // refused wherever else it is given
+		}
 		out = append(out, setting{limitsKey + "." + dryRunKey + "." + n.String(), func(c *Config) *string { return &c.Limits.All.DryRun[n] }})
 	}
 	return out
@@ -261,7 +264,9 @@ func limitTemplate() string {
 func dryRunTemplate() string {
 	var b strings.Builder
 	for n := range limits.End {
-		fmt.Fprintf(&b, "#%s = %q\n", n, limits.Format(limits.All[n].Default))
+		if !n.Promised() {
+			fmt.Fprintf(&b, "#%s = %q\n", n, limits.Format(limits.All[n].Default))
+		}
 	}
 	return b.String()
 }

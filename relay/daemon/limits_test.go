@@ -29,10 +29,13 @@ func TestLimitsReachTheirTargets(t *testing.T) {
 			{&own, limits.Target{Name: n, Peer: beta}},
 			{&ownDry, limits.Target{Name: n, Peer: beta, DryRun: true}},
 		} {
-			if !place.t.Peer.IsZero() && limits.All[n].Scope != limits.Peer {
-				continue
+			if place.t.Check(limits.All[n].Default) != nil {
+				continue // not of single peers, or not to be tried
 			}
 			count := 100_000 + 10*int64(n) + int64(i)
+			if n.Promised() {
+				count = int64(n)
+			}
 			if limits.All[n].AtOnce() {
 				fmt.Fprintf(place.b, "%s = \"%d\"\n", n, count)
 				want[place.t] = gcra.Limit{Burst: count}
@@ -56,6 +59,9 @@ func TestLimitsReachTheirTargets(t *testing.T) {
 	}
 	args := []string{"check-config", "--config", path, "--json"}
 	flag := func(n int) string {
+		if limits.Name(n).Promised() {
+			return fmt.Sprint(n + 1)
+		}
 		if limits.All[n].AtOnce() {
 			return fmt.Sprint(200_000 + n)
 		}
@@ -92,6 +98,9 @@ func TestMistakesInLimits(t *testing.T) {
 		"zero":                {"[limits]\npeer_envelopes = \"0/s\"\n", ":2:1: limits.peer_envelopes: "},
 		"burst too small":     {"[limits]\npeer_bytes = \"1000/s\"\n", ":2:1: limits.peer_bytes: limits: not a usable value: the burst must be at least 65536"},
 		"rate at once":        {"[limits]\nconnections = \"5/s\"\n", ":2:1: limits.connections: "},
+		"tried in vain":       {"[limits.dry_run]\nintro_new = \"5\"\n", ":2:1: limits.dry_run.intro_new: limits: no dry run of this limit: it is promised"},
+		"promised too much":   {"[limits]\nintro_member = \"65\"\n", ":2:1: limits.intro_member: limits: not a usable value: want a number from 2 to 64"},
+		"promised to a peer":  {"[limits.peer.\"b.example\"]\nintro_new = \"5\"\n", ":2:1: limits.peer.b.example.intro_new: it is no limit of peers"},
 		"not of peers":        {"[limits.peer.\"b.example\"]\nregistrations = \"5/s\"\n", ":2:1: limits.peer.b.example.registrations: it is no limit of peers"},
 		"not a domain":        {"[limits.peer.\"-\"]\npeer_bytes = \"1000000/s\"\n", ":1:14: limits.peer.-: not the domain"},
 		"twice":               {"[limits.peer.\"b.example\"]\n[limits.peer.\"B.example\"]\n", ":1:14: limits.peer.b.example: the domain is given twice"},

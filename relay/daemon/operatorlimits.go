@@ -55,6 +55,11 @@ func limitFailure(t limits.Target, err error) error {
 			Code: admin.CodeUsage, What: t.Name.String() + " is no limit of peers and has no values for single ones",
 			Next: "leave --peer out",
 		}
+	case errors.Is(err, limits.ErrDryRun):
+		return &admin.Error{
+			Code: admin.CodeUsage, What: "cannot try " + t.Name.String() + ": it is promised in the signed list of keys, and nothing is ever asked for over it",
+			Next: "leave --dry-run out; a value counts from the next day whose key is drawn",
+		}
 	case errors.Is(err, limits.ErrValue):
 		return &admin.Error{
 			Code: admin.CodeUsage, What: "cannot set " + t.Name.String() + ": " + strings.TrimPrefix(err.Error(), limits.ErrValue.Error()+": "),

@@ -117,6 +117,9 @@ func (o *operator) report(ctx context.Context, p *admin.ReportParams) (*admin.Re
 		if m.Fault != franking.FaultNone {
 			f.Finding = m.Fault.String()
 		}
+		for _, d := range m.Files {
+			f.Attachments = append(f.Attachments, admin.ReportAttachment{Name: d.Name, Type: d.Type, Size: d.Size, Revealed: d.Revealed})
+		}
 		if m.Ban != nil {
 			f.Ban = banOf(m.Ban)
 		}

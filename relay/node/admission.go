@@ -9,8 +9,10 @@ import (
 	"waxwing/core/ids"
 	"waxwing/core/store"
 	"waxwing/core/wire"
+	"waxwing/ratelimit/introduction"
 	"waxwing/ratelimit/keylist"
 	"waxwing/ratelimit/ledger"
+	"waxwing/ratelimit/limits"
 	"waxwing/ratelimit/membership"
 	"waxwing/relay"
 	"waxwing/relay/admission"
@@ -40,7 +42,10 @@ func (n *Node) openAdmission(now time.Time) (err error) {
 func (n *Node) renewAdmission(now time.Time) error {
 	ctx, cancel := context.WithTimeout(context.Background(), storePatience)
 	defer cancel()
-	due := admission.Due{Settled: n.keyring.settled(now)}
+	due := admission.Due{Settled: n.keyring.settled(now), Limits: introduction.Limits{
+		New:    uint32(n.rules.book.Number(now, limits.IntroNew)),
+		Member: uint32(n.rules.book.Number(now, limits.IntroMember)),
+	}}
 	due.Tokens = func(anew bool) ([]keylist.TokenKey, error) {
 		if anew {
 			if err := n.submissions.anew(ids.DayOf(now)); err != nil {

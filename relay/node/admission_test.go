@@ -136,7 +136,7 @@ func TestMembershipAcrossProviders(t *testing.T) {
 		t.Fatal("no key of the day")
 	}
 	r := membership.Refill{
-		Home: alpha.domain, Provider: beta.domain, Month: month, Tier: tier, Epoch: day, Membership: key, Key: epoch, Lists: at.Lists(),
+		Home: alpha.domain, Provider: beta.domain, Month: month, Tier: tier, Epoch: day, Membership: key, Key: epoch,
 	}
 	pending, err := r.Request(cred)
 	must(t, err)

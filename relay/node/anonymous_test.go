@@ -132,6 +132,21 @@ func TestTokensAreUsedUp(t *testing.T) {
 			}
 		}
 	}()
+	noticed := make(chan bool, 8) // whether messages wait for tokens
+	go func() {
+		for n, err := range alice.Notices(watch) {
+			if err != nil {
+				return
+			}
+			if n.Submission == nil {
+				continue
+			}
+			select {
+			case noticed <- n.Submission.Short():
+			case <-watch.Done():
+			}
+		}
+	}()
 	var last client.MessageID
 	for i := range 2 * daily {
 		last, err = alice.Send(ctx, to, fmt.Sprint("message ", i))
@@ -140,6 +155,9 @@ func TestTokensAreUsedUp(t *testing.T) {
 	syncUntil(t, alice, "tokens to be used up", short)
 	must(t, alice.Sync(ctx))
 	s := <-told
+	if !<-noticed {
+		t.Error("the first notice is not that tokens are used up")
+	}
 	if midnight := ids.DayOf(clock()).End(); s.More.Before(midnight) || s.Remaining != 0 || s.Tokens != 0 {
 		t.Errorf("told %+v", s)
 	}
@@ -164,6 +182,14 @@ func TestTokensAreUsedUp(t *testing.T) {
 	syncUntil(t, alice, "what waited to leave", func() bool { return beta.count(relay.Delivered, "client") > before+daily/2 })
 	if short() || beta.used(limits.AccountEnvelopes) {
 		t.Error("the next day brought no tokens, or another way")
+	}
+	for over := false; !over; {
+		select {
+		case still := <-noticed: // perhaps told again when more come
+			over = !still
+		case <-ctx.Done():
+			t.Fatal("no notice that tokens are there again")
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -82,7 +83,7 @@ func TestHop(t *testing.T) {
 	alpha, beta, gamma := withHop(t, true)
 	beta.slowly(limits.PeerRefills, limits.HomeAccounts, limits.PeerRequests)
 	alice, bob := newClient(t, alpha, "alice@alpha.example"), newClient(t, beta, "bob@beta.example")
-	must(t, alice.SetHop(gamma.domain))
+	must(t, alice.SetHop(gamma.domain, directory.Pin{}))
 	background(t, alice)
 	background(t, bob)
 	introduced(t, alice, ids.MustParseAddress("bob@beta.example"), "hello, by another way")
@@ -115,12 +116,15 @@ func TestHop(t *testing.T) {
 	}
 }
 
+// Standing stamps come through a hop as refills and lookups do, week after week.
+func TestStandingByHop(t *testing.T) { inStandingByWeek(t, true) }
+
 // Nobody is a hop who did not say so. The client tells why it waits, and asks its
 // own provider nothing until the user says so.
 func TestHopIsOffByDefault(t *testing.T) {
 	alpha, beta, gamma := withHop(t, false)
 	alice, bob := newClient(t, alpha, "alice@alpha.example"), newClient(t, beta, "bob@beta.example")
-	must(t, alice.SetHop(gamma.domain))
+	must(t, alice.SetHop(gamma.domain, directory.Pin{}))
 	background(t, alice)
 	background(t, bob)
 	id := introduced(t, alice, ids.MustParseAddress("bob@beta.example"), "hello")
@@ -134,7 +138,7 @@ func TestHopIsOffByDefault(t *testing.T) {
 	if alpha.queries() != 0 || beta.queries() != 0 || statusOf(t, alice, id) != state.StatusWaiting {
 		t.Errorf("%v questions at alpha, %v at beta; the message is %v", alpha.queries(), beta.queries(), statusOf(t, alice, id))
 	}
-	must(t, alice.SetHop(ids.Domain{}))
+	must(t, alice.SetHop(ids.Domain{}, directory.Pin{}))
 	await(t, "a request", func() bool { return len(requestsOf(t, bob)) == 1 })
 	if alpha.queries() == 0 {
 		t.Error("asked by nobody")
@@ -148,7 +152,7 @@ func TestHopIsAway(t *testing.T) {
 	alice, bob := newClient(t, alpha, "alice@alpha.example"), newClient(t, beta, "bob@beta.example")
 	until(t, "gamma's keys at alpha", func() bool { _, ok := alpha.node.peers.Descriptor(gamma.domain); return ok })
 	gamma.halt()
-	must(t, alice.SetHop(gamma.domain))
+	must(t, alice.SetHop(gamma.domain, directory.Pin{}))
 	background(t, alice)
 	background(t, bob)
 	id := introduced(t, alice, ids.MustParseAddress("bob@beta.example"), "hello")
@@ -167,6 +171,79 @@ func TestHopIsAway(t *testing.T) {
 	}
 	if s, err := alice.Hop(); err != nil || s.Trouble != state.TroubleNone {
 		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// Every kind of question comes through. Who carried one may bring it again, or give
+// it to another provider that does: there is one answer to it, which only the asker
+// reads.
+func TestHopReplays(t *testing.T) {
+	alpha, beta, gamma := withHop(t, true)
+	beta.slowly(limits.PeerRefills)
+	until(t, "a link", func() bool { return gamma.node.peers.link(beta.domain).caller.Load() != nil })
+	d, _ := beta.node.peers.Descriptor(beta.domain)
+	key, _ := d.RelayKey()
+	peer := alpha.asPeerTo(beta)
+	s, err := peer.OpenStream(testContext(t), wire.StreamControl)
+	must(t, err)
+	colluding, err := quicnet.NewCaller(testContext(t), s)
+	must(t, err)
+	defer colluding.Close()
+	for kind, q := range map[query.Kind]struct{ asked, answered wire.Schema }{
+		query.KindLookup:   {&directory.LookupRequest{Address: ids.MustParseAddress("nobody@beta.example")}, new(directory.LookupAnswer)},
+		query.KindRefill:   {&query.Refill{Home: alpha.domain, Tier: 1, Epoch: today()}, new(query.RefillAnswer)},
+		query.KindStanding: {&query.Standing{Home: alpha.domain, Epoch: today()}, new(query.StandingAnswer)},
+	} {
+		sealed, pending, err := query.Ask(key.Key, key.ID, kind, wire.MustMarshal(q.asked), beta.node.now())
+		must(t, err)
+		var first []byte
+		for _, by := range []*quicnet.Caller{nobodyAt(t, gamma), nobodyAt(t, gamma), colluding} {
+			a, err := quicnet.Ask[*wire.Answer](testContext(t), by, &wire.Query{Dest: beta.domain, Kind: uint8(kind), Sealed: sealed})
+			must(t, err)
+			if first == nil {
+				first = a.Sealed
+				plain, err := pending.Open(first)
+				must(t, err)
+				must(t, wire.Unmarshal(plain, q.answered))
+			}
+			if !bytes.Equal(a.Sealed, first) {
+				t.Errorf("kind %d: another answer to the same question", kind)
+			}
+		}
+		// The hop changes the answer: the asker notices.
+		first[len(first)/2] ^= 1
+		if _, err := pending.Open(first); err == nil {
+			t.Errorf("kind %d: a changed answer opens", kind)
+		}
+	}
+	if own, theirs := beta.spentOf(limits.PeerRefills, alpha), beta.spentOf(limits.PeerRefills, gamma); own != 2 || theirs != 4 {
+		t.Errorf("%d count for alpha, %d for gamma", own, theirs)
+	}
+}
+
+// As many questions of strangers are under way to a peer as may be: others are told
+// when to try again, and accounts are not held up.
+func TestStrangersLeaveRoom(t *testing.T) {
+	_, beta, gamma := withHop(t, true)
+	l := gamma.node.peers.link(beta.domain)
+	until(t, "a link", func() bool { return l.caller.Load() != nil })
+	for range maxHops {
+		l.hops <- struct{}{}
+	}
+	good := &wire.Query{Dest: beta.domain, Kind: uint8(query.KindLookup), Sealed: make([]byte, query.KindLookup.QuestionSize())}
+	if code, after := codeOf(t, nobodyAt(t, gamma), good); code != wire.CodeBusy || after == 0 || gamma.hopped(relay.HopBusy) != 1 {
+		t.Errorf("%v, %d ms", code, after)
+	}
+	carol := newDevice(t, gamma, "carol@gamma.example")
+	if code, _ := codeOf(t, carol.caller, good); code == wire.CodeBusy {
+		t.Error("an account waits for strangers")
+	}
+	<-l.hops
+	if code, _ := codeOf(t, nobodyAt(t, gamma), good); code == wire.CodeBusy {
+		t.Error("no room after one was answered")
+	}
+	if n := len(l.hops); n != maxHops-1 {
+		t.Errorf("%d are under way", n)
 	}
 }
 

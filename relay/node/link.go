@@ -55,6 +55,7 @@ type link struct {
 	verdict chan struct{} // holds one token: there may be a verdict to bring
 	notice  chan struct{} // holds one token: a key was revoked
 	done    chan struct{} // closed when run has ended
+	hops    chan struct{} // one element for each question of nobody's under way; maxHops
 
 	stop context.CancelFunc // guarded by peers.change; nil until it runs
 
@@ -68,7 +69,7 @@ type link struct {
 func newLink(n *Node, p Peer) *link {
 	return &link{
 		n: n, peer: p, outbox: mailbox.Outbox(p.Domain), stale: make(chan struct{}, 1), verdict: make(chan struct{}, 1),
-		notice: make(chan struct{}, 1), done: make(chan struct{}),
+		notice: make(chan struct{}, 1), done: make(chan struct{}), hops: make(chan struct{}, maxHops),
 		status: linkStatus{refused: map[wire.Code]uint64{}, conns: map[*quicnet.Conn]struct{}{}},
 	}
 }

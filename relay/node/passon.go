@@ -10,6 +10,17 @@ import (
 	"waxwing/relay/quicnet"
 )
 
+const (
+	// maxHops bounds the questions of nobody's that are under way to one peer: half
+	// of what it serves at once on one connection, so that however slow it is, those
+	// of the own accounts go beside them.
+	maxHops = 4
+	// hopQueue is how long one waits for its turn, and hopBusy when to try again that
+	// had none.
+	hopQueue = time.Second
+	hopBusy  = 5 * time.Second
+)
+
 // hop passes a question on that comes on a connection of nobody's; nil if it is
 // something else.
 func (c *connection) hop(ctx context.Context, m wire.Message) wire.Message {
@@ -22,17 +33,33 @@ func (c *connection) hop(ctx context.Context, m wire.Message) wire.Message {
 		c.n.metrics.hop[result].Inc()
 		return refusal
 	}
-	a := c.n.passOn(ctx, q)
-	switch a := a.(type) {
-	case *wire.Answer:
-		result = relay.HopAnswered
-	case *wire.Refusal:
-		if result = relay.HopRefused; a.Code == wire.CodeUnreachable {
-			result = relay.HopUnreachable
-		}
-	}
+	a, result := c.n.passOnFor(ctx, q)
 	c.n.metrics.hop[result].Inc()
 	return a
+}
+
+// passOnFor is passOn for nobody, who has less of the link than accounts have.
+func (n *Node) passOnFor(ctx context.Context, q *wire.Query) (wire.Message, relay.HopResult) {
+	if l := n.peers.link(q.Dest); l != nil {
+		wait := time.NewTimer(hopQueue)
+		defer wait.Stop()
+		select {
+		case l.hops <- struct{}{}:
+			defer func() { <-l.hops }()
+		case <-wait.C:
+			return &wire.Refusal{Code: wire.CodeBusy, RetryAfter: uint32(hopBusy / time.Millisecond)}, relay.HopBusy
+		case <-ctx.Done():
+			return unreachable(), relay.HopBusy
+		}
+	}
+	a := n.passOn(ctx, q)
+	if r, ok := a.(*wire.Refusal); ok {
+		if r.Code == wire.CodeUnreachable {
+			return a, relay.HopUnreachable
+		}
+		return a, relay.HopRefused
+	}
+	return a, relay.HopAnswered
 }
 
 // passOn asks a peer a client's question. Nothing of the client goes along.

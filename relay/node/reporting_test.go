@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"waxwing/core/attachment"
 	frames "waxwing/core/content"
 	"waxwing/core/group"
 	"waxwing/core/ids"
@@ -89,11 +90,15 @@ type franked struct {
 	com   franking.Commitment
 }
 
-// write franks a text for somebody and hands it in under a ticket.
-func (a *author) write(to *author, m *wire.MintedTicket, text string) *franked {
+// write franks a text for somebody, with files if there are, and hands it in under a
+// ticket.
+func (a *author) write(to *author, m *wire.MintedTicket, text string, files ...attachment.Descriptor) *franked {
 	a.t.Helper()
 	a.seq++
-	f := frames.Frame{Kind: frames.KindText, Conversation: a.conv, Seq: a.seq, Sent: uint64(time.Now().UnixMilli()), Prev: frames.Digest(a.prev), Text: text}
+	f := frames.Frame{Kind: frames.KindText, Conversation: a.conv, Seq: a.seq, Sent: uint64(time.Now().UnixMilli()), Prev: frames.Digest(a.prev), Text: text, Attachments: files}
+	if len(files) > 0 {
+		f.Kind = frames.KindAttachment
+	}
 	frame, err := f.Marshal()
 	must(a.t, err)
 	out := &franked{kf: franking.NewKey(), frame: frame, hour: ids.HourOf(time.Now())}

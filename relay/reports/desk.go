@@ -21,7 +21,7 @@ func FrameOf(frame []byte) (franking.Position, error) {
 	if err != nil {
 		return franking.Position{}, err
 	}
-	return franking.Position{Conversation: f.Conversation, Seq: f.Seq, Prev: franking.Digest(f.Prev)}, nil
+	return franking.Position{Conversation: f.Conversation, Seq: f.Seq, Prev: franking.Digest(f.Prev), Attachments: f.Attachments}, nil
 }
 
 // Take takes a report of an authenticated account and returns what was found

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"waxwing/core/attachment"
 	"waxwing/core/auditlog"
 	"waxwing/core/content"
 	"waxwing/core/directory"
@@ -49,10 +50,28 @@ type ShownMessage struct {
 	Linked   bool           // it names the message before it
 	Gap      bool           // messages between them are missing
 	Text     string         // of a proven message only
+	Files    []ShownFile    // the same
 	Sent     time.Time      // as its sender claims
 	Received time.Time      // by the own relay
 	Seq      uint64
 	Ban      *Ban // the share that opens its author's escrow; nil if there is none
+}
+
+// ShownFile is an attachment of a proven message, as its sender describes it.
+type ShownFile struct {
+	attachment.Descriptor
+	Revealed int // chunks that the reporter reveals of it
+}
+
+// filesOf returns the attachments of a frame, and how much of each is revealed.
+func filesOf(f *content.Frame, leaves []franking.Leaf) (out []ShownFile) {
+	for _, d := range f.Attachments {
+		out = append(out, ShownFile{Descriptor: d})
+	}
+	for i := range leaves {
+		out[leaves[i].Attachment].Revealed++
+	}
+	return out
 }
 
 func (r *reportRecord) summary(id franking.ReportID) Summary {
@@ -109,7 +128,7 @@ func (r *Reports) Show(ctx context.Context, id franking.ReportID) (*Shown, error
 			if err != nil {
 				return nil, ErrState
 			}
-			m.Text, m.Seq = frame.Text, frame.Seq
+			m.Text, m.Seq, m.Files = frame.Text, frame.Seq, filesOf(frame, e.Leaves)
 			m.Sent, m.Received = time.UnixMilli(int64(frame.Sent)).UTC(), time.UnixMilli(int64(e.Received)).UTC()
 			o, ban, err := r.share(ctx, id, report, i)
 			if err == nil {

@@ -54,6 +54,9 @@ type Contact struct {
 	Pending      bool         // it introduced itself and waits for an answer: nothing is sent to it
 	Introduced   ids.Day      // when we last introduced ourselves to it; 0 for never
 	Code         [32]byte     // a secret that its mailbox lets introductions in with; zero for none
+	Fresh        bool         // the user let it in, and it was given no tickets since
+	Standing     uint32       // one more than the newest week for which it is known to be in standing; 0 for none
+	Lent         ids.Day      // when it was last given tickets without being in standing; 0 for never
 }
 
 // Fields lists the layout.
@@ -94,6 +97,9 @@ func (k *Contact) Fields(c *wire.Codec) {
 	c.Bool("pending", &k.Pending)
 	wire.U32(c, "introduced", &k.Introduced)
 	c.Fixed("code", k.Code[:])
+	c.Bool("fresh", &k.Fresh)
+	wire.U32(c, "standing", &k.Standing)
+	wire.U32(c, "lent", &k.Lent)
 }
 
 // Peer is one device of a contact, or another one of the own account: there is a

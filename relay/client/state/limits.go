@@ -95,6 +95,9 @@ const (
 	// itself: of two months, and of three days, at the providers of its contacts.
 	MaxMemberships = 2 * MaxDescriptors
 	MaxCredentials = 3 * MaxDescriptors
+	// MaxStandings is the number of shares of standing stamps: of two weeks, at the
+	// providers of its contacts.
+	MaxStandings = 2 * MaxDescriptors
 	// MaxRequests is the number of messages of those who introduced themselves and
 	// wait for an answer: weeks of what the relay lets through.
 	MaxRequests = 1 << 12

@@ -4,6 +4,7 @@ import (
 	"waxwing/core/devicesync"
 	"waxwing/core/wire"
 	"waxwing/franking"
+	"waxwing/ratelimit/introduction"
 	"waxwing/ratelimit/ticket"
 )
 
@@ -53,14 +54,16 @@ var (
 	Snapshots = newTable[Published]("snapshots", MaxSnapshots) // id 32; of the own provider
 	Theirs    = newNamed[Published]("theirs", MaxDescriptors)  // domain; that provider's snapshot of the own one's keys
 
-	KeyLists    = newNamed[Published]("keylists", MaxDescriptors)       // domain; its signed list of keys of admission
-	Memberships = newNamed[Membership]("memberships", MaxMemberships)   // month 4 | domain
-	Credentials = newNamed[Credential]("credentials", MaxCredentials)   // day 4 | domain
-	DoorCodes   = newTable[DoorCode]("doorcodes", wire.MaxContactCodes) // number 4
-	Requests    = newTable[Message]("requests", MaxRequests)            // ContactID | number 8; of who introduced itself
-	Admissions  = newTable[Admission]("admission", 1)                   // Single
-	Bucket      = newTable[Submission]("bucket", MaxBucket)             // epoch 4 | number 8; free tokens
-	Paid        = newTable[Submission]("paid", MaxOutbox)               // number 8 of the outbox; what pays for that envelope
+	KeyLists    = newNamed[Published]("keylists", MaxDescriptors)         // domain; its signed list of keys of admission
+	Memberships = newNamed[Membership]("memberships", MaxMemberships)     // month 4 | domain
+	Credentials = newNamed[Credential]("credentials", MaxCredentials)     // day 4 | domain
+	Standings   = newNamed[introduction.Share]("standings", MaxStandings) // week 4 | domain; of standing stamps to ask for
+	Stamps      = newTable[Stamp]("stamps", MaxContacts)                  // ContactID; what it gets
+	DoorCodes   = newTable[DoorCode]("doorcodes", wire.MaxContactCodes)   // number 4
+	Requests    = newTable[Message]("requests", MaxRequests)              // ContactID | number 8; of who introduced itself
+	Admissions  = newTable[Admission]("admission", 1)                     // Single
+	Bucket      = newTable[Submission]("bucket", MaxBucket)               // epoch 4 | number 8; free tokens
+	Paid        = newTable[Submission]("paid", MaxOutbox)                 // number 8 of the outbox; what pays for that envelope
 
 	SyncStates  = newTable[SyncState]("sync", 1)                             // Single
 	SyncQueue   = newTable[SyncItem]("syncqueue", MaxSyncQueue)              // number 8; for the other devices

@@ -31,6 +31,8 @@ type Profile struct {
 	Root       uint16            // number of the root in use, in Roots
 	Since      ids.Day           // when this device began with the account
 	Part       introduction.Part // of a day's introductions; the day's once it has begun with the account's manifest
+	Week       introduction.Part // of a week's standing stamps, likewise
+	Standing   [32]byte          // K_R, by which contacts' standing stamps are checked; zero if the provider gives none
 	Chain      [32]byte          // chain secret of the seal keys, of ChainWeek
 	ChainWeek  directory.Week
 	Removing   ids.DeviceID // a device whose removal was asked for; 0 for none
@@ -59,6 +61,8 @@ func (p *Profile) Fields(c *wire.Codec) {
 	wire.U16(c, "root", &p.Root)
 	wire.U32(c, "since", &p.Since)
 	c.Nested("part", &p.Part)
+	c.Nested("week", &p.Week)
+	c.Fixed("standing key", p.Standing[:])
 	c.Fixed("chain", p.Chain[:])
 	wire.U32(c, "chain week", &p.ChainWeek)
 	wire.U32(c, "removing", &p.Removing)
