@@ -97,6 +97,10 @@ func (r *Relay) refilled(ctx context.Context, now time.Time, m *query.Refill) (*
 	if err != nil {
 		return refused, nil
 	}
+	// Before anything is counted or spent: a ban leaves no trace of its own.
+	if r.bans != nil && r.bans.Banned(shown.NB) {
+		return refused, nil
+	}
 	// An account is counted once, however many of its devices ask: else one could
 	// use up what its home has for all.
 	again := r.refills.has(shown.Hash)
