@@ -279,3 +279,45 @@ func TestStampsTakeNoRoom(t *testing.T) {
 		t.Errorf("%d messages with a stamp, %d without", with, without)
 	}
 }
+
+// A stamp that was asked for under the former W counts as long as that is kept; who
+// learns of the new one asks for another.
+func TestStampOfFormerW(t *testing.T) {
+	w, alice, bob := standing(t)
+	alice.finish(alice.after(t))
+	if !bob.rotate() {
+		t.Fatal("not replaced")
+	}
+	id := alice.send(bob, "under the former")
+	alice.push(true)
+	bob.pull()
+	if bob.stands(alice) != uint32(w.week())+1 {
+		t.Fatal("the stamp of the former W is not taken")
+	}
+	bob.send(alice, "under the new one")
+	w.settle()
+	if alice.status(id) != state.StatusDelivered {
+		t.Fatal("no receipt")
+	}
+	alice.do(func(k *work) error {
+		k.takeMailboxKey(k.find(bob.address), bob.box.sealKey, k.find(bob.address).Identity)
+		return nil
+	})
+	w.advance(standingRetry)
+	alice.credit(bob.p)
+	a := alice.begin()
+	if a == nil || a.generation != 2 {
+		t.Fatalf("%+v", a)
+	}
+	alice.finish(a)
+	bob.do(func(k *work) error {
+		k.dirty(k.find(alice.address))
+		k.find(alice.address).Standing = 0
+		return nil
+	})
+	alice.send(bob, "and its stamp")
+	w.settle()
+	if bob.stands(alice) != uint32(w.week())+1 {
+		t.Error("the stamp of the new W is not taken")
+	}
+}
