@@ -97,17 +97,27 @@ func (r *Relay) refilled(ctx context.Context, now time.Time, m *query.Refill) (*
 	if err != nil {
 		return refused, nil
 	}
+	// Before anything is counted or spent: a ban leaves no trace of its own.
+	if r.bans != nil && r.bans.Banned(shown.NB) {
+		return refused, nil
+	}
 	// An account is counted once, however many of its devices ask: else one could
 	// use up what its home has for all.
 	again := r.refills.has(shown.Hash)
+	uncount := func() {
+		if !again {
+			r.limits.Refund(now, limits.HomeAccounts, limits.PeerKey(m.Home), 1)
+		}
+	}
 	if d := r.countHome(now, m.Home, again); !d.Allowed {
 		return &query.RefillAnswer{Status: query.RefillLater, Retry: uint64(max(1, Milliseconds(d.RetryAfter)))}, nil
 	}
 	switch err := r.ledger.Refill(ctx, m.Epoch, shown.Place, shown.Hash, now); {
 	case errors.Is(err, ledger.ErrSpent), errors.Is(err, ledger.ErrOver):
-		r.limits.Refund(now, limits.HomeAccounts, limits.PeerKey(m.Home), 1)
+		uncount()
 		return refused, nil
 	case err != nil:
+		uncount() // it is asked again
 		return nil, err
 	}
 	r.refills.add(shown.Hash)

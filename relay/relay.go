@@ -53,7 +53,14 @@ type Snapshots interface {
 	SnapshotID(issuer ids.Domain, received uint64) [32]byte
 }
 
-// Config is what a Relay is made of. All but Snapshots, Submissions, Admission,
+// Bans says which senders get no more credentials here. It is asked at every
+// refill; implementations are safe for concurrent use.
+type Bans interface {
+	// Banned reports whether a sender is banned, by its pseudonym N_B at this provider.
+	Banned(nb [32]byte) bool
+}
+
+// Config is what a Relay is made of. All but Snapshots, Bans, Submissions, Admission,
 // Registration, Limits and Hop are required; without Limits there is a Book of defaults.
 type Config struct {
 	Domain       ids.Domain
@@ -64,6 +71,7 @@ type Config struct {
 	Keys         Keys
 	Peers        PeerTable
 	Snapshots    Snapshots     // nil: deliveries name none, and nothing can be reported
+	Bans         Bans          // nil: nobody is banned
 	Submissions  Submissions   // nil: no submission tokens are issued or taken
 	Admission    AdmissionKeys // nil: no introductions are taken
 	Registration Registration
@@ -85,6 +93,7 @@ type Relay struct {
 	keys         Keys
 	peers        PeerTable
 	snapshots    Snapshots // may be nil
+	bans         Bans      // may be nil
 	limits       *limits.Book
 	submissions  Submissions   // may be nil
 	admission    AdmissionKeys // may be nil
@@ -112,7 +121,7 @@ func New(c Config) (*Relay, error) {
 	}
 	return &Relay{
 		domain: c.Domain, registration: c.Registration, hop: c.Hop, store: c.Store, tickets: c.Tickets, stamps: c.Stamps,
-		directory: c.Directory, mailboxes: mailbox.New(c.Store), keys: c.Keys, peers: c.Peers, snapshots: c.Snapshots,
+		directory: c.Directory, mailboxes: mailbox.New(c.Store), keys: c.Keys, peers: c.Peers, snapshots: c.Snapshots, bans: c.Bans,
 		limits: c.Limits, submissions: c.Submissions, admission: c.Admission, ledger: ledger.New(c.Store), questions: query.NewReplayCache(),
 		verifiers:  verifiers{set: map[ids.Day]*dayVerifier{}},
 		sessions:   sessions{set: map[deviceRef]map[*Session]struct{}{}},

@@ -99,9 +99,8 @@ func TestEveryBit(t *testing.T) {
 	}
 }
 
-// A ciphertext that opens under two keys opens under one secret: a descriptor
-// commits to it (28 of the adversarial list, for attachments). Here the second key
-// is as good as the first, and only the commitment tells them apart.
+// A descriptor commits to its secret and to the ciphertext, and not to one of them
+// with the other of another file.
 func TestOneSecret(t *testing.T) {
 	a := sealed(t, random(100))
 	b := sealed(t, random(100))
@@ -204,6 +203,27 @@ func TestLeavesAndNodes(t *testing.T) {
 	for _, chunk := range [][]byte{both[:], append(both[:], make([]byte, ChunkSize-len(both))...)} {
 		l := &Leaf{Chunk: chunk, Path: []Hash{nodeHash(h[2], h[3])}}
 		wants(t, "node as leaf", l.Check(&d), ErrLeaf)
+	}
+}
+
+// What an author commits to beside the file is none of it: chunks of another length
+// than the size says, and behind the end.
+func TestLeavesBesideTheFile(t *testing.T) {
+	salt := [SaltSize]byte{1}
+	for name, c := range map[string]struct {
+		size  uint64
+		index uint32
+		chunk []byte
+	}{
+		"longer than the file": {5, 0, make([]byte, 10)},
+		"shorter":              {5, 0, make([]byte, 4)},
+		"longer than a chunk":  {ChunkSize, 0, make([]byte, ChunkSize+1)},
+		"behind the end":       {5, 7, nil},
+		"right behind the end": {5, 1, nil},
+		"of an empty file":     {0, 1, nil},
+	} {
+		d := &Descriptor{Type: "text/plain", Size: c.size, Root: leafHash(c.index, &salt, c.chunk)}
+		wants(t, name, (&Leaf{Index: c.index, Salt: salt, Chunk: c.chunk}).Check(d), ErrLeaf)
 	}
 }
 

@@ -2,7 +2,6 @@ package client
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -93,48 +92,4 @@ func TestAttackReceipts(t *testing.T) {
 		t.Errorf("receipts of the client are linked after %d messages, receipts at once after %d", ours, now)
 	}
 	t.Logf("linked after %d messages; at once and after a fixed delay, %d", ours, now)
-}
-
-// TestAttackSizes is number 42: what has no text, and what carries a token, has
-// the length of something else. A receipt is as long as a short text, and the day's
-// first message with its token's bundle as long as tickets.
-func TestAttackSizes(t *testing.T) {
-	w := newWorld(t)
-	alice, bob := w.friends()
-	sizes := map[string]map[int]bool{}
-	move := func(what string, from, to *user) {
-		t.Helper()
-		sizes[what] = map[int]bool{}
-		for _, o := range from.seal(true) {
-			sizes[what][len(o.bytes)] = true
-		}
-		if len(sizes[what]) == 0 {
-			t.Fatalf("%s: nothing to send", what)
-		}
-		from.push(true)
-		to.pull()
-	}
-	alice.send(bob, "x")
-	move("text", alice, bob)
-	move("receipt", bob, alice)
-	w.settle()
-	w.advance(24 * time.Hour)
-	alice.supply()
-	bob.supply()
-	alice.send(bob, "x")
-	move("text with a bundle", alice, bob)
-	move("receipt and confirmation", bob, alice)
-	w.settle()
-	for range 40 {
-		alice.send(bob, "x")
-	}
-	move("texts", alice, bob)
-	move("receipts and tickets", bob, alice)
-	for what, like := range map[string]string{
-		"receipt": "text", "receipt and confirmation": "text", "texts": "text", "text with a bundle": "receipts and tickets",
-	} {
-		if !maps.Equal(sizes[what], sizes[like]) {
-			t.Errorf("%s: %v bytes, %s: %v", what, sizes[what], like, sizes[like])
-		}
-	}
 }

@@ -72,8 +72,8 @@ func (w *work) takeStanding(o *opening) error {
 	return nil // ignored, and counted nowhere
 }
 
-// namesOf returns what an account with an X_S is called at the own mailbox: under
-// each W that stamps may have been asked for with.
+// namesOf returns what an account with an X_S is called at the own mailbox, under each
+// W that is kept: a stamp is of the one that was in force when it was asked for.
 func (w *work) namesOf(xs [32]byte) ([][32]byte, error) {
 	p, err := w.pseudonym(xs)
 	if err != nil || p.NR == ([32]byte{}) {

@@ -223,13 +223,14 @@ func (w *work) stampDue(c *contact, week ratelimit.Week) (*due, error) {
 }
 
 // needsStamp reports whether a stamp that was asked for this week is to be asked for
-// again: its answer was lost, or the contact has changed its W twice since.
+// again: its answer was lost, or the contact has another W since, and keeps the one
+// before for a while only.
 func (w *work) needsStamp(c *contact, row *state.Stamp) (bool, error) {
 	if row.Tries >= standingTries || !row.Has {
 		return row.Tries < standingTries, nil
 	}
 	to, err := w.recipientOf(c)
-	return to != nil && row.Generation+1 < to.Generation, err
+	return to != nil && row.Generation < to.Generation, err
 }
 
 // stampOf returns what is known of a contact's stamp, nil for nothing.

@@ -17,12 +17,12 @@ import (
 // day was promised it keeps, also for an envelope that comes a day late.
 func TestIntroductionLimitsOfDays(t *testing.T) {
 	var at clock
-	alpha, beta := federatedAt(t, &at, func(_, beta *server) {
+	alpha, beta := federatedAt(t, &at, today()+1, func(_, beta *server) {
 		beta.conf.Limits = limits.Settings{{Name: limits.IntroNew}: {Burst: 3}, {Name: limits.SenderIntroductions}: {Burst: 100, Count: 100, Period: time.Minute}}
 	})
 	bob := newDevice(t, beta, "bob@beta.example")
-	publish(t, bob)
-	carol := &stranger{newDevice(t, alpha, "carol@alpha.example"), alpha, beta}
+	publishAt(t, bob, at.today())
+	carol := newStranger(t, alpha, beta, "carol@alpha.example")
 	today := at.today()
 	listed := func(s *server, day ids.Day) uint32 {
 		l, err := s.node.admission.List(context.Background(), beta.domain)

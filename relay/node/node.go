@@ -209,7 +209,7 @@ func (n *Node) decide(conf Config) error {
 	}
 	n.relay, err = relay.New(relay.Config{
 		Domain: n.domain, Store: n.store, Tickets: n.keyring.tickets, Stamps: n.keyring.stamps,
-		Directory: n.directory, Keys: n.keyring, Peers: n.peers, Snapshots: n.reports, Submissions: n.submissions, Admission: n.admission,
+		Directory: n.directory, Keys: n.keyring, Peers: n.peers, Snapshots: n.reports, Bans: n.reports, Submissions: n.submissions, Admission: n.admission,
 		Registration: conf.Registration, Limits: book, Hop: conf.Hop,
 	})
 	return err

@@ -344,6 +344,11 @@ func TestQueryThroughTheOtherProvider(t *testing.T) {
 
 func publish(t testing.TB, d *device) {
 	t.Helper()
+	publishAt(t, d, today())
+}
+
+func publishAt(t testing.TB, d *device, today ids.Day) {
+	t.Helper()
 	ctx := testContext(t)
 	signed := ratchet.GenerateSignedPrekey(1, d.sign)
 	last := ratchet.GenerateOneTime(1, d.sign, true)
@@ -353,11 +358,11 @@ func publish(t testing.TB, d *device) {
 		OneTime: [][]byte{wire.MustMarshal(ptr(one.Public()))},
 	})
 	must(t, err)
-	week := directory.WeekOf(today())
+	week := directory.WeekOf(today)
 	pw, pz, err := directory.ProveMailboxKeys(d.w, d.z, d.address, d.mailbox, 1)
 	must(t, err)
 	k, err := directory.SignMailboxKey(directory.MailboxKeyFields{
-		Mailbox: d.mailbox, Address: d.address, Week: week, Key: keys.NewSealKey().Public(), Expiry: today() + 7,
+		Mailbox: d.mailbox, Address: d.address, Week: week, Key: keys.NewSealKey().Public(), Expiry: today + 7,
 		Generation: 1, W: pw, Z: pz,
 	}, d.identity)
 	must(t, err)

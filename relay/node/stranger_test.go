@@ -26,6 +26,12 @@ import (
 type stranger struct {
 	*device
 	home, at *server
+	listed   map[ratelimit.Month]*arc.PublicKey // of the home, when it gave a membership
+}
+
+func newStranger(t testing.TB, home, at *server, address string) *stranger {
+	t.Helper()
+	return &stranger{newDevice(t, home, address), home, at, map[ratelimit.Month]*arc.PublicKey{}}
 }
 
 // here returns a server's own list.
@@ -40,7 +46,9 @@ func (s *server) here() *keylist.List {
 func (s *stranger) member(month ratelimit.Month, tier ratelimit.Tier) (*arc.Credential, error) {
 	s.t.Helper()
 	key, ok := s.home.here().Membership(s.at.domain, month)
-	if !ok {
+	if ok {
+		s.listed[month] = key
+	} else if key = s.listed[month]; key == nil {
 		s.t.Fatal("no key of the month")
 	}
 	m := membership.Membership{Home: s.home.domain, Provider: s.at.domain, Month: month, Tier: tier}
@@ -60,21 +68,20 @@ func (s *stranger) member(month ratelimit.Month, tier ratelimit.Tier) (*arc.Cred
 // refillOf is the payload of a question for a day's credential.
 func (s *stranger) refillOf(cred *arc.Credential, month ratelimit.Month, tier ratelimit.Tier, epoch ids.Day) (*query.Refill, *membership.Pending) {
 	s.t.Helper()
-	home, _ := s.home.here().Membership(s.at.domain, month)
 	day, ok := s.at.here().Credential(epoch)
 	if !ok {
 		s.t.Fatal("no key of the day")
 	}
 	r := membership.Refill{
-		Home: s.home.domain, Provider: s.at.domain, Month: month, Tier: tier, Epoch: epoch, Membership: home, Key: day,
+		Home: s.home.domain, Provider: s.at.domain, Month: month, Tier: tier, Epoch: epoch, Membership: s.listed[month], Key: day,
 	}
 	p, err := r.Request(cred)
 	must(s.t, err)
 	return &query.Refill{Home: r.Home, Month: uint32(month), Tier: uint8(tier), Epoch: epoch, Refill: p.Bytes()}, p
 }
 
-// refill asks through the account's provider.
-func (s *stranger) refill(q *query.Refill) *query.RefillAnswer {
+// sealed makes the question.
+func (s *stranger) sealed(q *query.Refill) ([]byte, *query.Pending) {
 	s.t.Helper()
 	relay, ok := s.at.node.peers.own.Load().RelayKey()
 	if !ok {
@@ -82,7 +89,14 @@ func (s *stranger) refill(q *query.Refill) *query.RefillAnswer {
 	}
 	sealed, pending, err := query.Ask(relay.Key, relay.ID, query.KindRefill, wire.MustMarshal(q), s.at.node.now())
 	must(s.t, err)
-	var a *wire.Answer
+	return sealed, pending
+}
+
+// refill asks through the account's provider.
+func (s *stranger) refill(q *query.Refill) *query.RefillAnswer {
+	s.t.Helper()
+	sealed, pending := s.sealed(q)
+	a, err := new(wire.Answer), error(nil)
 	eventually(s.t, "an answer of the other provider", func() bool { // it may not be connected
 		a, err = quicnet.Ask[*wire.Answer](testContext(s.t), s.caller, &wire.Query{
 			Dest: s.at.domain, Kind: uint8(query.KindRefill), Sealed: sealed,
@@ -158,10 +172,10 @@ func introductionTo(t testing.TB, at *server, to *introduction.Mailbox, s *intro
 }
 
 // federatedAt starts two servers that know each other, with a clock that stands at
-// noon of tomorrow and goes on.
-func federatedAt(t testing.TB, at *clock, change func(alpha, beta *server)) (alpha, beta *server) {
+// noon of a day and goes on.
+func federatedAt(t testing.TB, at *clock, day ids.Day, change func(alpha, beta *server)) (alpha, beta *server) {
 	t.Helper()
-	at.ahead.Store(int64(time.Until(ids.DayOf(time.Now()).End().Add(12 * time.Hour))))
+	at.to(day.Start().Add(12 * time.Hour))
 	alpha, beta = newServer(t, "alpha.example"), newServer(t, "beta.example")
 	alpha.conf.Now, beta.conf.Now = at.now, at.now
 	alpha.conf.Listen, beta.conf.Listen = freeAddr(t), freeAddr(t)
@@ -174,6 +188,9 @@ func federatedAt(t testing.TB, at *clock, change func(alpha, beta *server)) (alp
 	agreed(t, alpha, beta)
 	return alpha, beta
 }
+
+// to sets the clock.
+func (c *clock) to(when time.Time) { c.ahead.Store(int64(time.Until(when))) }
 
 // forwarded returns what became of envelopes from peers.
 func (s *server) forwarded() (out [relay.ReasonEnd]float64) {

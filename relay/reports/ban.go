@@ -146,6 +146,7 @@ func (r *Reports) OpenPseudonym(ctx context.Context, now time.Time, id franking.
 	// The pseudonym is durable. A crash before leaves an entry of the audit log
 	// whose opening the second reviewer repeats.
 	r.banned++
+	r.ban(ban.pseudonym)
 	return ban.ban(id, int(o.Message)), nil
 }
 
@@ -228,8 +229,25 @@ func (r *Reports) countBans(ctx context.Context) error {
 	return r.eachBan(ctx, prefixBan, func(b *Ban) {
 		if !b.Opened.IsZero() {
 			r.banned++
+			r.ban([franking.ElementSize]byte(b.Pseudonym))
 		}
 	})
+}
+
+func (r *Reports) ban(nb [franking.ElementSize]byte) {
+	r.banning.Lock()
+	defer r.banning.Unlock()
+	r.bans[nb] = struct{}{}
+}
+
+// Banned implements relay.Bans: a pseudonym that two reviewers opened gets no
+// credential any more, from its next refill on. What it holds of the day, or of
+// tomorrow, is good until then.
+func (r *Reports) Banned(nb [franking.ElementSize]byte) bool {
+	r.banning.RLock()
+	defer r.banning.RUnlock()
+	_, banned := r.bans[nb]
+	return banned
 }
 
 func (r *Reports) eachBan(ctx context.Context, prefix store.Key, f func(*Ban)) error {

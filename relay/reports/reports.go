@@ -64,6 +64,9 @@ type Reports struct {
 	waiting int        // reports in StateOpen or StateSecond; -1 if that has to be counted
 	banned  int        // pseudonyms that were opened
 
+	banning sync.RWMutex // guards bans
+	bans    map[[franking.ElementSize]byte]struct{}
+
 	sweeping sync.Mutex // guards swept
 	swept    ids.Day    // when what is over was removed last
 
@@ -95,7 +98,7 @@ func Open(ctx context.Context, c Config, now time.Time) (*Reports, error) {
 	if err := c.Policy.Check(); err != nil {
 		return nil, err
 	}
-	r := &Reports{conf: c, st: c.Store}
+	r := &Reports{conf: c, st: c.Store, bans: map[[franking.ElementSize]byte]struct{}{}}
 	r.known.Store(&map[ids.Domain]*issuerKeys{})
 	var err error
 	if r.keyring, err = openKeyring(c.Files, c.Domain, c.Root); err != nil {
