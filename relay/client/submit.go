@@ -26,7 +26,7 @@ type submitter struct {
 	ask     func()
 
 	mu      sync.Mutex // guards the fields below
-	flying  []flown   // what was sent and not acked, in order
+	flying  []flown    // what was sent and not acked, in order
 	acked   uint64     // the stream's number of the one before flying[0]
 	scanned uint64     // the outbox was sent up to this number
 	refused map[uint64]bool

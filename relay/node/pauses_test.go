@@ -24,7 +24,7 @@ func oneMailbox(t *testing.T, identified bool) {
 	beta := newServer(t, "beta.example")
 	beta.conf.Limits = limits.Settings{{Name: limits.MailboxEnvelopes}: {Burst: 12, Count: 1, Period: time.Hour}}
 	beta.start()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	user := func(name string) *client.Client {
 		c, err := client.Create(client.Config{Dir: t.TempDir(), ReceiptDelay: time.Minute, Identified: identified})
@@ -56,6 +56,7 @@ func oneMailbox(t *testing.T, identified bool) {
 				break
 			}
 		}
+		must(t, ctx.Err()) // Receive ends with it
 		return a
 	}
 	toBob := know(bob)
