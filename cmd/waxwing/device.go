@@ -19,7 +19,7 @@ func (a *app) deviceCommand() *cobra.Command {
 		Args:  arguments(),
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.deviceListCommand(), a.deviceLinkCommand(), a.deviceJoinCommand(), a.deviceRemoveCommand())
+	c.AddCommand(a.deviceListCommand(), a.deviceLinkCommand(), a.deviceJoinCommand(), a.deviceRemoveCommand(), a.deviceRotateCommand())
 	return c
 }
 
@@ -53,6 +53,33 @@ func (a *app) deviceListCommand() *cobra.Command {
 					}
 				}
 				return nil
+			})
+		},
+	}
+	waitFlag(c, &wait)
+	return c
+}
+
+func (a *app) deviceRotateCommand() *cobra.Command {
+	var wait time.Duration
+	c := &cobra.Command{
+		Use:   "rotate-mailbox-key",
+		Short: "Replace what others make their pseudonyms for, as after a removed device",
+		Args:  arguments(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.with(func(p *client.Client) error {
+				ctx, cancel := context.WithTimeout(c.Context(), wait)
+				defer cancel()
+				if err := p.RotateMailboxKey(ctx); err != nil {
+					return explain("the mailbox key", err)
+				}
+				g, err := p.MailboxGeneration()
+				if err != nil {
+					return err
+				}
+				return a.print(struct {
+					Generation uint32 `json:"generation"`
+				}{g}, "mailbox key of generation %d\n", g)
 			})
 		},
 	}

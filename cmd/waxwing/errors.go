@@ -113,6 +113,7 @@ var explanations = []explanation{
 	{client.ErrUnknownContact, exitNotFound, "%s is not a contact", "ask for a contact code and add it with \"waxwing add CODE\""},
 	{client.ErrUnknownDevice, exitNotFound, "the account has no device %s", "see \"waxwing device list\""},
 	{client.ErrThisDevice, exitUsage, "device %s is this one, and a device does not remove itself", "run the command on another device of the account"},
+	{client.ErrOvertaken, exitRefused, "another device of the account replaced the mailbox key at the same time", "it is in use here when that device has told; if it is gone for good, try again"},
 	{client.ErrDevices, exitRefused, "the account has as many devices as it may have", "remove one with \"waxwing device remove\""},
 	{client.ErrLinkCode, exitUsage, "the text is not a code of \"waxwing device link\", or it was mistyped", "copy it again, from \"waxwing-link:\" to its end"},
 	{client.ErrLinkMiddle, exitRefused, "what came is not from the device that showed the code: somebody stands between the two", "nothing was handed over; begin again on both, and tell the provider's operator if it happens again"},
@@ -171,6 +172,12 @@ func explain(about string, err error) *failure {
 		return &failure{
 			code: exitFailed, what: fmt.Sprintf("device %d is in the account, but did not get it", u.Device), err: u.Err,
 			next: fmt.Sprintf("run \"waxwing device remove %d\", then link again", u.Device),
+		}
+	}
+	if l, ok := errors.AsType[*client.LaterError](err); ok {
+		return &failure{
+			code: exitRefused, what: about + " was replaced already", err: l,
+			next: "what came before is still used by contacts; try again on that day",
 		}
 	}
 	for _, e := range explanations {

@@ -14,7 +14,8 @@ import (
 //	record   length 4 | record of package devicesync
 //	end      length 4, zero | number of records 4
 //
-// Records come by rank: providers, contacts, tickets given, codes, messages.
+// Records come by rank: former mailbox keys, providers, contacts, tickets given,
+// codes, messages.
 const (
 	formatVersion = 1
 	lengthSize    = 4
@@ -137,16 +138,18 @@ func (a *Account) Erase() {
 // rank is where a kind stands; 0 for those that are in no archive.
 func rank(k devicesync.Kind) int {
 	switch k {
-	case devicesync.KindProvider:
+	case devicesync.KindMailboxKeys:
 		return 1
-	case devicesync.KindContact:
+	case devicesync.KindProvider:
 		return 2
-	case devicesync.KindGiven:
+	case devicesync.KindContact:
 		return 3
-	case devicesync.KindCode:
+	case devicesync.KindGiven:
 		return 4
-	case devicesync.KindSent, devicesync.KindReceived:
+	case devicesync.KindCode:
 		return 5
+	case devicesync.KindSent, devicesync.KindReceived:
+		return 6
 	}
 	return 0
 }

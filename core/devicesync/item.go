@@ -30,6 +30,8 @@ const (
 	KindRoots    Kind = 7
 	KindProvider Kind = 8
 	KindReceived Kind = 9 // in archives only: each device receives for itself
+	// KindMailboxKeys are w and z of the mailbox.
+	KindMailboxKeys Kind = 10
 )
 
 // Marshal builds the record of an item. Errors wrap wire.ErrMalformed.
@@ -76,6 +78,8 @@ func newItem(k Kind) Item {
 		return new(Provider)
 	case KindReceived:
 		return new(Received)
+	case KindMailboxKeys:
+		return new(MailboxKeys)
 	}
 	return nil
 }
@@ -226,6 +230,18 @@ type Received struct {
 
 // Kind returns KindReceived.
 func (*Received) Kind() Kind { return KindReceived }
+
+// MailboxKeys are the secrets of a generation of the mailbox's W and Z. Whoever has
+// them sees by an account's X_S which pseudonym it has at the mailbox.
+type MailboxKeys struct {
+	Generation uint32 // the highest is in use
+	W, Z       [32]byte
+	Until      ids.Day // the last day on which something may come under it; 0 for the one in use
+	keys.Redacted
+}
+
+// Kind returns KindMailboxKeys.
+func (*MailboxKeys) Kind() Kind { return KindMailboxKeys }
 
 // Sort puts the tickets in the order that they have in an item.
 func (g *Given) Sort() {

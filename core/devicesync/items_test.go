@@ -43,6 +43,7 @@ func full() []Item {
 		&Roots{Number: 1, Root: d, Made: 2, HasChain: true, Week: 3, Chain: d},
 		&Provider{Domain: bob.Domain(), Pin: d},
 		&Received{Contact: bob, Time: 1, D: d, Key: d, Com: d, Day: 2, Stamp: d, Stamped: 3, Frame: []byte("frame")},
+		&MailboxKeys{Generation: 1, W: [32]byte{2}, Z: [32]byte{3}, Until: 4},
 	}
 }
 
@@ -67,7 +68,7 @@ func drawAddress(t *rapid.T, none bool) ids.Address {
 
 func drawItem(t *rapid.T) Item {
 	frame := func() []byte { return rapid.SliceOfN(rapid.Byte(), 1, 6000).Draw(t, "frame") }
-	switch Kind(rapid.IntRange(1, 9).Draw(t, "kind")) {
+	switch Kind(rapid.IntRange(1, 10).Draw(t, "kind")) {
 	case KindSent:
 		s := &Sent{Contact: drawAddress(t, false), Time: rapid.Uint64().Draw(t, "time"), D: draw32(t, "d"), Key: draw32(t, "kf"), Frame: frame()}
 		s.Status, s.Failure = drawStatus(t)
@@ -112,6 +113,10 @@ func drawItem(t *rapid.T) Item {
 		return r
 	case KindProvider:
 		return &Provider{Domain: bob.Domain(), Pin: draw32(t, "pin")}
+	case KindMailboxKeys:
+		k := &MailboxKeys{Generation: rapid.Uint32Min(1).Draw(t, "generation"), Until: ids.Day(rapid.Uint32().Draw(t, "until"))}
+		k.W[0], k.Z[0] = rapid.ByteMin(1).Draw(t, "w"), rapid.ByteMin(1).Draw(t, "z")
+		return k
 	default:
 		return &Received{Contact: drawAddress(t, false), Time: 1, D: draw32(t, "d"), Key: draw32(t, "kf"), Com: draw32(t, "com"), Day: 2, Frame: frame()}
 	}
@@ -211,6 +216,9 @@ func TestItemRefusals(t *testing.T) {
 		"no chain":         &Roots{Number: 1, Root: d, HasChain: true},
 		"no domain":        &Provider{Pin: d},
 		"empty":            &Received{Contact: bob, D: d},
+		"no generation":    &MailboxKeys{W: d, Z: d},
+		"no w":             &MailboxKeys{Generation: 1, Z: d},
+		"z not reduced":    &MailboxKeys{Generation: 1, W: d, Z: [32]byte{31: 0xff}},
 	} {
 		if b, err := Marshal(i); !errors.Is(err, wire.ErrMalformed) || b != nil {
 			t.Errorf("%s: %v", name, err)

@@ -1,6 +1,7 @@
 package devicesync
 
 import (
+	"waxwing/core/group"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
@@ -168,6 +169,23 @@ func (r *Received) Fields(c *wire.Codec) {
 }
 
 // Fields lists the layout.
+func (k *MailboxKeys) Fields(c *wire.Codec) {
+	wire.U32(c, "generation", &k.Generation)
+	c.Check(k.Generation != 0, "generation", "zero")
+	scalar(c, "w", &k.W)
+	scalar(c, "z", &k.Z)
+	wire.U32(c, "until", &k.Until)
+}
+
+// scalar is a scalar of ristretto255 that group.DecodeScalar accepts.
+func scalar(c *wire.Codec, field string, b *[32]byte) {
+	c.Fixed(field, b[:])
+	x, err := group.Ristretto255().DecodeScalar(b[:])
+	c.Check(err == nil, field, "not a usable scalar")
+	x.Erase()
+}
+
+// Fields lists the layout.
 func (b *Batch) Fields(c *wire.Codec) {
 	c.Const("version", formatVersion)
 	wire.List(c, "parts", &b.Parts, MaxParts, func(c *wire.Codec, p *Part) { p.Fields(c) })
@@ -197,6 +215,6 @@ func Layouts() map[string][]wire.Row {
 		"SyncContact": wire.Layout(&Contact{Known: true, Pinned: true}), "SyncRemoved": wire.Layout(new(Removed)),
 		"SyncGiven": wire.Layout(new(Given)), "SyncCode": wire.Layout(new(Code)),
 		"SyncRoots": wire.Layout(&Roots{HasChain: true}), "SyncProvider": wire.Layout(new(Provider)),
-		"SyncReceived": wire.Layout(new(Received)),
+		"SyncReceived": wire.Layout(new(Received)), "SyncMailboxKeys": wire.Layout(new(MailboxKeys)),
 	}
 }

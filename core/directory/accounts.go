@@ -194,8 +194,8 @@ func (d *Directory) CheckMailboxKey(ctx context.Context, who *Authenticated, key
 
 // PublishMailboxKey stores the mailbox's newest seal key. The one already
 // stored is accepted again. Errors are those of CheckMailboxKey, and ErrConflict
-// (an older week's, another key for the stored week, other W and Z without a later
-// generation).
+// (of an earlier week or generation, another key to seal to for the stored week,
+// other W and Z without a later generation).
 func (d *Directory) PublishMailboxKey(ctx context.Context, who *Authenticated, key []byte, now time.Time) error {
 	k, err := d.CheckMailboxKey(ctx, who, key, now)
 	if err != nil {

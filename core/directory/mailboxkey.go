@@ -67,14 +67,18 @@ func (k *MailboxKeyFields) verifyPossession() error {
 	return k.Z.verify(mailboxKeySession(labelZ, k.Address, k.Mailbox, k.Generation))
 }
 
-// renews returns nil if k may be stored in place of old, both of one mailbox:
-// the same bytes, or of a later week, and W and Z as they were or of a later
-// generation. The error is ErrConflict.
+// renews returns nil if k may be stored in place of old, both of one mailbox: the
+// same bytes; or of a later week or a later generation, and of an earlier one of
+// neither. The error is ErrConflict.
 func (k *MailboxKeyFields) renews(old *MailboxKeyFields, same bool) error {
 	switch {
 	case same:
 		return nil
-	case k.Week <= old.Week, k.Generation < old.Generation:
+	case k.Week < old.Week, k.Generation < old.Generation:
+		return ErrConflict
+	case k.Week == old.Week && (k.Generation == old.Generation || !bytes.Equal(k.Key.Bytes(), old.Key.Bytes())):
+		// The week is the key's id: one has one key to seal to, whatever becomes of
+		// W and Z in it.
 		return ErrConflict
 	case k.Generation == old.Generation && (k.W.Key != old.W.Key || k.Z.Key != old.Z.Key):
 		// Proofs are bound to the generation, so one has one pair.

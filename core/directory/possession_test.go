@@ -340,9 +340,13 @@ func TestMailboxKeyGenerations(t *testing.T) {
 	a := newAccount(t, bob, 1)
 	auth := a.register(t, p)
 	week := WeekOf(today) - 1
+	seals := map[Week]keys.SealPublic{}
 	publish := func(week Week, generation uint32, a *account) error {
 		f := a.mailboxKeyFields(t, auth.Mailbox(), week)
-		f.Generation = generation
+		if k, ok := seals[week]; ok {
+			f.Key = k // one for each week
+		}
+		seals[week], f.Generation = f.Key, generation
 		a.proveMailboxKeys(t, &f)
 		return p.PublishMailboxKey(t.Context(), auth, a.signedKey(t, f).Bytes(), now)
 	}
@@ -352,11 +356,23 @@ func TestMailboxKeyGenerations(t *testing.T) {
 	for name, err := range map[string]error{
 		"older generation":               publish(week+1, 2, a),
 		"other W of the same generation": publish(week+1, 3, &next),
-		"later generation, same week":    publish(week, 4, &next),
+		"other W of the same week":       publish(week, 3, &next),
+		"earlier week":                   publish(week-1, 4, &next),
+		"another key of the same week": func() error {
+			f := next.mailboxKeyFields(t, auth.Mailbox(), week)
+			f.Generation = 4
+			next.proveMailboxKeys(t, &f)
+			return p.PublishMailboxKey(t.Context(), auth, next.signedKey(t, f).Bytes(), now)
+		}(),
 	} {
 		if !errors.Is(err, ErrConflict) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	must(t, publish(week, 4, &next)) // another W in the middle of the week
+	must(t, publish(week, 4, &next))
+	if err := publish(week, 3, a); !errors.Is(err, ErrConflict) {
+		t.Errorf("back to the first pair in the same week: %v", err)
 	}
 	must(t, publish(week+1, 4, &next))
 	if err := publish(week+2, 4, a); !errors.Is(err, ErrConflict) {

@@ -31,6 +31,8 @@ func (w *work) apply(i devicesync.Item) error {
 		err = w.applyCode(i)
 	case *devicesync.Roots:
 		err = w.applyRoots(i)
+	case *devicesync.MailboxKeys:
+		err = w.applyMailboxKeys(i)
 	case *devicesync.Provider:
 		if err = w.pin(i.Domain, i.Pin); errors.Is(err, ErrIdentityChanged) {
 			err = nil

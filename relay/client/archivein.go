@@ -38,6 +38,8 @@ type restoring struct {
 	n        state.Counters
 	today    ids.Day
 	contacts map[ids.Address]state.ContactID
+	// generation of W and Z in use
+	generation uint32
 }
 
 // restore makes a profile of an archive. The device is in the archive's manifest,
@@ -128,6 +130,7 @@ func (b *restoring) account(a *archive.Account, m *directory.Manifest, d newDevi
 		Secrets:  state.AccountSecrets{K: a.K, W: a.W, Z: a.Z, Generation: a.Generation},
 		Manifest: a.Manifest, Since: b.today,
 	}
+	b.generation = a.Generation
 	errs := []error{state.Profiles.Put(b.tx, state.Single, p)}
 	if !a.Hop.IsZero() {
 		errs = append(errs, state.Hops.Put(b.tx, state.Single, &state.Hop{Domain: a.Hop}))
@@ -145,6 +148,8 @@ func (b *restoring) account(a *archive.Account, m *directory.Manifest, d newDevi
 
 func (b *restoring) item(i devicesync.Item) error {
 	switch i := i.(type) {
+	case *devicesync.MailboxKeys:
+		return b.mailboxKeys(i)
 	case *devicesync.Provider:
 		return state.Descriptors.Put(b.tx, []byte(i.Domain.String()), &state.Provider{Pinned: true, Pin: i.Pin})
 	case *devicesync.Contact:
@@ -159,6 +164,22 @@ func (b *restoring) item(i devicesync.Item) error {
 		return b.received(i)
 	}
 	return ErrArchive
+}
+
+// mailboxKeys takes a former generation, if anything can still come under it.
+func (b *restoring) mailboxKeys(i *devicesync.MailboxKeys) error {
+	k := &state.MailboxKeys{W: i.W, Z: i.Z, Until: i.Until}
+	defer k.Erase()
+	defer clear(i.W[:])
+	defer clear(i.Z[:])
+	key := state.U32(i.Generation)
+	switch {
+	case i.Generation >= b.generation || i.Until == 0 || state.MailboxPairs.Has(b.tx, key):
+		return ErrArchive
+	case b.today > i.Until:
+		return nil
+	}
+	return state.MailboxPairs.Put(b.tx, key, k)
 }
 
 func (b *restoring) contact(i *devicesync.Contact) error {

@@ -30,7 +30,7 @@ func (w *work) writeArchive(out io.Writer, m *directory.Manifest, history bool) 
 		return err
 	}
 	for _, part := range []func(add func(devicesync.Item) error) error{
-		w.archiveProviders, w.archiveContacts, w.archiveGiven, w.archiveCodes,
+		w.archiveMailboxKeys, w.archiveProviders, w.archiveContacts, w.archiveGiven, w.archiveCodes,
 	} {
 		if err := part(ar.Add); err != nil {
 			return err
@@ -75,6 +75,16 @@ func (w *work) archiveAccount(m *directory.Manifest) (*archive.Account, error) {
 		})
 	}
 	return a, nil
+}
+
+func (w *work) archiveMailboxKeys(add func(devicesync.Item) error) error {
+	items, err := w.formerKeys()
+	for _, i := range items {
+		err = errors.Join(err, add(i))
+		clear(i.W[:])
+		clear(i.Z[:])
+	}
+	return err
 }
 
 func (w *work) archiveProviders(add func(devicesync.Item) error) error {

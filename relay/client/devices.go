@@ -38,7 +38,8 @@ func (c *Client) Devices(ctx context.Context) (list []Device, err error) {
 // RemoveDevice takes a device out of the account, for good. When it returns,
 // the provider has closed the device's connections, delivers nothing more to
 // it, and gives out its prekeys no more; tickets are given out under a new secret
-// from now on, and seal keys come from a new chain from next week on. Contacts
+// from now on, seal keys come from a new chain from next week on, and the mailbox's W and Z
+// are replaced as soon as that is possible (RotateMailboxKey). Contacts
 // learn of it with the next message to them. What the device has stored stays with
 // it: it knows the account's identity key, so with the provider's help it could
 // pose as the account; then only a new account helps. Errors are ErrThisDevice, ErrUnknownDevice, *RefusedError
@@ -148,7 +149,7 @@ func (w *work) replaceManifest(known *directory.Manifest, b []byte) error {
 	// The removal that was asked for here is done. In the same transaction, or
 	// a crash would leave the old secrets in use.
 	own.Removing = 0
-	return errors.Join(w.rotateRoots(), w.tellRoots())
+	return errors.Join(w.rotateRoots(), w.tellRoots(), w.wantRotation())
 }
 
 // withoutDevice signs the manifest without a device.

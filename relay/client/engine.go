@@ -50,7 +50,7 @@ type memory struct {
 	certs       map[[sealedsender.HashSize]byte]*sealedsender.VerifiedCertificate
 	purse       *franking.Purse                   // nil until read
 	revoked     bool                              // another provider knows of a revocation that is not known here
-	ownTo       *franking.Recipient               // the own account, as bundles name it; nil until made
+	ownTo       map[uint32]*franking.Recipient    // the own account, as bundles name it, by generation of W and Z; made when needed
 	snapshots   map[ids.Domain]*franking.Snapshot // other providers', of the own one's keys; verified
 	inForce     map[[32]byte]*franking.Snapshot   // the own provider's, by id; verified
 	bundles     map[[32]byte]*franking.Bundle     // contacts', by reference; verified since the start
@@ -66,7 +66,8 @@ type contact struct {
 	loaded   bool           // sessions were read
 	peers    map[ids.DeviceID]*peer
 	// recipient is what the contact's token bundles are made for; nil until read.
-	recipient *franking.Recipient
+	recipient     *franking.Recipient
+	recipientLast ids.Day // the last day of the mailbox key that it is of
 	// doorDay is when its mailbox key was last looked up, since the start.
 	doorDay ids.Day
 	sound   [2]sound // the offers that were last found sound
@@ -152,7 +153,7 @@ func load(tx *state.Tx) (*memory, error) {
 		descriptors: make(map[ids.Domain]knownProvider),
 		certs:       make(map[[sealedsender.HashSize]byte]*sealedsender.VerifiedCertificate),
 		snapshots:   make(map[ids.Domain]*franking.Snapshot), inForce: make(map[[32]byte]*franking.Snapshot),
-		bundles: make(map[[32]byte]*franking.Bundle),
+		bundles: make(map[[32]byte]*franking.Bundle), ownTo: make(map[uint32]*franking.Recipient),
 	}
 	n, err := state.Counter.Get(tx, state.Single)
 	if errors.Is(err, state.ErrNotFound) {

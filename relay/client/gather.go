@@ -95,9 +95,9 @@ func (w *work) judgeBundle(o *opening, raw []byte, a *franking.Audience, epoch i
 	if s == nil || err != nil {
 		return false, false, err
 	}
-	to, err := w.ownRecipient()
-	if err != nil {
-		return false, false, err
+	to, held, err := w.recipientFor(raw)
+	if to == nil || err != nil {
+		return !held, false, err
 	}
 	from, err := senderOf(o.sender.Certificate())
 	if err != nil {

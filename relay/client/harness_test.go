@@ -125,12 +125,8 @@ func (u *user) publish() {
 	var due bool
 	u.do(func(k *work) (err error) { key, due, err = k.sealKey(); return err })
 	if due {
-		if k, err := directory.ParseMailboxKey(u.box.sealKey, u.box.manifest.Identity()); err == nil && key != nil &&
-			k.Week() == key.Week() && string(u.box.sealKey) != string(key.Bytes()) {
-			u.w.t.Error("two keys of one week")
-		}
 		if key != nil {
-			u.box.sealKey = key.Bytes()
+			u.box.publish(key)
 		}
 		u.do(func(k *work) error { k.ownProfile().Published = true; return nil })
 	}
@@ -140,22 +136,38 @@ func (u *user) strike() (serials int) {
 	var rows []strikeRow
 	u.do(func(k *work) (err error) { rows, err = k.strikes(100); return err })
 	for _, r := range rows {
-		switch m := r.m.(type) {
-		case *wire.Block:
-			q, err := blocklist.ParseRequest(m.Block)
-			u.w.must(err)
-			u.box.entries[q.Entry] = true
-			for _, s := range q.Serials {
-				if by, ok := u.box.spent[s.N]; ok && by != (ids.EnvelopeID{}) {
-					u.w.t.Error("a spent serial was struck")
-				}
-				u.box.spent[s.N] = ids.EnvelopeID{}
-				serials++
-			}
-		case *wire.Unblock:
-			delete(u.box.entries, m.Entry)
+		for _, m := range r.ms {
+			serials += u.carryOut(m)
 		}
 		u.do(func(k *work) error { return k.struck(r.number) })
+	}
+	return serials
+}
+
+func (u *user) carryOut(m wire.Message) (serials int) {
+	switch m := m.(type) {
+	case *wire.Block:
+		q, err := blocklist.ParseRequest(m.Block)
+		u.w.must(err)
+		u.box.entries[q.Entry] = true
+		_, err = u.box.list.Add(q.Entry, q.Pseudonym)
+		u.w.must(err)
+		for _, s := range q.Serials {
+			if by, ok := u.box.spent[s.N]; ok && by != (ids.EnvelopeID{}) {
+				u.w.t.Error("a spent serial was struck")
+			}
+			u.box.spent[s.N] = ids.EnvelopeID{}
+			serials++
+		}
+	case *wire.Unblock:
+		delete(u.box.entries, m.Entry)
+		u.box.list.Remove(m.Entry)
+	case *wire.BlockPseudonyms:
+		all := make([]blocklist.Renewal, len(m.Renewals))
+		for i, r := range m.Renewals {
+			all[i] = blocklist.Renewal{Entry: r.Entry, Pseudonym: blocklist.Pseudonym{Generation: m.Generation, NR: r.NR}}
+		}
+		u.box.list.Renew(all)
 	}
 	return serials
 }

@@ -27,6 +27,7 @@ type admitting struct {
 	home, day *arc.SecretKey
 	tags      map[[32]byte]ids.EnvelopeID
 	refused   int
+	blocked   int                  // disposed of by the blocklist
 	change    func(*wire.Delivery) // what a lying relay does to deliveries; nil for nothing
 	stand     *keys.Secret
 	asked     map[[32]byte]bool        // tags of questions for stamps
@@ -90,7 +91,7 @@ func (p *provider) introduced(from ids.Domain, e *wire.Envelope, payload *[32]by
 	v, err := introduction.NewVerifier(a.day, p.domain, e.Day, introduction.DefaultLimits)
 	p.w.must(err)
 	box := p.boxes[in.Mailbox]
-	bigW := box.bigW(p.w.t)
+	bigW := box.bigW(p.w.t, in.Generation)
 	w, err := group.Ristretto255().DecodeElement(bigW[:])
 	p.w.must(err)
 	shown, err := v.Verify(introduction.Asked{Home: from, W: w, In: in})
@@ -106,6 +107,10 @@ func (p *provider) introduced(from ids.Domain, e *wire.Envelope, payload *[32]by
 		return
 	}
 	a.tags[shown.Tag] = id
+	if box.list.Blocks(in.NR) {
+		a.blocked++
+		return
+	}
 	d := &wire.Delivery{
 		Received: uint64(p.w.now.UnixMilli()), Com: *e.Com, Day: e.Day, Class: e.Class, Origin: wire.ByIntroduction,
 		Ticket: (&wire.Introduced{NR: in.NR, Generation: in.Generation}).Ticket(), Payload: append(slices.Clone(e.Head), e.Body...),
@@ -122,14 +127,39 @@ func (p *provider) introduced(from ids.Domain, e *wire.Envelope, payload *[32]by
 	box.push(wire.MustMarshal(d))
 }
 
-// bigW is the W of the mailbox's newest key.
-func (b *box) bigW(t testing.TB) [32]byte {
+// bigW is the mailbox's W of a generation, or another where a relay has none.
+func (b *box) bigW(t testing.TB, generation uint32) [32]byte {
 	t.Helper()
-	k, err := directory.ParseMailboxKey(b.sealKey, b.manifest.Identity())
-	if err != nil {
-		t.Fatal(err)
+	if w, ok := b.pairs[generation]; ok {
+		return w
 	}
-	return k.W()
+	return [32]byte(group.Ristretto255().MulGenerator(group.Ristretto255().RandomScalar()).Bytes())
+}
+
+// publish stores a mailbox key by the rule of core/directory, and lets introductions
+// in under its W and the one before. False is a conflict.
+func (b *box) publish(k *directory.MailboxKey) bool {
+	old, err := directory.ParseMailboxKey(b.sealKey, b.manifest.Identity())
+	if err == nil {
+		switch {
+		case string(old.Bytes()) == string(k.Bytes()):
+			return true
+		case k.Week() < old.Week(), k.Generation() < old.Generation(), k.Week() == old.Week() && k.Generation() == old.Generation(),
+			k.Week() == old.Week() && string(k.Key().Bytes()) != string(old.Key().Bytes()),
+			k.Generation() == old.Generation() && (k.W() != old.W() || k.Z() != old.Z()):
+			return false
+		}
+	}
+	if b.pairs == nil {
+		b.pairs = make(map[uint32][32]byte)
+	}
+	b.sealKey, b.pairs[k.Generation()] = k.Bytes(), k.W()
+	for g := range b.pairs {
+		if g+1 < k.Generation() {
+			delete(b.pairs, g)
+		}
+	}
+	return true
 }
 
 // strangers are carol of alpha, with a credential at beta, and bob of beta.

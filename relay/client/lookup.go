@@ -21,7 +21,7 @@ func (w *work) lookups() (out []ids.Address) {
 			out = append(out, c.Address)
 			continue
 		}
-		if _, due := w.missing(c); due || w.waiting[id] > 0 && (w.needsSealKey(c) || len(c.MailboxKey) == 0 || w.needsDoor(c)) {
+		if _, due := w.missing(c); due || w.waiting[id] > 0 && (w.needsSealKey(c) || len(c.MailboxKey) == 0 || w.needsDoor(c) || w.needsPair(c)) {
 			out = append(out, c.Address)
 		}
 	}
@@ -48,6 +48,12 @@ func (w *work) needsDoor(c *contact) bool {
 // which a lookup of today tells.
 func (w *work) opens(c *contact, k *directory.MailboxKey) bool {
 	return k.In(w.today) == nil && (k.Week()+1 >= directory.WeekOf(w.today) || c.doorDay == w.today)
+}
+
+// needsPair reports whether the W and Z that are known of the contact are over.
+func (w *work) needsPair(c *contact) bool {
+	to, err := w.recipientOf(c)
+	return err == nil && to != nil && w.today > c.recipientLast
 }
 
 func (w *work) needsSealKey(c *contact) bool {

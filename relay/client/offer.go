@@ -28,11 +28,11 @@ type franker struct {
 }
 
 // franker returns what to frank with, nil if something of it is not there: a
-// token, the contact's W and Z, or its provider's snapshot. supplyFranking and a
+// token, W and Z of the contact that are not over, as its secrets may be then, or its provider's snapshot. supplyFranking and a
 // lookup bring them, and the message waits.
 func (w *work) franker(c *contact, epoch ids.Day) (*franker, error) {
 	to, err := w.recipientOf(c)
-	if to == nil || err != nil {
+	if to == nil || err != nil || w.today > c.recipientLast {
 		return nil, err
 	}
 	purse, err := w.tokens()
@@ -113,7 +113,7 @@ func (w *work) recipientOf(c *contact) (*franking.Recipient, error) {
 	if r.W, r.Z, err = elements(k); err != nil {
 		return nil, &state.CorruptError{Table: "contacts"}
 	}
-	c.recipient = r
+	c.recipient, c.recipientLast = r, k.Expiry()
 	return r, nil
 }
 
@@ -140,31 +140,13 @@ func (w *work) takeMailboxKey(c *contact, raw []byte, identity keys.VerifyKey) {
 	if to, err := w.recipientOf(c); err == nil && to != nil && k.Generation() < to.Generation {
 		return
 	}
-	if known, err := directory.ParseMailboxKey(c.MailboxKey, identity); err == nil && k.Week() <= known.Week() {
+	if known, err := directory.ParseMailboxKey(c.MailboxKey, identity); err == nil &&
+		(k.Week() < known.Week() || k.Week() == known.Week() && k.Generation() <= known.Generation()) {
 		return // another device's, or one that was overtaken
 	}
 	w.dirty(c)
 	w.attention[c.id] = true
 	c.MailboxKey, c.recipient = raw, nil
-}
-
-// ownRecipient is the own account as those who write to it know it.
-func (w *work) ownRecipient() (*franking.Recipient, error) {
-	if w.ownTo != nil && w.ownTo.Generation == w.self.Secrets.Generation && w.ownTo.Mailbox == w.self.Mailbox {
-		return w.ownTo, nil
-	}
-	mw, mz, err := w.self.Secrets.MailboxKeys()
-	if err != nil {
-		return nil, &state.CorruptError{Table: "profile"}
-	}
-	defer mw.Erase()
-	defer mz.Erase()
-	g := group.Ristretto255()
-	w.ownTo = &franking.Recipient{
-		Provider: w.self.Address.Domain(), Address: w.self.Address, Mailbox: w.self.Mailbox,
-		Generation: w.self.Secrets.Generation, W: g.MulGenerator(mw), Z: g.MulGenerator(mz),
-	}
-	return w.ownTo, nil
 }
 
 // tokens returns the tokens of this device.

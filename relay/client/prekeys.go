@@ -190,6 +190,13 @@ func renewFor(w *work, table *ownKeys, key, private []byte, days ids.Day) error 
 // makes the same bytes. Nil if this device has no key of this week: it was added
 // after the chain was drawn anew.
 func (w *work) sealKey() (*directory.MailboxKey, bool, error) {
+	k := w.self.Secrets.Mailbox()
+	defer k.Erase()
+	return w.sealKeyOf(w.self.Secrets.Generation, &k)
+}
+
+// sealKeyOf is sealKey with the W and Z of a generation.
+func (w *work) sealKeyOf(generation uint32, pair *state.MailboxKeys) (*directory.MailboxKey, bool, error) {
 	week := directory.WeekOf(w.today)
 	fresh := w.self.ChainWeek <= week
 	if err := w.followChain(week); err != nil {
@@ -209,9 +216,9 @@ func (w *work) sealKey() (*directory.MailboxKey, bool, error) {
 	f := directory.MailboxKeyFields{
 		Mailbox: w.self.Mailbox, Address: w.self.Address, Week: week, Key: k.Public(),
 		// So that who was away for a month can still be reached.
-		Expiry: ids.Day(week)*7 + directory.MailboxKeyDays, Generation: w.self.Secrets.Generation,
+		Expiry: ids.Day(week)*7 + directory.MailboxKeyDays, Generation: generation,
 	}
-	if f.W, f.Z, err = w.self.mailboxKeys(); err != nil {
+	if f.W, f.Z, err = w.self.mailboxKeys(generation, pair); err != nil {
 		return nil, false, err
 	}
 	signed, err := directory.SignMailboxKey(f, w.self.identity)
@@ -220,14 +227,14 @@ func (w *work) sealKey() (*directory.MailboxKey, bool, error) {
 
 // mailboxKeys returns W and Z with their proofs: the same bytes each time, as
 // the provider takes one key for each week.
-func (s *self) mailboxKeys() (pw, pz directory.ProvenKey, err error) {
-	w, z, err := s.Secrets.MailboxKeys()
+func (s *self) mailboxKeys(generation uint32, pair *state.MailboxKeys) (pw, pz directory.ProvenKey, err error) {
+	w, z, err := pair.Scalars()
 	if err != nil {
-		return pw, pz, &state.CorruptError{Table: "profile"}
+		return pw, pz, &state.CorruptError{Table: "mailboxkeys"}
 	}
 	defer w.Erase()
 	defer z.Erase()
-	return directory.ProveMailboxKeys(w, z, s.Address, s.Mailbox, s.Secrets.Generation)
+	return directory.ProveMailboxKeys(w, z, s.Address, s.Mailbox, generation)
 }
 
 // sealSeed reads a row of the own seal keys.

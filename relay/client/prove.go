@@ -23,9 +23,10 @@ type snapshotRef struct {
 // proving is what a message with a frame has to show besides: who its author is,
 // by a token of the sender's provider, and that it can be reported.
 type proving struct {
-	raw      []byte   // the bundle
-	ref      [32]byte // its reference
-	whole    bool     // it came with the message
+	raw      []byte              // the bundle
+	ref      [32]byte            // its reference
+	whole    bool                // it came with the message
+	to       *franking.Recipient // the own account as the bundle names it
 	snapshot *franking.Snapshot
 	shown    *franking.Attributed
 }
@@ -58,6 +59,9 @@ func (w *work) openProof(o *opening) error {
 	if o.d.Snapshot == ([32]byte{}) {
 		return drop(dropUnproven) // the own provider knew none of the sender's provider's keys
 	}
+	if err := w.openRecipient(p); err != nil {
+		return err
+	}
 	var err error
 	if p.snapshot, err = w.snapshot(o.d.Snapshot); err != nil {
 		return err
@@ -66,6 +70,25 @@ func (w *work) openProof(o *opening) error {
 		return &holdError{holdRow{reason: state.HeldSnapshot, domain: o.sender.Certificate().Address().Domain()}}
 	}
 	o.proving = p
+	return nil
+}
+
+// openRecipient finds out for which W and Z the bundle was made. Errors are a
+// holdError, drop(dropUnproven), and the store's.
+func (w *work) openRecipient(p *proving) error {
+	if w.bundles[p.ref] != nil {
+		return nil // it was verified
+	}
+	to, held, err := w.recipientFor(p.raw)
+	switch {
+	case err != nil:
+		return err
+	case held:
+		return &holdError{holdRow{reason: state.HeldMailboxKeys}}
+	case to == nil:
+		return drop(dropUnproven)
+	}
+	p.to = to
 	return nil
 }
 
@@ -146,10 +169,6 @@ func (w *work) prove(o *opening) error {
 	if p == nil {
 		return drop(dropUnproven)
 	}
-	to, err := w.ownRecipient()
-	if err != nil {
-		return err
-	}
 	from, err := senderOf(o.sender.Certificate())
 	if err != nil {
 		return drop(dropUnproven)
@@ -157,7 +176,7 @@ func (w *work) prove(o *opening) error {
 	audience := franking.Audience{Salt: o.sender.Salt()}
 	bundle := w.bundles[p.ref]
 	if bundle == nil {
-		if bundle, err = franking.CheckBundle(p.raw, from, to, &audience, p.snapshot); err != nil {
+		if bundle, err = franking.CheckBundle(p.raw, from, p.to, &audience, p.snapshot); err != nil {
 			return drop(dropUnproven)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"waxwing/blocklist"
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
@@ -56,6 +57,8 @@ type box struct {
 	next     uint64
 	readers  []*user // the account's devices, each with its queue
 	entries  map[[16]byte]bool
+	list     blocklist.List
+	pairs    map[uint32][32]byte     // W by generation, the newest two
 	batches  map[ids.EnvelopeID]bool // sync batches that were put
 }
 

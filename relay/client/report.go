@@ -191,16 +191,21 @@ func (w *work) shareOf(e *franking.Evidence, id MessageID) (*franking.EscrowOpen
 	if err != nil {
 		return nil, err
 	}
-	to, err := w.ownRecipient()
+	to, err := w.ownRecipient(b.Escrow.Generation)
 	if err != nil {
 		return nil, err
 	}
-	if b.Escrow.Generation != to.Generation {
+	pair, err := w.pair(b.Escrow.Generation)
+	if err != nil {
+		return nil, err
+	}
+	if to == nil || pair == nil {
 		return nil, ErrNoShare
 	}
-	mw, mz, err := w.self.Secrets.MailboxKeys()
+	defer pair.Erase()
+	mw, mz, err := pair.Scalars()
 	if err != nil {
-		return nil, &state.CorruptError{Table: "profile"}
+		return nil, &state.CorruptError{Table: "mailboxkeys"}
 	}
 	defer mw.Erase()
 	defer mz.Erase()

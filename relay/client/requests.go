@@ -7,14 +7,11 @@ import (
 	"strings"
 	"time"
 
-	"waxwing/blocklist"
 	"waxwing/core/attachment"
 	"waxwing/core/content"
 	"waxwing/core/directory"
-	"waxwing/core/group"
 	"waxwing/core/ids"
 	"waxwing/core/mailbox"
-	"waxwing/ratelimit"
 	"waxwing/relay/client/state"
 )
 
@@ -31,8 +28,8 @@ const maxAsks = 6
 // openIntroduced checks what the relay tells of an introduction.
 func (w *work) openIntroduced(o *opening) error {
 	in := o.d.Introduced()
-	if in.Generation != w.self.Secrets.Generation {
-		return drop(dropPseudonym)
+	if w.awaits(in.Generation) {
+		return &holdError{holdRow{reason: state.HeldMailboxKeys}}
 	}
 	o.intro = &in
 	return nil
@@ -44,41 +41,15 @@ func (w *work) openPseudonym(o *opening) error {
 	if o.intro == nil {
 		return nil
 	}
-	want, err := w.pseudonym(o.sender.Certificate().XS())
+	// Of the generation that the introduction was made for, as long as there is one.
+	want, err := w.pseudonym(o.sender.Certificate().XS(), o.intro.Generation)
 	if err != nil {
 		return err
 	}
-	if want.NR != o.intro.NR {
+	if want.Generation == 0 || want.NR != o.intro.NR {
 		return drop(dropPseudonym)
 	}
 	return nil
-}
-
-// pseudonym returns what an account with an X_S is at the own mailbox. An X_S that
-// is none has a pseudonym that nobody shows.
-func (w *work) pseudonym(xs [32]byte) (p blocklist.Pseudonym, err error) {
-	g := group.Ristretto255()
-	x, err := g.DecodeElement(xs[:])
-	if err != nil {
-		return blocklist.Pseudonym{}, nil
-	}
-	mw, mz, err := w.self.Secrets.MailboxKeys()
-	if err != nil {
-		return p, &state.CorruptError{Table: "profile"}
-	}
-	defer mw.Erase()
-	defer mz.Erase()
-	return blocklist.Pseudonym{
-		Generation: w.self.Secrets.Generation, NR: [32]byte(ratelimit.OfAccount(mw, x).Bytes()),
-	}, nil
-}
-
-// pseudonymOf is that of a contact; zero as long as its X_S is not known.
-func (w *work) pseudonymOf(c *contact) (blocklist.Pseudonym, error) {
-	if c.XS == ([32]byte{}) {
-		return blocklist.Pseudonym{}, nil
-	}
-	return w.pseudonym(c.XS)
 }
 
 // pends reports whether somebody new waits for an answer before it is a contact.

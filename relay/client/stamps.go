@@ -75,11 +75,21 @@ func (w *work) takeStanding(o *opening) error {
 // namesOf returns what an account with an X_S is called at the own mailbox, under each
 // W that is kept: a stamp is of the one that was in force when it was asked for.
 func (w *work) namesOf(xs [32]byte) ([][32]byte, error) {
-	p, err := w.pseudonym(xs)
-	if err != nil || p.NR == ([32]byte{}) {
+	all, err := w.generations()
+	if err != nil {
 		return nil, err
 	}
-	return [][32]byte{p.NR}, nil
+	names := make([][32]byte, 0, len(all))
+	for _, g := range all {
+		p, err := w.pseudonym(xs, g)
+		if err != nil {
+			return nil, err
+		}
+		if p.Generation != 0 {
+			names = append(names, p.NR)
+		}
+	}
+	return names, nil
 }
 
 // freshStamp returns the stamp for a contact that it still takes, nil for none.

@@ -33,7 +33,7 @@ func (l *link) supply(ctx context.Context) error {
 	if err := l.heldFor(ctx); err != nil {
 		return err
 	}
-	for _, f := range []func(context.Context) error{l.accountNews, l.ownDescriptor, l.certify, l.publish, l.mint, l.franking, l.strikeLocked, l.policy, l.submissions, l.credentials, l.standing} {
+	for _, f := range []func(context.Context) error{l.accountNews, l.ownDescriptor, l.certify, l.publish, l.mint, l.franking, l.strikeLocked, l.rotate, l.policy, l.submissions, l.credentials, l.standing} {
 		if err := f(ctx); err != nil {
 			return err
 		}
@@ -232,12 +232,14 @@ func (l *link) strikeNow(ctx context.Context) error {
 			return err
 		}
 		for _, r := range rows {
-			_, err := l.caller.Call(ctx, r.m)
-			var refused *quicnet.RefusedError
-			gone := errors.As(err, &refused) && refused.RetryAfter == 0 &&
-				(refused.Code == wire.CodeNotFound || refused.Code == wire.CodeMalformed)
-			if err != nil && !gone {
-				return err
+			for _, m := range r.ms {
+				_, err := l.caller.Call(ctx, m)
+				var refused *quicnet.RefusedError
+				gone := errors.As(err, &refused) && refused.RetryAfter == 0 &&
+					(refused.Code == wire.CodeNotFound || refused.Code == wire.CodeMalformed)
+				if err != nil && !gone {
+					return err
+				}
 			}
 			// Carried out: a crash before the next line repeats it, which
 			// changes nothing.

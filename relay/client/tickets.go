@@ -95,7 +95,15 @@ func (w *work) strike(account ids.Address, entry blocklist.EntryID, p blocklist.
 			return err
 		}
 	}
-	return nil
+	if p == (blocklist.Pseudonym{}) {
+		return nil
+	}
+	// A block made while W changes holds under each that introductions come under.
+	others, err := w.generations()
+	for _, g := range others[1:] {
+		err = errors.Join(err, w.ask(&state.Strike{Kind: state.StrikeRenew, Generation: g}))
+	}
+	return err
 }
 
 // ask stores a request to the own provider until it was carried out.
@@ -188,7 +196,7 @@ func (w *work) unblock(address ids.Address) error {
 // strikeRow is a request to the own provider.
 type strikeRow struct {
 	number uint64
-	m      wire.Message
+	ms     []wire.Message
 }
 
 // strikes returns the requests that were not carried out, in order.
@@ -198,9 +206,13 @@ func (w *work) strikes(limit int) (out []strikeRow, err error) {
 		s := strikeRow{number: state.ParseU64(row.Key)}
 		switch row.Record.Kind {
 		case state.StrikeBlock:
-			s.m = &wire.Block{Block: row.Record.Request}
+			s.ms = []wire.Message{&wire.Block{Block: row.Record.Request}}
+		case state.StrikeRenew:
+			if s.ms, err = w.renewals(row.Record.Generation); err != nil {
+				return nil, err
+			}
 		default:
-			s.m = &wire.Unblock{Entry: row.Record.Entry}
+			s.ms = []wire.Message{&wire.Unblock{Entry: row.Record.Entry}}
 		}
 		out = append(out, s)
 	}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -142,6 +143,40 @@ func TestBlockBeforeContact(t *testing.T) {
 	})
 	await(t, "carol's disposal", func() bool { return beta.count(relay.DisposedBlocked, "peer") == 1 })
 	must(t, bob.Unblock(ctx, ids.MustParseAddress("carol@alpha.example")))
+}
+
+// Mallory is blocked before bob replaces his W, dave is not: after it, the relay
+// disposes of what mallory makes for the new W, and bob learns of dave only.
+func TestBlockOutlivesRotation(t *testing.T) {
+	alpha, beta := federated(t)
+	mallory, dave := newClient(t, alpha, "mallory@alpha.example"), newClient(t, alpha, "dave@alpha.example")
+	bob := newClient(t, beta, "bob@beta.example")
+	to := ids.MustParseAddress("bob@beta.example")
+	must(t, bob.Block(t.Context(), ids.MustParseAddress("mallory@alpha.example")))
+	must(t, bob.Sync(t.Context()))
+	must(t, bob.RotateMailboxKey(t.Context()))
+	if g, err := bob.MailboxGeneration(); g != 2 || err != nil {
+		t.Fatalf("generation %d, %v", g, err)
+	}
+	var later *client.LaterError
+	if err := bob.RotateMailboxKey(t.Context()); !errors.As(err, &later) {
+		t.Fatalf("a third W at once: %v", err)
+	}
+	background(t, mallory)
+	background(t, dave)
+	background(t, bob)
+	unseen := introduced(t, mallory, to, "let me in")
+	await(t, "mallory's introduction left", func() bool { return statusOf(t, mallory, unseen) == state.StatusAccepted })
+	introduced(t, dave, to, "hello")
+	await(t, "dave's request", func() bool {
+		asked, err := bob.Requests()
+		must(t, err)
+		return len(asked) == 1 && asked[0].From == ids.MustParseAddress("dave@alpha.example")
+	})
+	await(t, "mallory's disposal", func() bool { return beta.count(relay.DisposedBlocked, "peer") == 1 })
+	if s := statusOf(t, mallory, unseen); s != state.StatusAccepted {
+		t.Errorf("mallory was told: %v", s)
+	}
 }
 
 // Nobody gets in under the policy "refuse", and under "code" only who has one.

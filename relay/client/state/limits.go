@@ -38,6 +38,9 @@ const (
 	// MaxRoots is the number of roots of seal secrets that tickets are out under:
 	// one for each device that was removed within eighteen days, and to spare.
 	MaxRoots = 64
+	// MaxPairs is the number of generations of W and Z beside the one in use: one
+	// before and the next, and what devices made that did not know of each other.
+	MaxPairs = 4
 	// MaxOutbox is the number of sealed envelopes that the provider has not
 	// taken: 64 MB of the 16 KiB class.
 	MaxOutbox = 4096

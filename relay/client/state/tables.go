@@ -40,6 +40,8 @@ var (
 	LastResort    = newTable[OwnKey]("lastresort", 8)               // prekey id 4; one a week, two weeks
 	Roots         = newTable[OwnKey]("roots", MaxRoots)             // number 4; roots of the seal secrets S
 	SealKeys      = newTable[OwnKey]("sealkeys", MaxSealKeys)       // week 4
+	MailboxPairs  = newTable[MailboxKeys]("mailboxkeys", MaxPairs)  // generation 4
+	Rotations     = newTable[Rotation]("rotation", 1)               // Single
 	Descriptors   = newNamed[Provider]("providers", MaxDescriptors) // domain
 	Strikes       = newTable[Strike]("strikes", MaxStrikes)         // number 8
 

@@ -300,6 +300,7 @@ const (
 	HeldProvider    HeldReason = 3 // the sender's provider's keys are not known
 	HeldSnapshot    HeldReason = 4 // the own provider's snapshot that it names is not known
 	HeldBundle      HeldReason = 5 // it refers to a token bundle that is not known
+	HeldMailboxKeys HeldReason = 6 // it is under a W of another device's that is not known
 )
 
 // HeldDelivery is a delivery that cannot be judged yet.
@@ -315,7 +316,7 @@ type HeldDelivery struct {
 func (h *HeldDelivery) Fields(c *wire.Codec) {
 	c.Const("version", recordVersion)
 	wire.U8(c, "reason", &h.Reason)
-	c.Check(h.Reason >= HeldSerial && h.Reason <= HeldBundle, "reason", "unknown value")
+	c.Check(h.Reason >= HeldSerial && h.Reason <= HeldMailboxKeys, "reason", "unknown value")
 	wire.U32(c, "until", &h.Until)
 	c.Bool("no domain", &h.Hidden)
 	if !h.Hidden {
@@ -383,20 +384,24 @@ type StrikeKind uint8
 const (
 	StrikeBlock   StrikeKind = 1 // blocklist.Request: strike serials, add the entry
 	StrikeUnblock StrikeKind = 2 // remove the entry
+	StrikeRenew   StrikeKind = 3 // what all who are blocked are under a generation of W
 )
 
 // Strike is a request about tickets or the blocklist, until it was carried out.
 type Strike struct {
-	Kind    StrikeKind
-	Entry   [16]byte
-	Request []byte // StrikeBlock: blocklist.Request
+	Kind       StrikeKind
+	Entry      [16]byte
+	Generation uint32 // StrikeRenew
+	Request    []byte // StrikeBlock: blocklist.Request
 }
 
 // Fields lists the layout.
 func (s *Strike) Fields(c *wire.Codec) {
 	c.Const("version", recordVersion)
 	wire.U8(c, "kind", &s.Kind)
-	c.Check(s.Kind == StrikeBlock || s.Kind == StrikeUnblock, "kind", "unknown value")
+	c.Check(s.Kind >= StrikeBlock && s.Kind <= StrikeRenew, "kind", "unknown value")
 	c.Fixed("entry", s.Entry[:])
+	wire.U32(c, "generation", &s.Generation)
+	c.Check((s.Generation != 0) == (s.Kind == StrikeRenew), "generation", "does not fit the kind")
 	c.Bytes("request", &s.Request, wire.MaxBlock)
 }

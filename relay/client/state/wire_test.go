@@ -22,7 +22,7 @@ import (
 // samples has one record of each table, with every optional part.
 func samples() map[string]wire.Schema {
 	address, domain := ids.MustParseAddress("bob@beta.example"), ids.MustParseDomain("beta.example")
-	secrets := DrawSecrets()
+	secrets, pair := DrawSecrets(), DrawMailboxKeys()
 	return map[string]wire.Schema{
 		"profile": &Profile{
 			Address: address, Device: 1, Registered: true, Server: "h:1", Invite: []byte{1}, Secrets: secrets,
@@ -63,14 +63,16 @@ func samples() map[string]wire.Schema {
 		"share":      &introduction.Share{Period: 1, Next: 2, End: 3},
 		"doorcode":   &DoorCode{Code: [32]byte{1}},
 		"strike":     &Strike{Kind: StrikeBlock, Request: []byte{1}},
-		"wallet":     &ticket.Held{Expiry: 5},
-		"stock":      &ticket.Stocked{Serial: 1, Expiry: 5},
-		"given":      &ticket.Given{Serial: 1, Expiry: 5, Account: address, Batch: 1},
-		"token":      &Token{Epoch: 1, Record: []byte{1}},
-		"offer":      &Offer{Epoch: 1, Bundle: []byte{1}, Confirmed: []ids.DeviceID{1, 2}},
-		"bundle":     &Bundle{Epoch: 1, Bytes: []byte{1}},
-		"proof":      &Proof{Hour: 1},
-		"snapshot":   &Published{Fetched: 1, Bytes: []byte{1}},
+		"renewal":    &Strike{Kind: StrikeRenew, Generation: 2},
+		"pair":       &pair, "rotation": &Rotation{Draft: 1, Removed: true, Ahead: 2},
+		"wallet":   &ticket.Held{Expiry: 5},
+		"stock":    &ticket.Stocked{Serial: 1, Expiry: 5},
+		"given":    &ticket.Given{Serial: 1, Expiry: 5, Account: address, Batch: 1},
+		"token":    &Token{Epoch: 1, Record: []byte{1}},
+		"offer":    &Offer{Epoch: 1, Bundle: []byte{1}, Confirmed: []ids.DeviceID{1, 2}},
+		"bundle":   &Bundle{Epoch: 1, Bytes: []byte{1}},
+		"proof":    &Proof{Hour: 1},
+		"snapshot": &Published{Fetched: 1, Bytes: []byte{1}},
 	}
 }
 
@@ -79,7 +81,7 @@ func empty(name string) wire.Schema {
 		"profile": new(Profile), "secrets": new(AccountSecrets), "counters": new(Counters), "contact": new(Contact), "ref": new(Ref), "blob": new(Blob),
 		"digest": new(Digest), "session": new(Session), "peer": new(Peer), "known": new(Known), "message": new(Message),
 		"envelope": new(Envelope), "held": new(HeldDelivery), "unheld": new(HeldDelivery), "code": new(Code),
-		"ownkey": new(OwnKey), "provider": new(Provider), "strike": new(Strike), "setting": new(Setting), "hop": new(Hop),
+		"ownkey": new(OwnKey), "provider": new(Provider), "strike": new(Strike), "renewal": new(Strike), "pair": new(MailboxKeys), "rotation": new(Rotation), "setting": new(Setting), "hop": new(Hop),
 		"item": new(SyncItem), "batch": new(SyncBatch), "sync": new(SyncState), "assembly": new(devicesync.Assembly),
 		"admission": new(Admission), "submission": new(Submission),
 		"membership": new(Membership), "credential": new(Credential), "doorcode": new(DoorCode),
