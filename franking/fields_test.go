@@ -182,7 +182,7 @@ func TestEveryField(t *testing.T) {
 				t.Fatal(err)
 			}
 			step := 1
-			if len(s.raw) > 400 { // one bit of each byte; attackBits and attackVerdicts flip all
+			if len(s.raw) > 400 && name != "verdict" { // one bit of each byte; attackBits flips all of evidence
 				step = 8
 			}
 			for bit := 0; bit < len(s.raw)*8; bit += step {
@@ -232,9 +232,15 @@ func TestSealedReports(t *testing.T) {
 		wants(t, "for another desk", err, ErrReport)
 		_, err = OpenReport(sealed, w.a.seal, w.b.desk, bob)
 		wants(t, "another key", err, ErrReport)
-		for _, at := range []int{0, keys.SealEncSize, len(sealed) - 1} {
+		places := []int{0, keys.SealEncSize, len(sealed) - 1}
+		if n == 0 {
+			for at := range sealed {
+				places = append(places, at)
+			}
+		}
+		for _, at := range places {
 			bad := bytes.Clone(sealed)
-			bad[at] ^= 1
+			bad[at] ^= 1 << (at % 8)
 			_, err = OpenReport(bad, w.b.seal, w.b.desk, bob)
 			wants(t, "changed", err, ErrReport)
 		}

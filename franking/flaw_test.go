@@ -380,45 +380,6 @@ func TestWithheldBundle(t *testing.T) {
 	}
 	_, err = v.Attribute(b, w.alice.sender(), nil, noon.Add(ReportDays*24*time.Hour+time.Second))
 	wants(t, "later", err, FaultWithheld)
-	if got := HoldUntil(s.e.Received); !got.Equal(noon.Add(ids.MaxDelay * 24 * time.Hour)) {
-		t.Errorf("held until %v", got)
-	}
-}
-
-// A reference finds a bundle only among its sender's.
-func TestReferencesAreTheSenders(t *testing.T) {
-	w := newWorld(t)
-	s := w.hello(t)
-	b := mustBundle(t, w, s)
-	var shelf Shelf
-	shelf.Put(b)
-	shelf.Put(b)
-	owner := BundleOwner{Account: alice, XS: [ElementSize]byte(w.alice.xs().Bytes())}
-	if shelf.Find(owner, b.Ref()) != b {
-		t.Error("not found")
-	}
-	mallory := BundleOwner{Account: ids.MustParseAddress("mallory@alpha.example"), XS: owner.XS}
-	if shelf.Find(mallory, b.Ref()) != nil || shelf.Find(BundleOwner{Account: alice}, b.Ref()) != nil {
-		t.Error("found under another sender")
-	}
-	if shelf.Find(owner, BundleRef{}) != nil || RefOf(s.bundle) != b.Ref() {
-		t.Error("reference")
-	}
-	shelf.Expire(today + ids.MaxDelay + 1)
-	if shelf.Find(owner, b.Ref()) == nil {
-		t.Error("dropped too early")
-	}
-	shelf.Expire(today + ids.MaxDelay + 2)
-	if len(shelf.by) != 0 {
-		t.Error("not dropped")
-	}
-	for range MaxShelf + 3 {
-		s := w.send(t, w.tokens(t, w.alice, today, 1)[0], w.alice, w.bob, frame(1, Digest{}, "x"))
-		shelf.Put(mustBundle(t, w, s))
-	}
-	if len(shelf.by[owner]) != MaxShelf {
-		t.Errorf("%d bundles kept", len(shelf.by[owner]))
-	}
 }
 
 // A wrapping key outlives the last report by the time that review takes, and a

@@ -249,35 +249,3 @@ func TestFetchAt(t *testing.T) {
 		t.Error("at the same time every day")
 	}
 }
-
-func TestAnnounced(t *testing.T) {
-	a := Announced{Ref: BundleRef{1}, Manifest: 4}
-	two := []ids.DeviceID{1, 2}
-	if a.ByReference(4, two) || a.ByReference(4, nil) {
-		t.Error("before anybody confirmed")
-	}
-	a.Confirm(BundleRef{2}, 1)
-	a.Confirm(BundleRef{1}, 1)
-	a.Confirm(BundleRef{1}, 1)
-	if a.ByReference(4, two) || len(a.Confirmed) != 1 {
-		t.Error("after one of two")
-	}
-	a.Confirm(BundleRef{1}, 2)
-	if !a.ByReference(4, two) {
-		t.Error("after both")
-	}
-	if a.ByReference(5, two) || a.ByReference(4, two) {
-		t.Error("a new manifest does not begin anew")
-	}
-	for d := range ids.DeviceID(maxDevices + 2) {
-		a.Confirm(BundleRef{1}, d+1)
-	}
-	if len(a.Confirmed) != maxDevices {
-		t.Error("unbounded")
-	}
-	a.Manifest = 4
-	a.Forget()
-	if a.ByReference(4, two) {
-		t.Error("after a request for the bundle")
-	}
-}

@@ -74,13 +74,6 @@ const (
 	// Longer messages are reported one at a time.
 	MaxReport = 61440
 
-	// MaxShelf is how many bundles a client keeps of one sender: one a day for
-	// as long as a delivery may refer to it, for each of its devices.
-	MaxShelf = 8 * (ids.MaxDelay + 3)
-
-	// maxDevices is how many devices an account has, as in its manifest.
-	maxDevices = 8
-
 	// MaxParts and MaxPart bound an evidence file: the messages of one report,
 	// with their snapshots, the verdict and the answer.
 	MaxParts = 2*MaxMessages + 4

@@ -191,7 +191,7 @@ func TestEveryRefusalForNowTellsWhen(t *testing.T) {
 		}
 	}
 	for _, r := range []*Refusal{refusedMalformed, refusedStale, refusedOutbox, refusedStore} {
-		if forNow := r.Code() == wire.CodeLimit || r.Code() == wire.CodeBusy; forNow != (r.Milliseconds() > 0) {
+		if forNow := r.Code() == wire.CodeLimit || r.Code() == wire.CodeBusy || r.Code() == wire.CodeUnreachable; forNow != (r.Milliseconds() > 0) {
 			t.Errorf("%v: %v, retry after %d ms", r.Reason, r.Code(), r.Milliseconds())
 		}
 	}

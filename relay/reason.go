@@ -104,7 +104,9 @@ func (r *Refusal) Code() wire.Code {
 		return wire.CodeRevoked
 	case RefusedDestination:
 		return wire.CodeUnknownProvider
-	case RefusedOutbox, RefusedKeys, RefusedStore, RefusedBusy:
+	case RefusedOutbox:
+		return wire.CodeUnreachable // and not busy, so that the sender rests for that peer alone
+	case RefusedKeys, RefusedStore, RefusedBusy:
 		return wire.CodeBusy
 	}
 	panic("relay: " + r.Reason.String() + " is not a refusal")

@@ -253,7 +253,7 @@ const (
 	CodeExists          Code = 7  // the address is taken
 	CodeNotFound        Code = 8  // there is no such thing
 	CodeStale           Code = 9  // outside the time in which it is valid
-	CodeUnreachable     Code = 10 // the other provider does not answer
+	CodeUnreachable     Code = 10 // the other provider does not answer, or the queue to it is full
 	CodeConflict        Code = 11 // a newer version is stored
 	CodeSuspended       Code = 12 // the provider suspended the account
 	CodeConfusable      Code = 13 // the name looks like another

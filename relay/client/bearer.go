@@ -72,9 +72,13 @@ func (b *bearer) run(ctx context.Context) {
 func (b *bearer) wait() time.Duration {
 	payable := false
 	if err := b.c.view(func(w *work) (err error) {
+		w.wakeRests(func(uint64) bool { return false })
 		payable, err = w.payable(0)
 		return err
 	}); err != nil || !payable {
+		if next := b.c.e.rests.next(time.Now()); err == nil && !next.IsZero() {
+			return min(idleCheck, max(time.Until(next), time.Millisecond))
+		}
 		return idleCheck
 	}
 	b.mu.Lock()
@@ -170,7 +174,7 @@ func (b *bearer) feed(ctx context.Context, conn *quicnet.Conn, s *submitter, aga
 		if err != nil {
 			return err
 		}
-		flying, resume := s.state()
+		flying, _ := s.state()
 		now := time.Now()
 		if n > 0 || flying > 0 {
 			last = now
@@ -185,8 +189,8 @@ func (b *bearer) feed(ctx context.Context, conn *quicnet.Conn, s *submitter, aga
 		if n == batchSize {
 			continue
 		}
-		if r := resume.Sub(now); r > 0 {
-			rest = min(rest, r)
+		if next := s.next(); !next.IsZero() {
+			rest = min(rest, next.Sub(now))
 		}
 		timer := time.NewTimer(max(rest, time.Millisecond))
 		select {

@@ -1,104 +1,15 @@
 package client
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	"waxwing/core/ids"
-	"waxwing/core/keys"
 	"waxwing/core/wire"
 	"waxwing/relay/client/state"
 )
-
-// TestBorrowedTicket: mallory, a contact too, sends under a ticket of alice's.
-func TestBorrowedTicket(t *testing.T) {
-	w := newWorld(t)
-	alice, bob := w.friends()
-	mallory := w.user("mallory@alpha.example")
-	w.befriend(mallory, bob)
-	before := alice.tickets(bob)
-
-	mallory.do(func(k *work) error {
-		return expire(k, state.Wallets, func(*heldRow) bool { return true })
-	})
-	// Alice hands tickets of hers over, with keys and S.
-	var loan []state.Row[*heldRow]
-	alice.do(func(k *work) (err error) {
-		loan, err = state.Wallets.Rows(k.tx, nil, nil, 5)
-		return err
-	})
-	mallory.do(func(k *work) error {
-		c := k.find(bob.address)
-		k.dirty(c)
-		k.unconfirm(c) // or nobody could tell who it is
-		for _, r := range loan {
-			if err := state.Wallets.Put(k.tx, state.OfContact(c.id, r.Record.Ticket[:]), r.Record); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	mallory.reopen()
-	mallory.send(bob, "i am mallory")
-	mallory.push(true)
-	bob.pull()
-	if got := bob.inbox(mallory); len(got) != 1 {
-		t.Errorf("shown: %q", got)
-	}
-	if bob.dropped(dropBorrowed) != 1 {
-		t.Error("not dropped as borrowed")
-	}
-	if n := bob.strike(); n != before-1 {
-		t.Errorf("%d of alice's %d tickets were voided", n, before-1)
-	}
-	if len(bob.box.entries) != 0 {
-		t.Error("voiding left a block")
-	}
-}
-
-// TestBorrowedUnproven: a stranger under alice's ticket voids nothing.
-func TestBorrowedUnproven(t *testing.T) {
-	w := newWorld(t)
-	alice, bob := w.friends()
-	mallory := w.user("mallory@alpha.example")
-	mallory.add(bob.code()) // looked up, never wrote
-	mallory.send(bob, "hi")
-	mallory.lookUp()
-	var loan []state.Row[*heldRow]
-	alice.do(func(k *work) (err error) {
-		loan, err = state.Wallets.Rows(k.tx, nil, nil, 5)
-		for _, r := range loan { // she does not use what she gave away
-			err = errors.Join(err, state.Wallets.Delete(k.tx, r.Key))
-		}
-		return err
-	})
-	alice.reopen()
-	mallory.do(func(k *work) error {
-		c := k.find(bob.address)
-		k.dirty(c)
-		k.unconfirm(c) // or nobody could tell who it is
-		for _, r := range loan {
-			if err := state.Wallets.Put(k.tx, state.OfContact(c.id, r.Record.Ticket[:]), r.Record); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	mallory.reopen()
-	mallory.push(true)
-	bob.pull()
-	if bob.dropped(dropBorrowed) != 1 || bob.strike() != 0 || len(bob.inbox(mallory)) != 0 {
-		t.Errorf("dropped %d", bob.dropped(dropBorrowed))
-	}
-	alice.send(bob, "still here")
-	w.settle()
-	if got := bob.inbox(alice); len(got) != 2 {
-		t.Errorf("alice: %q", got)
-	}
-}
 
 // one seals a single message and returns its delivery, not yet taken.
 func (u *user) one(to *user, text string) *wire.Delivery {
@@ -230,38 +141,6 @@ func TestUnknownSerialHeld(t *testing.T) {
 	bob.supply()
 	if bob.heldCount() != 0 || bob.dropped(dropExpired) != 1 {
 		t.Error("not discarded after its time")
-	}
-}
-
-func TestCertificates(t *testing.T) {
-	w := newWorld(t)
-	alice, bob := w.friends()
-	// A certificate that is referred to and not known: held.
-	d := alice.one(bob, "by reference")
-	bob.do(func(k *work) error {
-		return expire(k, state.Certificates, func(*state.Known) bool { return true })
-	})
-	bob.reopen()
-	bob.inject(d)
-	if bob.heldCount() != 1 {
-		t.Fatal("not held")
-	}
-	// A certificate that a provider without authority signed.
-	w.providers[alice.p.domain].cert = keys.NewSigningKey()
-	d = func() *wire.Delivery {
-		alice.do(func(k *work) error {
-			k.certs = nil
-			v, err := sealedVerify(alice)
-			own := k.ownProfile()
-			own.Cert, own.CertExpiry, own.cert = v.Bytes(), v.Expiry(), v
-			return err
-		})
-		alice.do(func(k *work) error { k.unconfirm(k.find(bob.address)); return nil })
-		return alice.one(bob, "forged certificate")
-	}()
-	bob.inject(d)
-	if got := bob.inbox(alice); len(got) != 1 || bob.dropped(dropCertificate) != 1 {
-		t.Errorf("%q, %d dropped", got, bob.dropped(dropCertificate))
 	}
 }
 
@@ -479,35 +358,6 @@ func TestOtherMailbox(t *testing.T) {
 	}
 }
 
-// TestExpiredCertificate: the sender goes on with a certificate that is over.
-func TestExpiredCertificate(t *testing.T) {
-	w := newWorld(t)
-	alice, bob := w.friends()
-	alice.do(func(k *work) error { k.unconfirm(k.find(bob.address)); return nil })
-	d := alice.one(bob, "later")
-	bob.do(func(k *work) error { clear(k.certs); return nil })
-	late := *d
-	late.Day += 14
-	late.Received += 14 * 86400 * 1000
-	err := bob.try(func(k *work) error {
-		if err := k.open(&late); err != nil {
-			return err
-		}
-		return errUndo
-	})
-	if r, ok := dropped(err); !ok || r != dropCertificate {
-		t.Errorf("expired certificate: %v", err)
-	}
-	w.advance(14 * 24 * time.Hour)
-	alice.send(bob, "without a certificate")
-	alice.do(func(k *work) error {
-		if n, err := k.pump(batchSize, true); n != 0 || err != nil {
-			t.Error("sealed with an expired certificate", err)
-		}
-		return nil
-	})
-}
-
 // TestBlockedLocally: what the relay had already taken is not shown either.
 func TestBlockedLocally(t *testing.T) {
 	w := newWorld(t)
@@ -551,29 +401,5 @@ func TestCodeSharedTwice(t *testing.T) {
 	bob.inject(&d)
 	if len(bob.inbox(mallory)) != 0 || len(bob.inbox(alice)) != 1 {
 		t.Error("a code was used twice")
-	}
-}
-
-// TestRenewedCertificate: a renewed certificate travels in full until
-// it was confirmed, and then by its hash.
-func TestRenewedCertificate(t *testing.T) {
-	w := newWorld(t)
-	alice, bob := w.friends()
-	for range 13 {
-		w.advance(24 * time.Hour)
-		w.settle()
-	}
-	clear(alice.classes)
-	alice.send(bob, "renewed")
-	w.settle()
-	bob.send(alice, "seen")
-	w.settle()
-	alice.send(bob, "by hash")
-	w.settle()
-	if got := bob.inbox(alice); len(got) != 3 || bob.heldCount() != 0 {
-		t.Errorf("%q, %d held", got, bob.heldCount())
-	}
-	if alice.classes[wire.Class1K] == 0 {
-		t.Errorf("classes %v", alice.classes)
 	}
 }

@@ -28,6 +28,8 @@ type engine struct {
 	// chose.
 	identified bool
 
+	rests rests // has its own lock
+
 	mu   sync.Mutex
 	memo *memory // guarded by mu; nil until read
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"waxwing/core/ids"
 	"waxwing/franking"
 	"waxwing/relay/client/state"
 	"waxwing/relay/reports"
@@ -110,7 +111,7 @@ func TestBundlesAreConfirmed(t *testing.T) {
 func TestUnprovenIsNotShown(t *testing.T) {
 	for name, change := range map[string]func(d *draft){
 		"no bundle": func(d *draft) { d.frank.offer.Bundle, d.frank.offer.Manifest = nil, 0 },
-		"another account's bundle": func(d *draft) {
+		"a bundle with a bit of it changed": func(d *draft) {
 			b := slices.Clone(d.frank.offer.Bundle)
 			b[len(b)/2] ^= 1
 			d.frank.offer.Bundle, d.frank.offer.Manifest = b, 0
@@ -120,26 +121,58 @@ func TestUnprovenIsNotShown(t *testing.T) {
 			w := newWorld(t)
 			alice, bob := w.friends()
 			id := alice.send(bob, "from nobody")
-			var envelope []byte
-			alice.do(func(k *work) error {
-				c := k.find(bob.address)
-				m, err := state.Log.Get(k.tx, state.U64(id))
-				w.must(err)
-				d, err := k.draft(c, m)
-				w.must(err)
-				change(d)
-				k.dirty(c)
-				w.must(k.fillControl(d))
-				a, err := k.takeTicket(d)
-				w.must(err)
-				envelope, err = k.buildEnvelope(d, a)
-				return err
-			})
-			bob.p.take(alice.address.Domain(), envelope)
+			alice.sendChanged(bob, id, change)
 			bob.pull()
 			if got := bob.inbox(alice); slices.Contains(got, "from nobody") || bob.dropped(dropUnproven) != 1 {
 				t.Errorf("shown %q, %d dropped", got, bob.dropped(dropUnproven))
 			}
 		})
+	}
+}
+
+// sendChanged seals a message that is written with something of it changed, and hands
+// it in.
+func (u *user) sendChanged(to *user, id MessageID, change func(d *draft)) {
+	u.w.t.Helper()
+	var envelope []byte
+	u.do(func(k *work) error {
+		c := k.find(to.address)
+		m, err := state.Log.Get(k.tx, state.U64(id))
+		u.w.must(err)
+		d, err := k.draft(c, m)
+		u.w.must(err)
+		change(d)
+		k.dirty(c)
+		u.w.must(k.fillControl(d))
+		a, err := k.takeTicket(d)
+		u.w.must(err)
+		envelope, err = k.buildEnvelope(d, a)
+		return err
+	})
+	to.p.take(u.address.Domain(), envelope)
+}
+
+// A reference finds a bundle only among its sender's: with Alice's, which Bob keeps,
+// Mallory shows nothing as hers.
+func TestReferenceFindsNoOthersBundle(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	mallory := w.user("mallory@alpha.example")
+	w.befriend(mallory, bob)
+	today := ids.DayOf(w.now)
+	theirs := alice.offerOf(bob, today)
+	if theirs == nil || !bob.hasBundle(alice, theirs.Ref) || bob.hasBundle(mallory, theirs.Ref) {
+		t.Fatal("bob does not keep alice's bundle as hers alone")
+	}
+	id := mallory.send(bob, "as if from her")
+	mallory.sendChanged(bob, id, func(d *draft) {
+		if !d.byReference() {
+			t.Fatal("mallory's own bundle is not confirmed")
+		}
+		d.frank.offer.Ref = theirs.Ref
+	})
+	bob.pull()
+	if got := slices.Concat(bob.inbox(mallory), bob.inbox(alice)); slices.Contains(got, "as if from her") || bob.heldCount() != 1 {
+		t.Errorf("shown %q, %d held", got, bob.heldCount())
 	}
 }

@@ -301,8 +301,8 @@ func (x *exchange) send() (busy bool, wait time.Duration, err error) {
 	x.parked = parked > 0
 	x.mu.Unlock()
 	if x.submit != nil {
-		if _, resume := x.submit.state(); time.Until(resume) > 0 {
-			wait = min(wait, time.Until(resume))
+		if next := x.submit.next(); !next.IsZero() {
+			wait = min(wait, max(time.Until(next), time.Millisecond))
 		}
 	}
 	return sealed == batchSize || sent == batchSize, wait, err

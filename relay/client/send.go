@@ -129,6 +129,9 @@ func (w *work) pump(limit int, flush bool) (sealed int, err error) {
 			delete(w.attention, id)
 			continue
 		}
+		if w.e.rests.holds(c.id, c.Address.Domain()) {
+			continue
+		}
 		n, err := w.pumpContact(c, limit-sealed, flush)
 		if err != nil {
 			return 0, err
@@ -264,19 +267,29 @@ func (w *work) sealedMessage(c *contact, m *state.Message, pos state.Position) e
 
 // outgoing is a stored envelope.
 type outgoing struct {
-	number uint64
-	dest   ids.Domain
-	bytes  []byte
-	token  []byte // that pays for it; nil on the account's connection
+	number  uint64
+	contact state.ContactID
+	dest    ids.Domain
+	bytes   []byte
+	token   []byte // that pays for it; nil on the account's connection
 }
 
-// outbox returns envelopes that the provider has not taken, behind a number.
+// outbox returns envelopes that the provider has not taken, behind a number, but
+// those whose lane rests.
 func (w *work) outbox(after uint64, limit int) (out []outgoing, err error) {
-	rows, err := state.Outbox.Rows(w.tx, nil, state.U64(after+1), limit)
-	for _, row := range rows {
-		out = append(out, outgoing{number: state.ParseU64(row.Key), dest: row.Record.Dest, bytes: row.Record.Bytes})
+	for row, err := range state.Outbox.Scan(w.tx, nil, state.U64(after+1)) {
+		if err != nil {
+			return nil, err
+		}
+		o := outgoing{number: state.ParseU64(row.Key), contact: row.Record.Contact, dest: row.Record.Dest, bytes: row.Record.Bytes}
+		if w.e.rests.waits(&o) {
+			continue
+		}
+		if out = append(out, o); len(out) >= limit {
+			break
+		}
 	}
-	return out, err
+	return out, nil
 }
 
 // accepted notes that the provider has envelopes durably.

@@ -115,7 +115,7 @@ func (w *work) unpaid() int { return state.Outbox.Count(w.tx) - state.Paid.Count
 // for. Without, messages wait as messages and not as envelopes, which grow old.
 func (w *work) sealable() (int, error) {
 	n, err := w.spendable()
-	return min(submitWindow-state.Outbox.Count(w.tx), n-w.unpaid()), err
+	return min(submitWindow-state.Outbox.Count(w.tx)+w.e.rests.waiting(), n-w.unpaid()), err
 }
 
 // payable reports whether the first envelope of the outbox behind a number can be

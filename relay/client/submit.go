@@ -1,11 +1,14 @@
 package client
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"waxwing/core/ids"
 	"waxwing/core/wire"
+	"waxwing/relay/client/state"
 	"waxwing/relay/quicnet"
 )
 
@@ -23,11 +26,22 @@ type submitter struct {
 	ask     func()
 
 	mu      sync.Mutex // guards the fields below
-	flying  []uint64   // outbox numbers that were sent and not acked, in order
+	flying  []flown    // what was sent and not acked, in order
 	acked   uint64     // the stream's number of the one before flying[0]
 	scanned uint64     // the outbox was sent up to this number
 	refused map[uint64]bool
-	resume  time.Time // sending rests until then, after a refusal
+	resume  time.Time // sending rests until then, after a refusal that is about all of it
+	turn    uint64    // of the rests of lanes that are over
+}
+
+// unread is the turn of one who has to go through the outbox from the start.
+const unread = ^uint64(0)
+
+// flown is an envelope whose answer is to come.
+type flown struct {
+	number  uint64 // in the outbox
+	contact state.ContactID
+	dest    ids.Domain
 }
 
 func newSubmitter(c *Client, stream *quicnet.Stream, poke func()) *submitter {
@@ -48,10 +62,47 @@ func (s *submitter) state() (flying int, resume time.Time) {
 	return len(s.flying), s.resume
 }
 
+// next is when there is something to send again, after any refusal; zero if none
+// is in force.
+func (s *submitter) next() time.Time {
+	_, at := s.state()
+	now := time.Now()
+	if lane := s.c.e.rests.next(now); !at.After(now) || !lane.IsZero() && lane.Before(at) {
+		at = lane
+	}
+	return at
+}
+
+// wake goes through the outbox from the start if a lane has rested.
+func (s *submitter) wake() error {
+	s.mu.Lock()
+	if s.c.e.rests.idle(s.turn) {
+		s.mu.Unlock()
+		return nil
+	}
+	flying := make(map[uint64]bool, len(s.flying))
+	for _, f := range s.flying {
+		flying[f.number] = true
+	}
+	s.mu.Unlock()
+	return s.c.view(func(w *work) error {
+		turn := w.wakeRests(func(number uint64) bool { return flying[number] })
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if turn != s.turn {
+			s.turn, s.scanned = turn, 0
+		}
+		return nil
+	})
+}
+
 // write sends envelopes of the outbox, in order. They are durable, and so is what
 // pays for them: whatever happens from here on, the same bytes are sent again
 // until they are acked.
 func (s *submitter) write(room int) (int, error) {
+	if err := s.wake(); err != nil {
+		return 0, err
+	}
 	s.mu.Lock()
 	scanned, resting := s.scanned, time.Now().Before(s.resume)
 	if !resting && !s.resume.IsZero() && len(s.flying) == 0 {
@@ -67,11 +118,10 @@ func (s *submitter) write(room int) (int, error) {
 		return 0, err
 	}
 	for _, r := range rows {
-		s.mu.Lock()
-		s.flying = append(s.flying, r.number)
-		number := s.acked + uint64(len(s.flying))
-		s.scanned = r.number
-		s.mu.Unlock()
+		number, fresh := s.fly(&r)
+		if !fresh {
+			continue
+		}
 		m := &wire.Submit{Number: number, Dest: r.dest, Auth: wire.AuthConnection, Envelope: r.bytes}
 		if s.paid {
 			m.Auth, m.Token = wire.AuthToken, r.token
@@ -81,6 +131,18 @@ func (s *submitter) write(room int) (int, error) {
 		}
 	}
 	return len(rows), s.stream.Flush()
+}
+
+// fly numbers an envelope, unless its answer is still to come.
+func (s *submitter) fly(r *outgoing) (number uint64, fresh bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.scanned = r.number
+	if slices.ContainsFunc(s.flying, func(f flown) bool { return f.number == r.number }) {
+		return 0, false
+	}
+	s.flying = append(s.flying, flown{r.number, r.contact, r.dest})
+	return s.acked + uint64(len(s.flying)), true
 }
 
 func (s *submitter) rows(after uint64, limit int) (rows []outgoing, err error) {
@@ -130,17 +192,22 @@ func (s *submitter) takeRefusal(m *wire.Refused) error {
 		s.mu.Unlock()
 		return quicnet.ErrProtocol
 	}
-	number := s.flying[i]
+	f := s.flying[i]
+	number := f.number
 	s.refused[number] = true
 	token := s.paid && m.Code == wire.CodeToken
 	later := token || retryable(m.Code, m.RetryAfter)
 	revoked := m.Code == wire.CodeRevoked
+	lane, apart := laneOf(m.Code, f.contact, f.dest)
+	until := time.Now().Add(max(time.Duration(m.RetryAfter)*time.Millisecond, minBackoff))
 	switch {
 	case revoked:
 		s.revoked.Store(true) // what is sealed may be under a token that is void
 		s.resume = time.Now() // from the start, when the keys have been asked for
+	case later && apart:
+		s.c.e.rests.refused(lane, number, until)
 	case later:
-		s.resume = time.Now().Add(max(time.Duration(m.RetryAfter)*time.Millisecond, minBackoff))
+		s.resume = until
 	}
 	s.mu.Unlock()
 	if revoked {
@@ -152,7 +219,11 @@ func (s *submitter) takeRefusal(m *wire.Refused) error {
 	case later:
 		return nil
 	}
-	return s.c.update(func(w *work) error { return w.refused(number, m.Code) })
+	err := s.c.update(func(w *work) error { return w.refused(number, m.Code) })
+	if err == nil {
+		s.c.e.rests.settled(number)
+	}
+	return err
 }
 
 func (s *submitter) takeAck(upTo uint64) error {
@@ -163,11 +234,11 @@ func (s *submitter) takeAck(upTo uint64) error {
 		return quicnet.ErrProtocol
 	}
 	var settled []uint64
-	for _, number := range s.flying[:n] {
-		if !s.refused[number] {
-			settled = append(settled, number)
+	for _, f := range s.flying[:n] {
+		if !s.refused[f.number] {
+			settled = append(settled, f.number)
 		}
-		delete(s.refused, number)
+		delete(s.refused, f.number)
 	}
 	s.mu.Unlock()
 	// Removed from the outbox before the window moves on. A crash before it
@@ -175,7 +246,13 @@ func (s *submitter) takeAck(upTo uint64) error {
 	if err := s.c.update(func(w *work) error { return w.accepted(settled) }); err != nil {
 		return err
 	}
+	for _, number := range settled {
+		s.c.e.rests.settled(number)
+	}
 	s.mu.Lock()
+	if uint64(len(settled)) < n {
+		s.turn = unread // what was refused was left out while its ack was to come
+	}
 	s.flying, s.acked = s.flying[n:], upTo
 	s.mu.Unlock()
 	s.poke()
