@@ -19,6 +19,8 @@ type link struct {
 	c      *Client
 	conn   *quicnet.Conn
 	caller *quicnet.Caller
+	own    time.Time // by the own clock when the provider's was compared with it
+	began  time.Time // the same moment by a clock that nobody sets
 
 	mu    sync.Mutex
 	later map[string]time.Time // when a request that was refused may be made again; guarded by mu
@@ -52,12 +54,31 @@ func (c *Client) control(ctx context.Context, conn *quicnet.Conn) (*link, error)
 		if caller, err = quicnet.NewCaller(ctx, s); err == nil {
 			l := &link{c: c, conn: conn, caller: caller, later: make(map[string]time.Time)}
 			if err = c.adopt(caller.Hello().Time); err == nil {
+				l.own, l.began = c.conf.Now().Round(0), time.Now()
 				return l, nil
 			}
 			caller.Close()
 		}
 	}
 	return nil, err
+}
+
+// clockStep is how far the own clock may get from one that nobody sets before the
+// connection is made anew: far below a day, which is what keys and envelopes go by,
+// and far above what any clock is off by itself.
+const clockStep = 10 * time.Minute
+
+// errStepped: the own clock was set while the connection stood, or the machine
+// slept. What the provider's clock said of it then is no longer true.
+var errStepped = errors.New("client: the clock was set")
+
+// stepped is asked before anything is done by the day. After errStepped the
+// connection has to go: the next one compares the clocks again (Client.adopt).
+func (l *link) stepped() error {
+	if off := l.c.conf.Now().Round(0).Sub(l.own) - time.Since(l.began); off.Abs() > clockStep {
+		return errStepped
+	}
+	return nil
 }
 
 func (l *link) close() {

@@ -84,7 +84,13 @@ func fatal(err error) bool {
 // Messages that still wait for a contact are no error. Errors are those of the
 // connection (ErrClock and package quicnet's), *RefusedError, ErrNoAccount, ErrIdentityChanged
 // and ErrServer of a contact that could not be looked up, and the store's.
-func (c *Client) Sync(ctx context.Context) error { return c.exchange(ctx, true) }
+func (c *Client) Sync(ctx context.Context) error {
+	err := c.exchange(ctx, true)
+	if errors.Is(err, errStepped) {
+		err = c.exchange(ctx, true) // its connection says whether the clock is right now
+	}
+	return err
+}
 
 // session is one connection at work.
 type exchange struct {
@@ -189,6 +195,9 @@ func (x *exchange) loop(ctx context.Context) error {
 	var missing error // lookups that failed
 	began := time.Now()
 	for {
+		if err := x.stepped(); err != nil {
+			return err
+		}
 		failed, err := x.lookUp(ctx)
 		if err != nil {
 			return err
@@ -315,6 +324,9 @@ func (x *exchange) work(room int) (sealed int, parked time.Duration, err error) 
 	if err := x.c.view(func(w *work) error { idle = w.idle(); return nil }); err != nil || idle {
 		return 0, 0, err
 	}
+	if err := x.stepped(); err != nil {
+		return 0, 0, err
+	}
 	err = x.c.update(func(w *work) error {
 		if parked, err = w.unparkLate(); err != nil || room <= 0 {
 			return err
@@ -382,6 +394,10 @@ func (x *exchange) takeDeliveries() error {
 }
 
 func (x *exchange) store(batch []delivery) error {
+	// Not acked, it comes again: by a wrong day it would be dropped.
+	if err := x.stepped(); err != nil {
+		return err
+	}
 	var fetch map[ids.Domain]bool
 	if err := x.c.update(func(w *work) error {
 		err := w.receive(batch)

@@ -165,3 +165,98 @@ func TestClocksOffByMore(t *testing.T) {
 		})
 	}
 }
+
+// TestClockIsSetWhileConnected sets the clock of a sender, and then of a recipient,
+// more than a day off while both are connected: their connections end before
+// anything is sealed, stored or acked by the wrong day, the next one tells them, and
+// all comes when the clock is right again. A step within a day ends nothing but the
+// connection.
+func TestClockIsSetWhileConnected(t *testing.T) {
+	beta := newServer(t, "beta.example").start()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var shifts [2]atomic.Int64
+	var users [2]*client.Client
+	for i, address := range []string{"alice@beta.example", "bob@beta.example"} {
+		c, err := client.Create(client.Config{
+			Dir: t.TempDir(), ReceiptDelay: time.Millisecond,
+			Now: func() time.Time { return time.Now().Add(time.Duration(shifts[i].Load())) },
+		})
+		must(t, err)
+		t.Cleanup(func() { must(t, c.Close()) })
+		must(t, c.Register(ctx, client.RegisterConfig{
+			Address: ids.MustParseAddress(address), Server: beta.conf.Listen, Pin: directory.Pin(beta.pin),
+		}))
+		users[i] = c
+	}
+	alice, bob := users[0], users[1]
+	code, err := bob.ContactCode(ctx, 0)
+	must(t, err)
+	to, err := alice.Add(ctx, code)
+	must(t, err)
+	running := func(c *client.Client) <-chan error {
+		done := make(chan error, 1)
+		go func() { done <- c.Run(ctx) }()
+		return done
+	}
+	shown := func(texts ...string) {
+		t.Helper()
+		until(t, "shown", func() bool {
+			in, err := bob.Inbox(0, 100)
+			must(t, err)
+			return len(in) == len(texts)
+		})
+		in, err := bob.Inbox(0, 100)
+		must(t, err)
+		for i, want := range texts {
+			if in[i].Text() != want {
+				t.Fatalf("%q, want %q", in[i].Text(), want)
+			}
+		}
+	}
+	say := func(text string) client.MessageID {
+		t.Helper()
+		id, err := alice.Send(ctx, to, text)
+		must(t, err)
+		return id
+	}
+	told := func(done <-chan error) {
+		t.Helper()
+		if err := <-done; !errors.Is(err, client.ErrClock) && !errors.Is(err, quicnet.ErrExpired) {
+			t.Fatalf("told %v", err)
+		}
+	}
+	alices, bobs := running(alice), running(bob)
+	say("one")
+	shown("one")
+
+	shifts[0].Store(int64(2 * time.Hour)) // within a day: the next connection follows
+	say("two")
+	shown("one", "two")
+
+	shifts[0].Store(int64(30 * time.Hour))
+	id := say("three")
+	told(alices)
+	if e, err := alice.Status(id); err != nil || e.Status != state.StatusWaiting {
+		t.Fatalf("sealed by a wrong clock: %v, %v", e.Status, err)
+	}
+	shifts[0].Store(0)
+	alices = running(alice)
+	shown("one", "two", "three")
+
+	shifts[1].Store(int64(-20 * 24 * time.Hour))
+	say("four")
+	told(bobs)
+	shifts[1].Store(0)
+	running(bob)
+	shown("one", "two", "three", "four")
+	for _, c := range users {
+		counts, err := c.Counts()
+		must(t, err)
+		if counts.Held > 0 || len(counts.Dropped) > 0 {
+			t.Errorf("%+v", counts)
+		}
+	}
+	cancel()
+	<-alices
+}
