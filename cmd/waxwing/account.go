@@ -10,8 +10,8 @@ import (
 
 	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/relay/client"
-	"waxwing/relay/quicnet"
 )
 
 // registration is the flags of register.
@@ -34,7 +34,7 @@ func (a *app) registerCommand() *cobra.Command {
 			if r.server == "" || r.pin == "" {
 				return usage(c, errors.New("--server or --pin is missing: the provider's operator knows both"))
 			}
-			pin, err := quicnet.ParsePin(r.pin)
+			pin, err := keys.ParsePin(r.pin)
 			if err != nil {
 				return usage(c, errors.New("--pin is not a pin: want the 43 characters that \"waxwingd pin\" prints at the provider"))
 			}
@@ -61,7 +61,7 @@ func waitFlag(c *cobra.Command, wait *time.Duration) {
 	c.Flags().DurationVar(wait, "wait", defaultWait, "how long to wait for the provider")
 }
 
-func (a *app) register(ctx context.Context, address ids.Address, pin quicnet.Pin, r *registration) (err error) {
+func (a *app) register(ctx context.Context, address ids.Address, pin keys.Pin, r *registration) (err error) {
 	profile, release, err := a.create()
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (a *app) register(ctx context.Context, address ids.Address, pin quicnet.Pin
 	ctx, cancel := context.WithTimeout(ctx, r.wait)
 	defer cancel()
 	err = profile.Register(ctx, client.RegisterConfig{
-		Address: address, Server: r.server, Pin: directory.Pin(pin), Invite: []byte(r.invite),
+		Address: address, Server: r.server, Pin: pin, Invite: []byte(r.invite),
 	})
 	if err != nil {
 		return explain(address.String(), err)

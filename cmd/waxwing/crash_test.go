@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"waxwing/cmd/waxwing/internal/child"
-	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/relay/client"
 )
@@ -147,7 +146,7 @@ func (c *crash) register(root, local string, at int) *client.Client {
 	c.must(err)
 	s := c.servers[at]
 	c.must(p.Register(c.ctx, client.RegisterConfig{
-		Address: ids.MustParseAddress(local + "@" + s.Domain), Server: s.Addr, Pin: directory.Pin(s.Pin),
+		Address: ids.MustParseAddress(local + "@" + s.Domain), Server: s.Addr, Pin: s.Pin,
 	}))
 	return p
 }

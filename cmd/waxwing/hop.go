@@ -6,11 +6,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/relay/client"
 	"waxwing/relay/client/state"
-	"waxwing/relay/quicnet"
 )
 
 func (a *app) hopCommand() *cobra.Command {
@@ -29,10 +28,10 @@ func (a *app) hopCommand() *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error {
 			var hop ids.Domain
-			var pin quicnet.Pin
+			var pin keys.Pin
 			if text != "" {
 				var err error
-				if pin, err = quicnet.ParsePin(text); err != nil {
+				if pin, err = keys.ParsePin(text); err != nil {
 					return usage(c, fmt.Errorf("--pin: want the 43 characters that \"waxwingd pin\" prints"))
 				}
 			}
@@ -43,7 +42,7 @@ func (a *app) hopCommand() *cobra.Command {
 				}
 			}
 			return a.with(func(p *client.Client) error {
-				if err := p.SetHop(hop, directory.Pin(pin)); err != nil {
+				if err := p.SetHop(hop, pin); err != nil {
 					return explain(args[0], err)
 				}
 				return a.showSettings(p)

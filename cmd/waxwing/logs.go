@@ -11,7 +11,6 @@ import (
 	"waxwing/core/keys"
 	"waxwing/franking"
 	"waxwing/relay/admin"
-	"waxwing/relay/quicnet"
 )
 
 // Heads of logs, for who audits them.
@@ -109,7 +108,7 @@ func (a *app) verifyLogCommand() *cobra.Command {
 			"has to be made with --since and the same older one. Exit code 0: it holds.",
 		Args: arguments("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			p, err := quicnet.ParsePin(pin)
+			p, err := keys.ParsePin(pin)
 			if err != nil {
 				return usage(c, errors.New("--pin is not a provider's pin; \"waxwingd pin\" prints it"))
 			}
@@ -121,7 +120,7 @@ func (a *app) verifyLogCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) verifyLog(path, since string, pin quicnet.Pin) error {
+func (a *app) verifyLog(path, since string, pin keys.Pin) error {
 	head, continued, err := loadLog(path, pin)
 	if err != nil {
 		return err
@@ -146,12 +145,12 @@ func (a *app) verifyLog(path, since string, pin quicnet.Pin) error {
 	return a.print(l, text, l.Segment, l.Size, l.Provider, l.Signed.Format(time.RFC3339))
 }
 
-func loadLog(path string, pin quicnet.Pin) (head, since *franking.LogHead, err error) {
+func loadLog(path string, pin keys.Pin) (head, since *franking.LogHead, err error) {
 	b, err := readLogFile(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	head, since, err = franking.ReadLogFile(b, func(root keys.VerifyKey) bool { return quicnet.PinOf(root) == pin })
+	head, since, err = franking.ReadLogFile(b, func(root keys.VerifyKey) bool { return keys.PinOf(root) == pin })
 	switch {
 	case errors.Is(err, franking.ErrLogRoot):
 		return nil, nil, &failure{code: exitFailed, what: path + " is not of the provider that the pin names", next: "check --pin"}

@@ -13,7 +13,6 @@ import (
 	"waxwing/core/content"
 	"waxwing/core/keys"
 	"waxwing/franking"
-	"waxwing/relay/quicnet"
 	"waxwing/relay/reports"
 )
 
@@ -42,7 +41,7 @@ func (a *app) reportVerifyCommand() *cobra.Command {
 			"belonged, the desk states: nobody else can check it. Exit code 0: every message is proven.",
 		Args: arguments("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			p, err := quicnet.ParsePin(pin)
+			p, err := keys.ParsePin(pin)
 			if err != nil {
 				return usage(c, errors.New("--pin is not a provider's pin; \"waxwingd pin\" prints it"))
 			}
@@ -53,7 +52,7 @@ func (a *app) reportVerifyCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) verifyEvidence(path string, pin quicnet.Pin) error {
+func (a *app) verifyEvidence(path string, pin keys.Pin) error {
 	st, err := os.Stat(path)
 	if err != nil {
 		return &failure{code: exitNotFound, what: "there is no file " + path, next: "check its name"}
@@ -65,7 +64,7 @@ func (a *app) verifyEvidence(path string, pin quicnet.Pin) error {
 	if err != nil {
 		return &failure{code: exitFailed, what: "the file " + path + " cannot be read", err: err, next: "check its mode"}
 	}
-	x, err := franking.ReadExport(b, func(root keys.VerifyKey) bool { return quicnet.PinOf(root) == pin }, reports.FrameOf)
+	x, err := franking.ReadExport(b, func(root keys.VerifyKey) bool { return keys.PinOf(root) == pin }, reports.FrameOf)
 	switch {
 	case errors.Is(err, franking.ErrExportRoot):
 		return &failure{code: exitFailed, what: "the file is not of the provider that the pin names", next: "check --pin"}

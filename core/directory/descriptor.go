@@ -2,10 +2,8 @@ package directory
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/subtle"
-	"crypto/x509"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,23 +20,10 @@ type Descriptor struct {
 	raw []byte
 }
 
-// Pin identifies a provider's root key: SHA-256 of its SubjectPublicKeyInfo,
-// the same for a TLS certificate of that key (RFC 7469 section 2.4).
-type Pin [32]byte
-
-// RootPin returns the pin of a root key.
-func RootPin(root keys.VerifyKey) Pin {
-	der, err := x509.MarshalPKIXPublicKey(ed25519.PublicKey(root[:]))
-	if err != nil {
-		panic(err) // an Ed25519 key of the right length always has an encoding
-	}
-	return sha256.Sum256(der)
-}
-
 // DescriptorTrust is what a descriptor is checked against.
 type DescriptorTrust struct {
 	Domain ids.Domain
-	Pin    Pin
+	Pin    keys.Pin
 	Today  ids.Day
 	Known  *Descriptor // the newest one seen, or nil
 }
@@ -65,7 +50,7 @@ func VerifyDescriptor(b []byte, t DescriptorTrust) (*Descriptor, error) {
 	if err != nil {
 		return nil, err
 	}
-	pin := RootPin(d.f.Root)
+	pin := keys.PinOf(d.f.Root)
 	switch {
 	case subtle.ConstantTimeCompare(pin[:], t.Pin[:]) != 1:
 		return nil, ErrPin

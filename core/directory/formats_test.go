@@ -347,7 +347,7 @@ func TestManifestFollows(t *testing.T) {
 func TestVerifyDescriptor(t *testing.T) {
 	root := keys.NewSigningKey()
 	d := sampleDescriptor(t, root)
-	trust := DescriptorTrust{Domain: alpha, Pin: RootPin(root.Public()), Today: today}
+	trust := DescriptorTrust{Domain: alpha, Pin: keys.PinOf(root.Public()), Today: today}
 	got, err := VerifyDescriptor(d.Bytes(), trust)
 	must(t, err)
 	if k, ok := got.RelayKey(); !ok || k.ID != 7 || !got.Speaks(3) || got.Speaks(2) || len(got.CertificateKeys(today)) != 1 || len(got.CertificateKeys(today+1)) != 2 {
@@ -396,7 +396,7 @@ func TestVerifyDescriptor(t *testing.T) {
 func TestRootPin(t *testing.T) {
 	key := keys.NewSigningKey().Public()
 	prefix, _ := hex.DecodeString("302a300506032b6570032100")
-	if RootPin(key) != sha256.Sum256(append(prefix, key[:]...)) {
+	if keys.PinOf(key) != sha256.Sum256(append(prefix, key[:]...)) {
 		t.Error("not the hash of the SPKI")
 	}
 }

@@ -236,7 +236,7 @@ func (c *Client) dialBearer(ctx context.Context) (*quicnet.Conn, error) {
 		return nil, err
 	}
 	return quicnet.Dial(ctx, quicnet.DialConfig{
-		Addr: addr, Domain: domain, Pin: quicnet.Pin(pin), Now: c.conf.Now, Timeouts: c.conf.Timeouts, Socket: c.conf.Socket,
+		Addr: addr, Domain: domain, Pin: pin, Now: c.conf.Now, Timeouts: c.conf.Timeouts, Socket: c.conf.Socket,
 	})
 }
 

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 )
 
 func TestProfiles(t *testing.T) {
@@ -60,7 +60,7 @@ func TestDamagedProfile(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := ids.MustParseAddress("alice@alpha.example")
-	if err := c.update(func(w *work) error { return w.prepare(address, "localhost:1", directory.Pin{1}, nil) }); err != nil {
+	if err := c.update(func(w *work) error { return w.prepare(address, "localhost:1", keys.Pin{1}, nil) }); err != nil {
 		t.Fatal(err)
 	}
 	c.Close()

@@ -10,6 +10,7 @@ import (
 	"waxwing/core/devicesync"
 	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/ticket"
 	"waxwing/relay/client/state"
@@ -34,7 +35,7 @@ const (
 type contactCode struct {
 	Address     ids.Address
 	Fingerprint directory.Fingerprint
-	Pin         directory.Pin
+	Pin         keys.Pin
 	Mailbox     ids.MailboxID
 	Ticket      ticket.Ticket
 	Key         [ticket.KeySize]byte

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"log"
 
-	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/franking"
 	"waxwing/relay/client"
 )
@@ -26,7 +26,7 @@ func Example() {
 	}
 	defer c.Close()
 
-	var pin directory.Pin // from the provider, out of band
+	var pin keys.Pin // from the provider, out of band
 	if p, err := c.Profile(); err != nil || !p.Registered {
 		err := c.Register(ctx, client.RegisterConfig{
 			Address: ids.MustParseAddress("alice@alpha.example"), Server: "alpha.example:4433", Pin: pin,

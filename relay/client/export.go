@@ -150,7 +150,7 @@ func (w *work) unfinished() bool {
 // recover has the provider let this device into the account.
 func (c *Client) recover(ctx context.Context, server string) error {
 	var address ids.Address
-	var pin directory.Pin
+	var pin keys.Pin
 	if err := c.update(func(w *work) error {
 		if server != "" {
 			w.ownProfile().Server = server

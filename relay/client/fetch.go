@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 
-	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/privacypass"
 	"waxwing/relay/quicnet"
@@ -114,7 +114,7 @@ func (c *Client) dialOwn(ctx context.Context) (*link, error) {
 }
 
 // provider returns where the own provider is. The error is ErrNotRegistered.
-func (c *Client) provider() (addr string, domain ids.Domain, pin directory.Pin, err error) {
+func (c *Client) provider() (addr string, domain ids.Domain, pin keys.Pin, err error) {
 	err = c.view(func(w *work) error {
 		if w.self == nil || !w.self.Registered {
 			return ErrNotRegistered

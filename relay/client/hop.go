@@ -10,6 +10,7 @@ import (
 
 	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/wire"
 	"waxwing/relay/client/state"
 	"waxwing/relay/quicnet"
@@ -97,7 +98,7 @@ func (c *Client) Hops(ctx context.Context) iter.Seq2[HopStatus, error] {
 // than the own provider; with the zero Pin the own provider says at first use who the
 // hop is, and could name another. Errors are ErrHop (it is the own provider),
 // ErrIdentityChanged (another key is known of it), ErrNotRegistered and the store's.
-func (c *Client) SetHop(hop ids.Domain, pin directory.Pin) error {
+func (c *Client) SetHop(hop ids.Domain, pin keys.Pin) error {
 	if err := c.update(func(w *work) error { return w.setHop(hop, pin) }); err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ func (c *Client) SetHop(hop ids.Domain, pin directory.Pin) error {
 	return nil
 }
 
-func (w *work) setHop(hop ids.Domain, pin directory.Pin) error {
+func (w *work) setHop(hop ids.Domain, pin keys.Pin) error {
 	switch {
 	case w.self == nil:
 		return ErrNotRegistered
@@ -119,7 +120,7 @@ func (w *work) setHop(hop ids.Domain, pin directory.Pin) error {
 	case hop == w.self.Address.Domain():
 		return ErrHop
 	}
-	if pin != (directory.Pin{}) {
+	if pin != (keys.Pin{}) {
 		if err := w.pin(hop, pin); err != nil {
 			return err
 		}
@@ -340,7 +341,7 @@ func (c *Client) dialHop(ctx context.Context, d *directory.Descriptor) (conn *qu
 	for _, addr := range d.Endpoints() { // at most directory.MaxEndpoints
 		dialling, cancel := context.WithTimeout(ctx, hopDial)
 		conn, err = quicnet.Dial(dialling, quicnet.DialConfig{
-			Addr: addr, Domain: d.Domain(), Pin: quicnet.Pin(directory.RootPin(d.Root())), Now: c.conf.Now, Timeouts: c.conf.Timeouts, Socket: c.conf.Socket,
+			Addr: addr, Domain: d.Domain(), Pin: keys.PinOf(d.Root()), Now: c.conf.Now, Timeouts: c.conf.Timeouts, Socket: c.conf.Socket,
 		})
 		cancel()
 		if err == nil || ctx.Err() != nil {

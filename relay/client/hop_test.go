@@ -56,11 +56,11 @@ func TestHopSetting(t *testing.T) {
 	if !through("beta.example").IsZero() {
 		t.Error("a hop by default")
 	}
-	is(t, u.linked().c.SetHop(u.address.Domain(), directory.Pin{}), ErrHop)
+	is(t, u.linked().c.SetHop(u.address.Domain(), keys.Pin{}), ErrHop)
 	if !through("beta.example").IsZero() {
 		t.Error("the own provider is the hop")
 	}
-	w.must(u.linked().c.SetHop(gammaDomain, directory.Pin{}))
+	w.must(u.linked().c.SetHop(gammaDomain, keys.Pin{}))
 	u.reopen()
 	for asked, want := range map[string]ids.Domain{"beta.example": gammaDomain, "alpha.example": gammaDomain, "gamma.example": {}} {
 		if got := through(asked); got != want {
@@ -77,26 +77,26 @@ func TestHopSetting(t *testing.T) {
 			return err
 		})
 	}
-	is(t, u.linked().c.SetHop(u.address.Domain(), directory.Pin{}), ErrHop)
+	is(t, u.linked().c.SetHop(u.address.Domain(), keys.Pin{}), ErrHop)
 	if s, err := u.linked().c.Hop(); err != nil || s != (HopStatus{Hop: gammaDomain}) {
 		t.Errorf("%+v, %v", s, err)
 	}
-	w.must(u.linked().c.SetHop(ids.Domain{}, directory.Pin{}))
+	w.must(u.linked().c.SetHop(ids.Domain{}, keys.Pin{}))
 	if !through("beta.example").IsZero() {
 		t.Error("the hop cannot be given up")
 	}
-	w.must(u.linked().c.SetHop(ids.Domain{}, directory.Pin{}))
+	w.must(u.linked().c.SetHop(ids.Domain{}, keys.Pin{}))
 }
 
 // A pin that the user has counts, and the own provider cannot name another hop.
 func TestHopPin(t *testing.T) {
 	w := newWorld(t)
 	u := w.user("alice@alpha.example")
-	real, other := directory.RootPin(keys.NewSigningKey().Public()), keys.NewSigningKey()
+	real, other := keys.PinOf(keys.NewSigningKey().Public()), keys.NewSigningKey()
 	c := u.linked().c
 	w.must(c.SetHop(gammaDomain, real))
-	w.must(c.SetHop(gammaDomain, directory.Pin{}))
-	is(t, c.SetHop(gammaDomain, directory.RootPin(other.Public())), ErrIdentityChanged)
+	w.must(c.SetHop(gammaDomain, keys.Pin{}))
+	is(t, c.SetHop(gammaDomain, keys.PinOf(other.Public())), ErrIdentityChanged)
 	d, err := directory.SignDescriptor(directory.DescriptorFields{
 		Domain: gammaDomain, Sequence: 1, Endpoints: []string{"127.0.0.1:1"}, Expiry: ids.DayOf(w.now) + 9, Versions: []uint16{1},
 	}, other)
@@ -116,9 +116,9 @@ func TestHopPin(t *testing.T) {
 func TestHopGoesAlong(t *testing.T) {
 	w := newWorld(t)
 	u := w.user("alice@alpha.example")
-	pin := directory.RootPin(keys.NewSigningKey().Public())
+	pin := keys.PinOf(keys.NewSigningKey().Public())
 	for _, hop := range []ids.Domain{gammaDomain, {}} {
-		w.must(u.linked().c.SetHop(hop, directory.Pin{}))
+		w.must(u.linked().c.SetHop(hop, keys.Pin{}))
 		if !hop.IsZero() {
 			w.must(u.linked().c.SetHop(hop, pin))
 			_ = u.linked().c.hopError(hop, quicnet.ErrTimeout)
@@ -134,7 +134,7 @@ func TestHopGoesAlong(t *testing.T) {
 				t.Errorf("%v became %+v", hop, h)
 			}
 			if h != nil {
-				is(t, k.pin(hop, directory.Pin{1}), ErrIdentityChanged)
+				is(t, k.pin(hop, keys.Pin{1}), ErrIdentityChanged)
 			}
 			return nil
 		}))
@@ -154,7 +154,7 @@ func TestHopIsTried(t *testing.T) {
 	}
 	w.must(try()) // no hop
 	c, root := u.linked().c, keys.NewSigningKey()
-	w.must(c.SetHop(gammaDomain, directory.Pin{}))
+	w.must(c.SetHop(gammaDomain, keys.Pin{}))
 	d, err := directory.SignDescriptor(directory.DescriptorFields{
 		Domain: gammaDomain, Sequence: 1, Endpoints: []string{"127.0.0.1:1", "127.0.0.1:2"}, Expiry: ids.DayOf(w.now) + 9, Versions: []uint16{1},
 	}, root)
@@ -196,7 +196,7 @@ func TestHopCostsNoStamps(t *testing.T) {
 		if asks == 0 {
 			t.Fatal("no stamp is asked for without a hop")
 		}
-		w.must(c.SetHop(gammaDomain, directory.Pin{}))
+		w.must(c.SetHop(gammaDomain, keys.Pin{}))
 		_ = c.hopError(gammaDomain, failed)
 		for range 8 {
 			if asked() > 0 {
@@ -236,7 +236,7 @@ func TestHopIsNotWaitedFor(t *testing.T) {
 	if !waited() {
 		t.Fatal("nothing waits for a credential")
 	}
-	w.must(c.SetHop(gammaDomain, directory.Pin{}))
+	w.must(c.SetHop(gammaDomain, keys.Pin{}))
 	for range 10 {
 		_ = c.hopError(gammaDomain, quicnet.ErrTimeout)
 	}
@@ -277,7 +277,7 @@ func TestHopTroubles(t *testing.T) {
 			w := newWorld(t)
 			u := w.user("alice@alpha.example")
 			l := u.linked()
-			w.must(l.c.SetHop(gammaDomain, directory.Pin{}))
+			w.must(l.c.SetHop(gammaDomain, keys.Pin{}))
 			err := l.c.hopError(gammaDomain, tt.err)
 			var r *quicnet.RefusedError
 			if !errors.As(err, &r) || r.Code != tt.code || r.RetryAfter < tt.least || fatal(refusedError(err)) {
@@ -289,7 +289,7 @@ func TestHopTroubles(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 			// A hop that the user gave up meanwhile is nobody's trouble.
-			w.must(l.c.SetHop(ids.MustParseDomain("delta.example"), directory.Pin{}))
+			w.must(l.c.SetHop(ids.MustParseDomain("delta.example"), keys.Pin{}))
 			if err := l.c.hopError(gammaDomain, tt.err); !errors.As(err, &r) {
 				t.Error(err)
 			}
@@ -307,7 +307,7 @@ func TestHopBackoff(t *testing.T) {
 	u := w.user("alice@alpha.example")
 	bob := w.user("bob@beta.example")
 	u.do(func(k *work) error { return k.described(bob.p.domain, bob.p.descriptor()) })
-	w.must(u.linked().c.SetHop(gammaDomain, directory.Pin{}))
+	w.must(u.linked().c.SetHop(gammaDomain, keys.Pin{}))
 	ask := func() error { // of the own provider it would fall over: there is no connection
 		return u.linked().ask(t.Context(), bob.p.domain, query.KindLookup, func([]byte) ([]byte, error) { return nil, nil }, new(query.StandingAnswer))
 	}
@@ -380,7 +380,7 @@ func TestHopsAreTold(t *testing.T) {
 		}
 	}
 	expect(HopStatus{})
-	w.must(c.SetHop(gammaDomain, directory.Pin{}))
+	w.must(c.SetHop(gammaDomain, keys.Pin{}))
 	expect(HopStatus{Hop: gammaDomain})
 	_ = c.hopError(gammaDomain, quicnet.ErrTimeout)
 	expect(HopStatus{Hop: gammaDomain, Trouble: state.TroubleUnreachable})

@@ -9,6 +9,7 @@ import (
 
 	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/wire"
 	"waxwing/relay/quicnet"
 )
@@ -32,9 +33,9 @@ type link struct {
 }
 
 // dial connects and says Hello, but does not authenticate.
-func (c *Client) dial(ctx context.Context, addr string, domain ids.Domain, pin directory.Pin) (*link, error) {
+func (c *Client) dial(ctx context.Context, addr string, domain ids.Domain, pin keys.Pin) (*link, error) {
 	conn, err := quicnet.Dial(ctx, quicnet.DialConfig{
-		Addr: addr, Domain: domain, Pin: quicnet.Pin(pin), Now: c.conf.Now, Timeouts: c.conf.Timeouts, Socket: c.conf.Socket,
+		Addr: addr, Domain: domain, Pin: pin, Now: c.conf.Now, Timeouts: c.conf.Timeouts, Socket: c.conf.Socket,
 	})
 	if err != nil {
 		return nil, err
@@ -92,10 +93,10 @@ func (l *link) challenge() directory.Challenge {
 
 // RegisterConfig says which account to register, and where.
 type RegisterConfig struct {
-	Address ids.Address   // the account; its domain is the provider's
-	Server  string        // "host:port" of the provider
-	Pin     directory.Pin // of the provider's root key
-	Invite  []byte        // if the provider asks for one
+	Address ids.Address // the account; its domain is the provider's
+	Server  string      // "host:port" of the provider
+	Pin     keys.Pin    // of the provider's root key
+	Invite  []byte      // if the provider asks for one
 }
 
 // Register makes an account, with keys made here, publishes its keys and asks

@@ -25,7 +25,7 @@ type self struct {
 }
 
 // newSelf makes the keys of a new account.
-func newSelf(address ids.Address, server string, pin directory.Pin, invite []byte) (*self, error) {
+func newSelf(address ids.Address, server string, pin keys.Pin, invite []byte) (*self, error) {
 	s := &self{
 		identity: keys.NewSigningKey(), sign: keys.NewSigningKey(),
 		dh: keys.NewDHKey(), account: keys.NewDHKey(), roots: make(map[uint16]*keys.Secret),
@@ -100,7 +100,7 @@ func (s *self) auth(server ids.Domain, ch directory.Challenge) *wire.Auth {
 
 // prepare makes the profile, or finds the one that was made before for the same
 // account: a registration whose answer was lost is repeated with its keys.
-func (w *work) prepare(address ids.Address, server string, pin directory.Pin, invite []byte) error {
+func (w *work) prepare(address ids.Address, server string, pin keys.Pin, invite []byte) error {
 	if old := w.self; old != nil {
 		if old.Address != address && old.Registered || w.unfinished() {
 			return ErrRegistered

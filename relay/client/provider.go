@@ -20,7 +20,7 @@ var errDescriptor = errors.New("client: provider's keys are not known")
 // pin pins a provider's root key. Another pin than the one that is known is
 // ErrIdentityChanged, wherever both come from: otherwise whoever hands out a
 // contact code could put another provider in the place of a known one.
-func (w *work) pin(domain ids.Domain, pin directory.Pin) error {
+func (w *work) pin(domain ids.Domain, pin keys.Pin) error {
 	key := []byte(domain.String())
 	p, err := state.Descriptors.Get(w.tx, key)
 	switch {
@@ -49,7 +49,7 @@ func (w *work) described(domain ids.Domain, b []byte) error {
 		if wire.Unmarshal(b, &f) != nil {
 			return ErrServer
 		}
-		p = &state.Provider{Pin: directory.RootPin(f.Root)}
+		p = &state.Provider{Pin: keys.PinOf(f.Root)}
 	case err != nil:
 		return err
 	case len(p.Descriptor) > 0:

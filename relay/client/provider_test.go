@@ -123,7 +123,7 @@ func (p *provider) prepare() {
 	}
 }
 
-func (p *provider) pin() directory.Pin { return directory.RootPin(p.root.Public()) }
+func (p *provider) pin() keys.Pin { return keys.PinOf(p.root.Public()) }
 
 func (p *provider) descriptor() []byte {
 	d, err := directory.SignDescriptor(directory.DescriptorFields{

@@ -3,8 +3,8 @@ package client
 import (
 	"testing"
 
-	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 )
 
 // A Sync is not over while a delivery that came is not stored, and once it is
@@ -37,12 +37,12 @@ func TestAttemptDoesNotStick(t *testing.T) {
 	u.w.must(u.e.store.Close())
 	u.path += "2"
 	u.open()
-	u.do(func(k *work) error { return k.prepare(address, "127.0.0.1:1", directory.Pin{1}, nil) })
-	u.do(func(k *work) error { return k.prepare(address, "127.0.0.1:2", directory.Pin{2}, nil) })
-	u.do(func(k *work) error { return k.prepare(u.address, "127.0.0.1:3", directory.Pin{1}, nil) })
+	u.do(func(k *work) error { return k.prepare(address, "127.0.0.1:1", keys.Pin{1}, nil) })
+	u.do(func(k *work) error { return k.prepare(address, "127.0.0.1:2", keys.Pin{2}, nil) })
+	u.do(func(k *work) error { return k.prepare(u.address, "127.0.0.1:3", keys.Pin{1}, nil) })
 	u.do(func(k *work) error { return k.prepare(u.address, "127.0.0.1:3", right, nil) })
 	u.do(func(k *work) error { return k.registered(u.box.id) })
-	if k := u.try(func(k *work) error { return k.prepare(u.address, "127.0.0.1:3", directory.Pin{1}, nil) }); k == nil {
+	if k := u.try(func(k *work) error { return k.prepare(u.address, "127.0.0.1:3", keys.Pin{1}, nil) }); k == nil {
 		t.Error("another pin was taken for a registered account")
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"waxwing/core/devicesync"
-	"waxwing/core/directory"
+	"waxwing/core/keys"
 	"waxwing/ratelimit/ticket"
 	"waxwing/relay/client/state"
 )
@@ -216,7 +216,7 @@ func TestApplyKeepsPins(t *testing.T) {
 		"fingerprint":         func(i *devicesync.Contact) { i.Fingerprint[0]++ },
 		"X_S":                 func(i *devicesync.Contact) { i.XS[0]++ },
 		"manifest":            func(i *devicesync.Contact) { i.Manifest = []byte("no") },
-		"provider":            func(i *devicesync.Contact) { i.Pinned, i.Pin = true, directory.Pin{1} },
+		"provider":            func(i *devicesync.Contact) { i.Pinned, i.Pin = true, keys.Pin{1} },
 	} {
 		i := *theirs
 		i.Changed, i.Blocked, i.Entry = uint64(w.now.UnixMilli())+1e6, true, [16]byte{1}

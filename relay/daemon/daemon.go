@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/relay/node"
-	"waxwing/relay/quicnet"
 )
 
 // Main runs the server's command line, without the program's name in args, and
@@ -62,10 +62,10 @@ func noArguments(c *cobra.Command, args []string) error {
 
 // identity is what init and pin print.
 type identity struct {
-	Domain string      `json:"domain"`
-	Pin    quicnet.Pin `json:"pin"`
-	Data   string      `json:"data"`
-	Config string      `json:"config,omitempty"` // of init
+	Domain string   `json:"domain"`
+	Pin    keys.Pin `json:"pin"`
+	Data   string   `json:"data"`
+	Config string   `json:"config,omitempty"` // of init
 }
 
 func initCommand() *cobra.Command {

@@ -18,10 +18,10 @@ import (
 	"time"
 
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/relay/admin"
 	"waxwing/relay/daemon"
 	"waxwing/relay/node"
-	"waxwing/relay/quicnet"
 	"waxwing/relay/quicnet/quicnettest"
 )
 
@@ -59,7 +59,7 @@ type provider struct {
 	domain ids.Domain
 	dir    string // data directory
 	addr   string
-	pin    quicnet.Pin
+	pin    keys.Pin
 	log    string // file of standard error
 	frames string // files of frames, one for each process: frames-1, ...
 	runs   int

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/relay/client"
 	"waxwing/relay/client/state"
@@ -49,7 +48,7 @@ func newUser(ctx context.Context, t *testing.T, root string, p *provider, name s
 	u.c, err = client.Create(u.config())
 	must(t, err)
 	must(t, u.c.Register(ctx, client.RegisterConfig{
-		Address: u.address, Server: p.addr, Pin: directory.Pin(p.pin), Invite: []byte(p.invite),
+		Address: u.address, Server: p.addr, Pin: p.pin, Invite: []byte(p.invite),
 	}))
 	t.Cleanup(u.close)
 	u.connect()

@@ -13,9 +13,9 @@ import (
 
 	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/relay"
 	"waxwing/relay/node"
-	"waxwing/relay/quicnet"
 )
 
 // The defaults of settings that package node does not have.
@@ -137,7 +137,7 @@ func (p *PeerConfig) resolve() (out node.Peer, err error) {
 		return out, err
 	}
 	out.Addr = p.Address
-	if out.Pin, err = quicnet.ParsePin(p.Pin); err != nil {
+	if out.Pin, err = keys.ParsePin(p.Pin); err != nil {
 		return out, fmt.Errorf("pin of %s: want the 43 characters that its \"waxwingd pin\" prints", out.Domain)
 	}
 	return out, nil

@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"waxwing/core/keys"
 	"waxwing/relay/node"
-	"waxwing/relay/quicnet"
 )
 
 func serveCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
@@ -59,12 +59,12 @@ func untilEOF(ctx context.Context, r io.Reader) context.Context {
 
 // ready is the one line on standard output.
 type ready struct {
-	Ready   bool        `json:"ready"`
-	Domain  string      `json:"domain"`
-	Addr    string      `json:"addr"`
-	Pin     quicnet.Pin `json:"pin"`
-	Metrics string      `json:"metrics,omitempty"`
-	Admin   string      `json:"admin,omitempty"` // path of the admin socket
+	Ready   bool     `json:"ready"`
+	Domain  string   `json:"domain"`
+	Addr    string   `json:"addr"`
+	Pin     keys.Pin `json:"pin"`
+	Metrics string   `json:"metrics,omitempty"`
+	Admin   string   `json:"admin,omitempty"` // path of the admin socket
 }
 
 // server is one run of serve.

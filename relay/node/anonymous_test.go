@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
@@ -99,7 +98,7 @@ func TestTokensAreUsedUp(t *testing.T) {
 		must(t, err)
 		t.Cleanup(func() { must(t, c.Close()) })
 		must(t, c.Register(ctx, client.RegisterConfig{
-			Address: ids.MustParseAddress(name + "@beta.example"), Server: beta.conf.Listen, Pin: directory.Pin(beta.pin),
+			Address: ids.MustParseAddress(name + "@beta.example"), Server: beta.conf.Listen, Pin: beta.pin,
 		}))
 		users = append(users, c)
 	}
@@ -237,7 +236,7 @@ func TestNobodyIsToldOfARevocation(t *testing.T) {
 		must(t, err)
 		t.Cleanup(func() { must(t, c.Close()) })
 		must(t, c.Register(ctx, client.RegisterConfig{
-			Address: ids.MustParseAddress(name + "@beta.example"), Server: beta.conf.Listen, Pin: directory.Pin(beta.pin),
+			Address: ids.MustParseAddress(name + "@beta.example"), Server: beta.conf.Listen, Pin: beta.pin,
 		}))
 		background(t, c)
 		users = append(users, c)

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/relay/client"
 	"waxwing/relay/client/state"
@@ -22,7 +21,7 @@ func newClient(t testing.TB, s *server, address string) *client.Client {
 	must(t, err)
 	t.Cleanup(func() { must(t, c.Close()) })
 	must(t, c.Register(testContext(t), client.RegisterConfig{
-		Address: ids.MustParseAddress(address), Server: s.conf.Listen, Pin: directory.Pin(s.pin),
+		Address: ids.MustParseAddress(address), Server: s.conf.Listen, Pin: s.pin,
 	}))
 	return c
 }

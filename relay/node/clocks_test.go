@@ -9,7 +9,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/relay"
 	"waxwing/relay/client"
@@ -33,7 +32,7 @@ func TestClocksOffByADay(t *testing.T) {
 		must(t, err)
 		t.Cleanup(func() { must(t, c.Close()) })
 		must(t, c.Register(ctx, client.RegisterConfig{
-			Address: ids.MustParseAddress(local + "@beta.example"), Server: beta.conf.Listen, Pin: directory.Pin(beta.pin),
+			Address: ids.MustParseAddress(local + "@beta.example"), Server: beta.conf.Listen, Pin: beta.pin,
 		}))
 		background(t, c)
 		users = append(users, c)
@@ -99,7 +98,7 @@ func TestClocksOffByMore(t *testing.T) {
 		must(t, err)
 		t.Cleanup(func() { must(t, c.Close()) })
 		must(t, c.Register(ctx, client.RegisterConfig{
-			Address: ids.MustParseAddress(address), Server: beta.conf.Listen, Pin: directory.Pin(beta.pin),
+			Address: ids.MustParseAddress(address), Server: beta.conf.Listen, Pin: beta.pin,
 		}))
 		users[i] = c
 	}
@@ -185,7 +184,7 @@ func TestClockIsSetWhileConnected(t *testing.T) {
 		must(t, err)
 		t.Cleanup(func() { must(t, c.Close()) })
 		must(t, c.Register(ctx, client.RegisterConfig{
-			Address: ids.MustParseAddress(address), Server: beta.conf.Listen, Pin: directory.Pin(beta.pin),
+			Address: ids.MustParseAddress(address), Server: beta.conf.Listen, Pin: beta.pin,
 		}))
 		users[i] = c
 	}

@@ -8,6 +8,7 @@ import (
 
 	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/query"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/gcra"
@@ -83,7 +84,7 @@ func TestHop(t *testing.T) {
 	alpha, beta, gamma := withHop(t, true)
 	beta.slowly(limits.PeerRefills, limits.HomeAccounts, limits.PeerRequests)
 	alice, bob := newClient(t, alpha, "alice@alpha.example"), newClient(t, beta, "bob@beta.example")
-	must(t, alice.SetHop(gamma.domain, directory.Pin{}))
+	must(t, alice.SetHop(gamma.domain, keys.Pin{}))
 	background(t, alice)
 	background(t, bob)
 	introduced(t, alice, ids.MustParseAddress("bob@beta.example"), "hello, by another way")
@@ -124,7 +125,7 @@ func TestStandingByHop(t *testing.T) { inStandingByWeek(t, true) }
 func TestHopIsOffByDefault(t *testing.T) {
 	alpha, beta, gamma := withHop(t, false)
 	alice, bob := newClient(t, alpha, "alice@alpha.example"), newClient(t, beta, "bob@beta.example")
-	must(t, alice.SetHop(gamma.domain, directory.Pin{}))
+	must(t, alice.SetHop(gamma.domain, keys.Pin{}))
 	background(t, alice)
 	background(t, bob)
 	id := introduced(t, alice, ids.MustParseAddress("bob@beta.example"), "hello")
@@ -138,7 +139,7 @@ func TestHopIsOffByDefault(t *testing.T) {
 	if alpha.queries() != 0 || beta.queries() != 0 || statusOf(t, alice, id) != state.StatusWaiting {
 		t.Errorf("%v questions at alpha, %v at beta; the message is %v", alpha.queries(), beta.queries(), statusOf(t, alice, id))
 	}
-	must(t, alice.SetHop(ids.Domain{}, directory.Pin{}))
+	must(t, alice.SetHop(ids.Domain{}, keys.Pin{}))
 	await(t, "a request", func() bool { return len(requestsOf(t, bob)) == 1 })
 	if alpha.queries() == 0 {
 		t.Error("asked by nobody")
@@ -152,7 +153,7 @@ func TestHopIsAway(t *testing.T) {
 	alice, bob := newClient(t, alpha, "alice@alpha.example"), newClient(t, beta, "bob@beta.example")
 	until(t, "gamma's keys at alpha", func() bool { _, ok := alpha.node.peers.Descriptor(gamma.domain); return ok })
 	gamma.halt()
-	must(t, alice.SetHop(gamma.domain, directory.Pin{}))
+	must(t, alice.SetHop(gamma.domain, keys.Pin{}))
 	background(t, alice)
 	background(t, bob)
 	id := introduced(t, alice, ids.MustParseAddress("bob@beta.example"), "hello")

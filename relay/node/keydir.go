@@ -10,7 +10,6 @@ import (
 
 	"waxwing/core/ids"
 	"waxwing/core/keys"
-	"waxwing/relay/quicnet"
 )
 
 // What callers branch on, with errors.Is.
@@ -164,33 +163,33 @@ func (d keydir) erase(names ...string) error {
 // secret if there is one. It returns the pin by which peers and clients know
 // the provider. Errors are ErrInitialised, ErrSecret, those of a secret that
 // does not fit and those of the file system.
-func Init(dir string, domain ids.Domain, secret []byte) (quicnet.Pin, error) {
+func Init(dir string, domain ids.Domain, secret []byte) (keys.Pin, error) {
 	keysPath := filepath.Join(dir, dirKeys)
 	if err := os.MkdirAll(keysPath, 0o700); err != nil {
-		return quicnet.Pin{}, err
+		return keys.Pin{}, err
 	}
 	if _, err := os.Stat(filepath.Join(dir, fileDomain)); err == nil {
-		return quicnet.Pin{}, ErrInitialised
+		return keys.Pin{}, ErrInitialised
 	}
 	wrap, err := openWrapping(keysPath, secret)
 	if err != nil {
-		return quicnet.Pin{}, err
+		return keys.Pin{}, err
 	}
 	root := newRoot()
 	defer root.Erase()
 	seed := root.Seed()
 	defer clear(seed)
 	if err := (keydir{keysPath, wrap}).put(keyRoot, seed); err != nil {
-		return quicnet.Pin{}, err
+		return keys.Pin{}, err
 	}
-	pin := quicnet.PinOf(root.Public())
+	pin := keys.PinOf(root.Public())
 	if err := writeDurably(filepath.Join(dir, filePin), []byte(pin.String()+"\n")); err != nil {
-		return quicnet.Pin{}, err
+		return keys.Pin{}, err
 	}
 	// The name comes last: a crash before it leaves a directory that counts as
 	// not initialised, and the next Init draws a key nobody has seen yet.
 	if err := writeDurably(filepath.Join(dir, fileDomain), []byte(domain.String()+"\n")); err != nil {
-		return quicnet.Pin{}, err
+		return keys.Pin{}, err
 	}
 	return pin, nil
 }
@@ -200,7 +199,7 @@ func Init(dir string, domain ids.Domain, secret []byte) (quicnet.Pin, error) {
 func newRoot() *keys.SigningKey {
 	for {
 		root := keys.NewSigningKey()
-		if !strings.HasPrefix(quicnet.PinOf(root.Public()).String(), "-") {
+		if !strings.HasPrefix(keys.PinOf(root.Public()).String(), "-") {
 			return root
 		}
 		root.Erase()
@@ -209,24 +208,24 @@ func newRoot() *keys.SigningKey {
 
 // Identify returns whose data directory it is, without reading a secret. Errors
 // are ErrNotInitialised and those of the file system.
-func Identify(dir string) (ids.Domain, quicnet.Pin, error) {
+func Identify(dir string) (ids.Domain, keys.Pin, error) {
 	domain, err := ownDomain(dir)
 	if err != nil {
-		return ids.Domain{}, quicnet.Pin{}, err
+		return ids.Domain{}, keys.Pin{}, err
 	}
 	text, err := os.ReadFile(filepath.Join(dir, filePin))
 	if errors.Is(err, fs.ErrNotExist) { // made by an older version, or by hand
 		_, root, err := openKeys(dir, nil)
 		if err != nil {
-			return ids.Domain{}, quicnet.Pin{}, err
+			return ids.Domain{}, keys.Pin{}, err
 		}
 		defer root.Erase()
-		return domain, quicnet.PinOf(root.Public()), nil
+		return domain, keys.PinOf(root.Public()), nil
 	}
 	if err != nil {
-		return ids.Domain{}, quicnet.Pin{}, err
+		return ids.Domain{}, keys.Pin{}, err
 	}
-	pin, err := quicnet.ParsePin(strings.TrimSpace(string(text)))
+	pin, err := keys.ParsePin(strings.TrimSpace(string(text)))
 	return domain, pin, err
 }
 
@@ -261,7 +260,7 @@ func openKeys(dir string, secret []byte) (keydir, *keys.SigningKey, error) {
 	if err != nil {
 		return d, nil, err
 	}
-	pin := quicnet.PinOf(root.Public()).String() + "\n"
+	pin := keys.PinOf(root.Public()).String() + "\n"
 	if b, err := os.ReadFile(filepath.Join(dir, filePin)); err == nil && string(b) == pin {
 		return d, root, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/store"
 	"waxwing/core/wire"
 	"waxwing/franking"
@@ -43,7 +44,7 @@ func TestLimitsByCommand(t *testing.T) {
 	defer beta.conf.Store.Close()
 	defer beta.halt()
 	gamma := ids.MustParseDomain("gamma-peer.example")
-	beta.conf.Peers = []Peer{{gamma, "127.0.0.1:1", quicnet.Pin{1}}}
+	beta.conf.Peers = []Peer{{gamma, "127.0.0.1:1", keys.Pin{1}}}
 	configured := gcra.PerSecond(9, 9)
 	beta.conf.Limits = limits.Settings{{Name: limits.Registrations}: configured}
 	beta.start()

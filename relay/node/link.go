@@ -10,6 +10,7 @@ import (
 
 	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/mailbox"
 	"waxwing/core/wire"
 	"waxwing/relay"
@@ -41,7 +42,7 @@ const (
 type Peer struct {
 	Domain ids.Domain
 	Addr   string // UDP address, "host:port"
-	Pin    quicnet.Pin
+	Pin    keys.Pin
 }
 
 // link keeps the connection to one peer: it empties the outbox to it and asks

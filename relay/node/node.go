@@ -16,6 +16,7 @@ import (
 
 	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/store"
 	"waxwing/core/store/badgerstore"
 	"waxwing/franking"
@@ -221,7 +222,7 @@ func (n *Node) path(name string) string { return filepath.Join(n.dir, name) }
 func (n *Node) Domain() ids.Domain { return n.domain }
 
 // Pin returns by what clients and peers know the provider.
-func (n *Node) Pin() quicnet.Pin { return n.identity.Pin() }
+func (n *Node) Pin() keys.Pin { return n.identity.Pin() }
 
 // Addr returns the address that the provider listens on.
 func (n *Node) Addr() net.Addr { return n.listener.Addr() }

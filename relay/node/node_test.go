@@ -35,7 +35,7 @@ type server struct {
 	t      testing.TB
 	conf   Config
 	domain ids.Domain
-	pin    quicnet.Pin
+	pin    keys.Pin
 
 	node *Node
 	stop context.CancelFunc
@@ -333,7 +333,7 @@ func TestQueryThroughTheOtherProvider(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	d, err := directory.VerifyDescriptor(described.Descriptor, directory.DescriptorTrust{
-		Domain: beta.domain, Pin: directory.Pin(beta.pin), Today: today(),
+		Domain: beta.domain, Pin: beta.pin, Today: today(),
 	})
 	must(t, err)
 	first, second := lookup(t, alice, d, bob.address), lookup(t, alice, d, bob.address)

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/ratelimit/limits"
 	"waxwing/relay"
@@ -31,7 +30,7 @@ func oneMailbox(t *testing.T, identified bool) {
 		must(t, err)
 		t.Cleanup(func() { must(t, c.Close()) })
 		must(t, c.Register(ctx, client.RegisterConfig{
-			Address: ids.MustParseAddress(name + "@beta.example"), Server: beta.conf.Listen, Pin: directory.Pin(beta.pin),
+			Address: ids.MustParseAddress(name + "@beta.example"), Server: beta.conf.Listen, Pin: beta.pin,
 		}))
 		background(t, c)
 		return c

@@ -11,6 +11,7 @@ import (
 
 	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/store"
 	"waxwing/core/wire"
 	"waxwing/relay"
@@ -160,7 +161,7 @@ func TestRepin(t *testing.T) {
 	alice, bob := newDevice(t, alpha, "alice@alpha.example"), newDevice(t, beta, "bob@beta.example")
 	must(t, beta.node.AddPeer(ctx, alpha.asPeer(), false))
 	wrong := beta.asPeer()
-	wrong.Pin = quicnet.Pin{1}
+	wrong.Pin = keys.Pin{1}
 	must(t, alpha.node.AddPeer(ctx, wrong, false))
 	send(alice, bob, beta.domain, 1)
 	p := alpha.until(beta.domain, "refused for its pin", lastError(LinkPin))
@@ -193,7 +194,7 @@ func TestAttachChecksThePin(t *testing.T) {
 	var c *quicnet.Conn
 	for c = range l.status.conns {
 	}
-	other := newLink(beta.node, Peer{alpha.domain, alpha.conf.Listen, quicnet.Pin{1}})
+	other := newLink(beta.node, Peer{alpha.domain, alpha.conf.Listen, keys.Pin{1}})
 	if other.attach(c) {
 		t.Error("a connection under the old pin is taken")
 	}
@@ -233,14 +234,14 @@ func TestCommandsAndConfiguration(t *testing.T) {
 func TestNotUsableAsAPeer(t *testing.T) {
 	ctx := t.Context()
 	alpha := newServer(t, "alpha.example")
-	good := Peer{ids.MustParseDomain("beta.example"), "127.0.0.1:1", quicnet.Pin{1}}
+	good := Peer{ids.MustParseDomain("beta.example"), "127.0.0.1:1", keys.Pin{1}}
 	bad := map[string]Peer{
 		"no domain":  {ids.Domain{}, good.Addr, good.Pin},
 		"own domain": {alpha.domain, good.Addr, good.Pin},
 		"no address": {good.Domain, "", good.Pin},
 		"no port":    {good.Domain, "127.0.0.1", good.Pin},
 		"bad port":   {good.Domain, "127.0.0.1:70000", good.Pin},
-		"no pin":     {good.Domain, good.Addr, quicnet.Pin{}},
+		"no pin":     {good.Domain, good.Addr, keys.Pin{}},
 	}
 	for name, p := range bad {
 		alpha.conf.Peers = []Peer{p}
@@ -274,7 +275,7 @@ func TestAddBesideRun(t *testing.T) {
 	go func() { done <- n.Run(ctx) }()
 	cancel()
 	must(t, <-done)
-	if err := n.AddPeer(t.Context(), Peer{ids.MustParseDomain("gamma.example"), "127.0.0.1:1", quicnet.Pin{1}}, false); !errors.Is(err, ErrStopping) {
+	if err := n.AddPeer(t.Context(), Peer{ids.MustParseDomain("gamma.example"), "127.0.0.1:1", keys.Pin{1}}, false); !errors.Is(err, ErrStopping) {
 		t.Errorf("after the end: %v", err)
 	}
 }

@@ -18,9 +18,9 @@ import (
 
 	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/store"
 	"waxwing/core/wire"
-	"waxwing/relay/quicnet"
 )
 
 // What callers of AddPeer and RemovePeer branch on, with errors.Is.
@@ -82,10 +82,10 @@ func (p *peers) Descriptor(d ids.Domain) (*directory.Descriptor, bool) {
 }
 
 // pin is for handshakes of connecting peers.
-func (p *peers) pin(d ids.Domain) (quicnet.Pin, bool) {
+func (p *peers) pin(d ids.Domain) (keys.Pin, bool) {
 	l := p.link(d)
 	if l == nil {
-		return quicnet.Pin{}, false
+		return keys.Pin{}, false
 	}
 	return l.peer.Pin, true
 }
@@ -96,7 +96,7 @@ func (p *Peer) check(own ids.Domain) error {
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
-	if err != nil || len(p.Addr) > maxPeerAddr || p.Domain.IsZero() || p.Domain == own || p.Pin == (quicnet.Pin{}) {
+	if err != nil || len(p.Addr) > maxPeerAddr || p.Domain.IsZero() || p.Domain == own || p.Pin == (keys.Pin{}) {
 		return ErrPeer
 	}
 	return nil
@@ -169,7 +169,7 @@ func (p *peers) loadOwn() error {
 	}
 	// Also one that has expired: the next one continues its chain.
 	own, err := directory.VerifyDescriptor(b, directory.DescriptorTrust{
-		Domain: p.n.domain, Pin: directory.Pin(p.n.identity.Pin()),
+		Domain: p.n.domain, Pin: p.n.identity.Pin(),
 	})
 	if err != nil {
 		return fmt.Errorf("node: own descriptor cannot be used: %w", err)
@@ -189,7 +189,7 @@ func (p *peers) newLink(ctx context.Context, peer Peer) (*link, error) {
 		return nil, err
 	}
 	known, err := directory.VerifyDescriptor(doc.Value, directory.DescriptorTrust{
-		Domain: peer.Domain, Pin: directory.Pin(peer.Pin),
+		Domain: peer.Domain, Pin: peer.Pin,
 	})
 	if errors.Is(err, directory.ErrPin) {
 		return l, nil // the operator pinned another root: start anew
@@ -209,7 +209,7 @@ func (p *peers) learn(ctx context.Context, l *link, b []byte) error {
 		return nil
 	}
 	d, err := directory.VerifyDescriptor(b, directory.DescriptorTrust{
-		Domain: l.peer.Domain, Pin: directory.Pin(l.peer.Pin), Today: ids.DayOf(p.n.now()), Known: known,
+		Domain: l.peer.Domain, Pin: l.peer.Pin, Today: ids.DayOf(p.n.now()), Known: known,
 	})
 	if err != nil {
 		return &descriptorError{err}

@@ -90,7 +90,7 @@ func (d *device) descriptor(of ids.Domain) *directory.Descriptor {
 	must(d.t, err)
 	var f directory.DescriptorFields
 	must(d.t, wire.Unmarshal(m.Descriptor, &f))
-	desc, err := directory.VerifyDescriptor(m.Descriptor, directory.DescriptorTrust{Domain: of, Pin: directory.RootPin(f.Root)})
+	desc, err := directory.VerifyDescriptor(m.Descriptor, directory.DescriptorTrust{Domain: of, Pin: keys.PinOf(f.Root)})
 	must(d.t, err)
 	return desc
 }

@@ -13,8 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"waxwing/core/directory"
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/relay"
 	"waxwing/relay/client"
 	"waxwing/relay/node"
@@ -64,7 +64,7 @@ type simProvider struct {
 	host   netip.Addr
 	domain ids.Domain
 	conf   node.Config
-	pin    quicnet.Pin
+	pin    keys.Pin
 
 	node   *node.Node
 	socket net.PacketConn
@@ -193,7 +193,7 @@ func (u *simUser) begin() {
 	c, err := client.Create(u.conf)
 	u.w.must(err)
 	u.w.must(c.Register(u.w.t.Context(), client.RegisterConfig{
-		Address: u.address, Server: simAddr(u.p.host), Pin: directory.Pin(u.p.pin),
+		Address: u.address, Server: simAddr(u.p.host), Pin: u.p.pin,
 	}))
 	u.run(c)
 }

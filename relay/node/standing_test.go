@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/ratelimit/limits"
 	"waxwing/relay"
@@ -44,8 +43,8 @@ func inStandingByWeek(t *testing.T, hop bool) {
 	agreed(t, alpha, beta)
 	alice, bob := newClientAt(t, &at, alpha, "alice@alpha.example"), newClientAt(t, &at, beta, "bob@beta.example")
 	if hop {
-		must(t, alice.SetHop(servers[2].domain, directory.Pin(servers[2].pin)))
-		must(t, bob.SetHop(servers[2].domain, directory.Pin(servers[2].pin)))
+		must(t, alice.SetHop(servers[2].domain, servers[2].pin))
+		must(t, bob.SetHop(servers[2].domain, servers[2].pin))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -112,7 +111,7 @@ func newClientAt(t testing.TB, at *clock, s *server, address string) *client.Cli
 	must(t, err)
 	t.Cleanup(func() { must(t, c.Close()) })
 	must(t, c.Register(testContext(t), client.RegisterConfig{
-		Address: ids.MustParseAddress(address), Server: s.conf.Listen, Pin: directory.Pin(s.pin),
+		Address: ids.MustParseAddress(address), Server: s.conf.Listen, Pin: s.pin,
 	}))
 	return c
 }

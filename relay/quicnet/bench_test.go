@@ -14,6 +14,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/wire"
 )
 
@@ -195,7 +196,7 @@ func BenchmarkHandshake(b *testing.B) {
 	id, peer := newIdentity(b, alpha, time.Now()), newIdentity(b, beta, time.Now())
 	l := listen(b, Config{
 		Identity: id, Addr: "127.0.0.1:0",
-		PeerPin: func(ids.Domain) (Pin, bool) { return peer.Pin(), true },
+		PeerPin: func(ids.Domain) (keys.Pin, bool) { return peer.Pin(), true },
 	})
 	for name, show := range map[string]*Identity{"client": nil, "peer": peer} {
 		b.Run(name, func(b *testing.B) {

@@ -9,6 +9,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/wire"
 	"waxwing/relay/quicnet/internal/tap"
 )
@@ -23,7 +24,7 @@ type Conn struct {
 	q        *quic.Conn
 	t        Timeouts
 	peer     ids.Domain // zero if the other side showed no certificate
-	pin      Pin        // of the root that it showed; zero as well
+	pin      keys.Pin   // of the root that it showed; zero as well
 	exporter [32]byte
 }
 
@@ -48,7 +49,7 @@ func newConn(q *quic.Conn, t Timeouts) (*Conn, error) {
 
 // PeerPin returns the pin of the root that the provider at the other end has
 // shown, which was the pinned one during the handshake.
-func (c *Conn) PeerPin() Pin { return c.pin }
+func (c *Conn) PeerPin() keys.Pin { return c.pin }
 
 // Peer returns the provider at the other end. On an accepted connection it is
 // false for a client, which has shown nothing yet.

@@ -12,13 +12,14 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 )
 
 // DialConfig says whom to connect to. Addr, Domain and Pin are required.
 type DialConfig struct {
 	Addr     string           // UDP address, "host:port"
 	Domain   ids.Domain       // who must answer
-	Pin      Pin              // the root of who must answer
+	Pin      keys.Pin         // the root of who must answer
 	Identity *Identity        // of a provider that connects to a peer; nil for clients
 	Now      func() time.Time // time.Now
 	// PacketConn is used instead of a new socket. It serves one connection, and
@@ -37,7 +38,7 @@ type DialConfig struct {
 // Errors are ErrPin, ErrCertificate, ErrExpired, ErrHandshake, ErrBusy,
 // ErrTimeout (nobody answered), ErrUnreachable, ErrConfig, or ctx's.
 func Dial(ctx context.Context, conf DialConfig) (*Conn, error) {
-	if conf.Domain.IsZero() || conf.Pin == (Pin{}) {
+	if conf.Domain.IsZero() || conf.Pin == (keys.Pin{}) {
 		return nil, fmt.Errorf("%w: no domain or no pin to connect to", ErrConfig)
 	}
 	if conf.Now == nil {

@@ -24,14 +24,14 @@ func TestDialVerifiesTheServer(t *testing.T) {
 	}{
 		{"right", func(*DialConfig) {}, nil},
 		{"wrong pin", func(d *DialConfig) { d.Pin[0] ^= 1 }, ErrPin},
-		{"pin of another's root", func(d *DialConfig) { d.Pin = PinOf(keys.NewSigningKey().Public()) }, ErrPin},
+		{"pin of another's root", func(d *DialConfig) { d.Pin = keys.PinOf(keys.NewSigningKey().Public()) }, ErrPin},
 		{"other domain", func(d *DialConfig) { d.Domain = beta }, ErrCertificate},
 		{"subdomain", func(d *DialConfig) { d.Domain = ids.MustParseDomain("a.alpha.example") }, ErrCertificate},
 		{"expired", func(d *DialConfig) { d.Now = later(91 * 24 * time.Hour) }, ErrExpired},
 		{"clock two days behind", func(d *DialConfig) { d.Now = later(-48 * time.Hour) }, ErrExpired},
 		{"clock hours behind", func(d *DialConfig) { d.Now = later(-23 * time.Hour) }, nil},
 		{"nobody there", func(d *DialConfig) { d.Addr = "192.0.2.9:4433" }, ErrTimeout},
-		{"no pin", func(d *DialConfig) { d.Pin = Pin{} }, ErrConfig},
+		{"no pin", func(d *DialConfig) { d.Pin = keys.Pin{} }, ErrConfig},
 		{"no domain", func(d *DialConfig) { d.Domain = ids.Domain{} }, ErrConfig},
 		{"no port", func(d *DialConfig) { d.Addr = "192.0.2.1" }, ErrConfig},
 	} {
@@ -58,14 +58,14 @@ func TestListenerVerifiesPeers(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		domain ids.Domain // of the certificate shown; zero: none
-		pin    func(*Identity) Pin
+		pin    func(*Identity) keys.Pin
 		shift  time.Duration // of the listener's clock
 		peer   ids.Domain
 		ok     bool
 	}{
 		{"client", ids.Domain{}, nil, 0, ids.Domain{}, true},
 		{"peer", beta, (*Identity).Pin, 0, beta, true},
-		{"peer with another root", beta, func(*Identity) Pin { return Pin{9} }, 0, ids.Domain{}, false},
+		{"peer with another root", beta, func(*Identity) keys.Pin { return keys.Pin{9} }, 0, ids.Domain{}, false},
 		{"unknown peer", gamma, (*Identity).Pin, 0, ids.Domain{}, false},
 		{"peer with an expired leaf", beta, (*Identity).Pin, 200 * 24 * time.Hour, ids.Domain{}, false},
 	} {
@@ -77,7 +77,7 @@ func TestListenerVerifiesPeers(t *testing.T) {
 				conf := Config{Identity: id, PacketConn: n.hosts[0]}
 				if !c.domain.IsZero() {
 					d.Identity = newIdentity(t, c.domain, time.Now())
-					conf.PeerPin = func(who ids.Domain) (Pin, bool) { return c.pin(d.Identity), who == beta }
+					conf.PeerPin = func(who ids.Domain) (keys.Pin, bool) { return c.pin(d.Identity), who == beta }
 				}
 				if c.shift != 0 {
 					// Only the check of the peer's leaf is in the future.
@@ -241,7 +241,7 @@ func TestRenewalNeedsNoRestart(t *testing.T) {
 		peer := newIdentity(t, beta, time.Now())
 		l := listen(t, Config{
 			Identity: id, PacketConn: n.hosts[0],
-			PeerPin: func(ids.Domain) (Pin, bool) { return peer.Pin(), true },
+			PeerPin: func(ids.Domain) (keys.Pin, bool) { return peer.Pin(), true },
 		})
 		for i := range 9 {
 			c, s := connect(t, l, DialConfig{
@@ -290,7 +290,7 @@ func TestDialContext(t *testing.T) {
 		n := newNetwork(t, 1)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := Dial(ctx, DialConfig{Addr: "192.0.2.9:4433", Domain: alpha, Pin: Pin{1}, PacketConn: n.hosts[0]})
+		_, err := Dial(ctx, DialConfig{Addr: "192.0.2.9:4433", Domain: alpha, Pin: keys.Pin{1}, PacketConn: n.hosts[0]})
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
 		}

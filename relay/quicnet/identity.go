@@ -43,7 +43,7 @@ type Identity struct {
 	// fixed
 	domain ids.Domain
 	root   *keys.SigningKey
-	pin    Pin
+	pin    keys.Pin
 	reset  quic.StatelessResetKey
 
 	mu   sync.Mutex       // guards leaf
@@ -67,7 +67,7 @@ func NewIdentity(domain ids.Domain, root *keys.SigningKey, now time.Time) (*Iden
 	if err != nil {
 		return nil, fmt.Errorf("%w: reset key", ErrConfig)
 	}
-	id := &Identity{domain: domain, root: root, pin: PinOf(root.Public()), reset: quic.StatelessResetKey(reset)}
+	id := &Identity{domain: domain, root: root, pin: keys.PinOf(root.Public()), reset: quic.StatelessResetKey(reset)}
 	if _, err := id.certificate(now); err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func NewIdentity(domain ids.Domain, root *keys.SigningKey, now time.Time) (*Iden
 func (id *Identity) Domain() ids.Domain { return id.domain }
 
 // Pin returns the pin of the root, for peers' and clients' configurations.
-func (id *Identity) Pin() Pin { return id.pin }
+func (id *Identity) Pin() keys.Pin { return id.pin }
 
 // Renew makes a new leaf, with a new key, for all handshakes from now on.
 // Connections that there are go on. The error is ErrConfig.

@@ -7,52 +7,24 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"waxwing/core/ids"
 	"waxwing/core/keys"
 	"waxwing/core/wire"
 )
 
-func TestPinText(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		p := Pin(rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "pin"))
-		q, err := ParsePin(p.String())
-		if err != nil || p != q {
-			t.Fatalf("%v, %v", q, err)
-		}
-		var r struct{ Pin Pin }
-		b := must(json.Marshal(struct{ Pin Pin }{p}))
-		if err := json.Unmarshal(b, &r); err != nil || r.Pin != p {
-			t.Fatalf("%v, %v", r.Pin, err)
-		}
-		s := rapid.StringMatching(`[A-Za-z0-9_-]{43}`).Draw(t, "text")
-		if p, err := ParsePin(s); err == nil && p.String() != s {
-			t.Fatalf("%q is %q", s, p)
-		}
-	})
-	good := Pin{1}.String()
-	for _, s := range []string{"", good[:42], good + "A", good + "=", good[:42] + "\n", "\n" + good, good[:42] + "B", good[:40] + "+/A"} {
-		if _, err := ParsePin(s); !errors.Is(err, ErrPinText) {
-			t.Errorf("%q: %v", s, err)
-		}
-	}
-}
-
 func TestPinOfIsTheCertificates(t *testing.T) {
 	id := newIdentity(t, alpha, time.Now())
 	root := must(x509.ParseCertificate(must(id.certificate(time.Now())).Certificate[1]))
-	if !id.Pin().matches(root) {
+	if !id.Pin().Matches(root.RawSubjectPublicKeyInfo) {
 		t.Fatal("the root certificate does not match the pin")
 	}
-	if (Pin{}).matches(root) {
+	if (keys.Pin{}).Matches(root.RawSubjectPublicKeyInfo) {
 		t.Fatal("no pin matches")
 	}
 }
@@ -155,12 +127,12 @@ func TestCheckChain(t *testing.T) {
 		{"other use", leaf(func(c *x509.Certificate) { c.ExtKeyUsage = c.ExtKeyUsage[1:] }), ErrCertificate},
 		{"ECDSA", forge(t, root, now, func(_ *x509.Certificate, k *any) { *k = ecdsaKey.Public() }), ErrCertificate},
 	} {
-		err := checkChain(c.chain, alpha, PinOf(root.Public()), x509.ExtKeyUsageServerAuth, now)
+		err := checkChain(c.chain, alpha, keys.PinOf(root.Public()), x509.ExtKeyUsageServerAuth, now)
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
-	if err := checkChain(good, alpha, Pin{}, x509.ExtKeyUsageServerAuth, now); !errors.Is(err, ErrPin) {
+	if err := checkChain(good, alpha, keys.Pin{}, x509.ExtKeyUsageServerAuth, now); !errors.Is(err, ErrPin) {
 		t.Errorf("no pin: %v", err)
 	}
 }
@@ -185,10 +157,10 @@ func TestCheckParameters(t *testing.T) {
 }
 
 func FuzzParsePin(f *testing.F) {
-	f.Add(PinOf(keys.NewSigningKey().Public()).String())
+	f.Add(keys.PinOf(keys.NewSigningKey().Public()).String())
 	f.Fuzz(func(t *testing.T, s string) {
-		switch p, err := ParsePin(s); {
-		case err != nil && !errors.Is(err, ErrPinText):
+		switch p, err := keys.ParsePin(s); {
+		case err != nil && !errors.Is(err, keys.ErrPinText):
 			t.Errorf("untyped error %v", err)
 		case err == nil && p.String() != s:
 			t.Errorf("%q is the pin %s", s, p)

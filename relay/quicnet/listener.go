@@ -12,6 +12,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/limits"
 )
@@ -25,7 +26,7 @@ type Config struct {
 	// PeerPin returns the pin of a provider that may connect as a peer. It is
 	// called during handshakes, concurrently, and must not block. Without it no
 	// peer may connect.
-	PeerPin func(ids.Domain) (Pin, bool)
+	PeerPin func(ids.Domain) (keys.Pin, bool)
 	Now     func() time.Time // time.Now
 
 	// Limits says how many connections and handshakes there may be at once
@@ -46,7 +47,7 @@ func (c *Config) validate() error {
 		return fmt.Errorf("%w: no address to listen on", ErrConfig)
 	}
 	if c.PeerPin == nil {
-		c.PeerPin = func(ids.Domain) (Pin, bool) { return Pin{}, false }
+		c.PeerPin = func(ids.Domain) (keys.Pin, bool) { return keys.Pin{}, false }
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/wire"
 )
 
@@ -27,7 +28,7 @@ func baseTLS(now func() time.Time) *tls.Config {
 
 // clientTLS checks that the server is the domain with the pin, and presents
 // the identity, if there is one, when asked.
-func clientTLS(domain ids.Domain, pin Pin, id *Identity, now func() time.Time) *tls.Config {
+func clientTLS(domain ids.Domain, pin keys.Pin, id *Identity, now func() time.Time) *tls.Config {
 	c := baseTLS(now)
 	// The web PKI's check is replaced, not left out: VerifyConnection runs on
 	// every handshake.
@@ -47,7 +48,7 @@ func clientTLS(domain ids.Domain, pin Pin, id *Identity, now func() time.Time) *
 }
 
 // serverTLS presents the identity and checks a certificate if one is presented.
-func serverTLS(id *Identity, peerPin func(ids.Domain) (Pin, bool), now func() time.Time) *tls.Config {
+func serverTLS(id *Identity, peerPin func(ids.Domain) (keys.Pin, bool), now func() time.Time) *tls.Config {
 	c := baseTLS(now)
 	c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return id.certificate(now()) }
 	c.ClientAuth = tls.RequestClientCert
@@ -98,12 +99,12 @@ func leafDomain(leaf *x509.Certificate) (ids.Domain, error) {
 // signed it, that the leaf is for this domain alone (no wildcard) and this
 // use, and that it is valid at now. It runs before crypto/tls checks the
 // signature that proves possession of the leaf's key.
-func checkChain(chain []*x509.Certificate, domain ids.Domain, pin Pin, use x509.ExtKeyUsage, now time.Time) error {
+func checkChain(chain []*x509.Certificate, domain ids.Domain, pin keys.Pin, use x509.ExtKeyUsage, now time.Time) error {
 	if len(chain) != 2 {
 		return ErrCertificate
 	}
 	leaf, root := chain[0], chain[1]
-	if !pin.matches(root) {
+	if !pin.Matches(root.RawSubjectPublicKeyInfo) {
 		return ErrPin
 	}
 	d, err := leafDomain(leaf)

@@ -21,7 +21,7 @@ type Profile struct {
 	Registered bool // the provider has the account
 	Published  bool // and prekeys and seal key
 	Server     string
-	Pin        directory.Pin // of the own provider
+	Pin        keys.Pin // of the own provider
 	Invite     []byte
 	Mailbox    ids.MailboxID     // zero before registration
 	Identity   [32]byte          // seed of the account's identity key
@@ -363,7 +363,7 @@ func (k *OwnKey) Fields(c *wire.Codec) {
 // Provider is what is known of a provider.
 type Provider struct {
 	Pinned     bool // from a contact code or the own configuration, not first use
-	Pin        directory.Pin
+	Pin        keys.Pin
 	Fetched    uint64 // Unix time, milliseconds; 0 for never
 	Descriptor []byte
 }

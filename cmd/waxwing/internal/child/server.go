@@ -7,7 +7,7 @@ import (
 	"net"
 	"path/filepath"
 
-	"waxwing/relay/quicnet"
+	"waxwing/core/keys"
 )
 
 // program is the name under which this program is a server.
@@ -20,7 +20,7 @@ type Provider struct {
 	Dir    string // data directory
 	Log    string // file of the server's log
 	Addr   string // UDP address that it listens on
-	Pin    quicnet.Pin
+	Pin    keys.Pin
 	// Flags are further flags of serve.
 	Flags []string
 }
@@ -39,7 +39,7 @@ func NewProvider(ctx context.Context, root, domain string) (*Provider, error) {
 		return nil, fmt.Errorf("initialise %s: %w", domain, err)
 	}
 	var made struct {
-		Pin quicnet.Pin `json:"pin"`
+		Pin keys.Pin `json:"pin"`
 	}
 	if err := json.Unmarshal(line, &made); err != nil {
 		return nil, fmt.Errorf("initialise %s: not a line of JSON: %w", domain, err)
@@ -88,10 +88,10 @@ func (p *Provider) Start(ctx context.Context) (*Server, error) {
 		return nil, fmt.Errorf("start %s: %w", p.Domain, err)
 	}
 	var ready struct {
-		Ready   bool        `json:"ready"`
-		Domain  string      `json:"domain"`
-		Pin     quicnet.Pin `json:"pin"`
-		Metrics string      `json:"metrics"`
+		Ready   bool     `json:"ready"`
+		Domain  string   `json:"domain"`
+		Pin     keys.Pin `json:"pin"`
+		Metrics string   `json:"metrics"`
 	}
 	if err := json.Unmarshal(line, &ready); err != nil || !ready.Ready || ready.Domain != p.Domain || ready.Pin != p.Pin {
 		proc.Kill()

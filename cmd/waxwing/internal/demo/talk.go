@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"waxwing/cmd/waxwing/internal/child"
-	"waxwing/core/directory"
+	"waxwing/core/keys"
 	"waxwing/core/wire"
 	"waxwing/relay/client"
 	"waxwing/relay/client/state"
@@ -14,7 +14,7 @@ import (
 
 const codeExists = wire.CodeExists
 
-func pinOf(p *child.Provider) directory.Pin { return directory.Pin(p.Pin) }
+func pinOf(p *child.Provider) keys.Pin { return p.Pin }
 
 // codeShown is how much of a contact code is printed.
 const codeShown = 60

@@ -1,29 +1,27 @@
-package quicnet
+package keys
 
 import (
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"errors"
-
-	"waxwing/core/keys"
 )
 
-// Pin is the SHA-256 of a provider root key's SubjectPublicKeyInfo in DER
-// (RFC 7469 section 2.4). The zero value is no pin and matches nothing.
+// Pin identifies a provider's root key: SHA-256 of its SubjectPublicKeyInfo in
+// DER, the same for a TLS certificate of that key (RFC 7469 section 2.4). The zero
+// value is no pin and matches nothing.
 type Pin [sha256.Size]byte
 
 // ErrPinText says that a text is not a pin.
-var ErrPinText = errors.New("quicnet: not a pin")
-
-// PinOf returns the pin of a root key.
-func PinOf(root keys.VerifyKey) Pin {
-	return sha256.Sum256(append(append([]byte(nil), ed25519SPKI...), root[:]...))
-}
+var ErrPinText = errors.New("keys: not a pin")
 
 // ed25519SPKI is what stands before the 32 bytes of an Ed25519 key in its
 // SubjectPublicKeyInfo (RFC 8410 section 4).
 var ed25519SPKI = []byte{0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00}
+
+// PinOf returns the pin of a root key.
+func PinOf(root VerifyKey) Pin {
+	return sha256.Sum256(append(append([]byte(nil), ed25519SPKI...), root[:]...))
+}
 
 // ParsePin parses the text form: 43 characters of base64url without padding.
 // Anything else is ErrPinText.
@@ -48,7 +46,5 @@ func (p *Pin) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// matches reports whether the pin is the certificate's key's.
-func (p Pin) matches(c *x509.Certificate) bool {
-	return p != Pin{} && p == sha256.Sum256(c.RawSubjectPublicKeyInfo)
-}
+// Matches reports whether the pin is that of a key with this SubjectPublicKeyInfo.
+func (p Pin) Matches(spki []byte) bool { return p != Pin{} && p == sha256.Sum256(spki) }
