@@ -20,6 +20,7 @@ var architecture = rules{
 	// whoever reads one floor needs only the ones under it.
 	floors: []floor{
 		{at: 0, path: "core/ids", why: "the names of things, which enter hashes and so need one form for everyone"},
+		{at: 0, path: "core/merkle", why: "a tree of hashes, of whatever they are"},
 
 		{at: 1, path: "core/wire", why: "the one schema: names and primitive types only"},
 		{at: 1, path: "core/keys", why: "typed keys and the closed table of signing contexts: names only"},

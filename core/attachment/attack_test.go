@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"waxwing/core/auditlog"
+	"waxwing/core/merkle"
 )
 
 // accept is what the hash of the ciphertext would stop: with it replaced, order and
@@ -65,7 +66,7 @@ func TestChunksMoved(t *testing.T) {
 	f := a.mustOpen(t)
 	d := *a.d
 	b := a.sealed[:2*SealedChunk]
-	d.Size, d.Root, d.Sealed = 2*ChunkSize, root(f.c.leaves[:2]), sha256.Sum256(b)
+	d.Size, d.Root, d.Sealed = 2*ChunkSize, merkle.Root(f.c.leaves[:2]), sha256.Sum256(b)
 	_, err := Open(&d, a.s, bytes.NewReader(b))
 	wants(t, "truncated at a chunk's end, by the author", err, ErrSealed)
 }
@@ -194,14 +195,14 @@ func TestLeavesAndNodes(t *testing.T) {
 	copy(both[:], h[0][:])
 	copy(both[HashSize:], h[1][:])
 	for index := range uint32(4) {
-		if leafHash(index, new([SaltSize]byte), both[:]) == nodeHash(h[0], h[1]) {
+		if leafHash(index, new([SaltSize]byte), both[:]) == merkle.Node(h[0], h[1]) {
 			t.Error("a leaf is a node")
 		}
 	}
 	d := *a.d
 	d.Size = 2 * ChunkSize
 	for _, chunk := range [][]byte{both[:], append(both[:], make([]byte, ChunkSize-len(both))...)} {
-		l := &Leaf{Chunk: chunk, Path: []Hash{nodeHash(h[2], h[3])}}
+		l := &Leaf{Chunk: chunk, Path: []Hash{merkle.Node(h[2], h[3])}}
 		wants(t, "node as leaf", l.Check(&d), ErrLeaf)
 	}
 }
@@ -232,10 +233,10 @@ func depth(i, n int) int {
 	if i >= n || n == 1 {
 		return 0
 	}
-	if k := split(n); i >= k {
+	if k := merkle.Split(n); i >= k {
 		return 1 + depth(i-k, n-k)
 	}
-	return 1 + depth(i, split(n))
+	return 1 + depth(i, merkle.Split(n))
 }
 
 // The trees are those of RFC 6962: another implementation of them agrees.
@@ -248,16 +249,16 @@ func TestTreeIsTheStandards(t *testing.T) {
 			leaves, theirs = append(leaves, h), append(theirs, auditlog.Hash(h))
 		}
 		want := auditlog.Root(theirs)
-		if root(leaves) != Hash(want) {
+		if merkle.Root(leaves) != Hash(want) {
 			t.Fatalf("%d leaves: another root", n)
 		}
 		for i := range n {
-			p := path(leaves, i)
+			p := merkle.Path(leaves, i)
 			proof, err := auditlog.Inclusion(theirs, uint64(i))
 			if err != nil || !slices.EqualFunc(p, proof, func(a Hash, b auditlog.Hash) bool { return a == Hash(b) }) {
 				t.Fatalf("leaf %d of %d: another path, %v", i, n, err)
 			}
-			got, ok := climb(leaves[i], i, n, p)
+			got, ok := merkle.Climb(leaves[i], uint64(i), uint64(n), p)
 			if !ok || got != Hash(want) || auditlog.VerifyInclusion(theirs[i], uint64(i), uint64(n), proof, want) != nil {
 				t.Fatalf("leaf %d of %d does not climb to the root", i, n)
 			}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"waxwing/core/merkle"
 )
 
 // What callers branch on, with errors.Is.
@@ -25,7 +27,7 @@ var (
 )
 
 // Hash is SHA-256.
-type Hash [HashSize]byte
+type Hash = merkle.Hash
 
 // Descriptor describes a file and commits to it. It stands in F; package content
 // has its bytes.

@@ -1,6 +1,10 @@
 package attachment
 
-import "bytes"
+import (
+	"bytes"
+
+	"waxwing/core/merkle"
+)
 
 // Leaf is one chunk of a file with what proves it: what a report reveals.
 type Leaf struct {
@@ -25,7 +29,7 @@ func (l *Leaf) Check(d *Descriptor) error {
 	if d.Size > MaxSize || uint64(l.Index) >= uint64(n) || len(l.Chunk) != lengthOf(d.Size, int(l.Index)) {
 		return ErrLeaf
 	}
-	if got, ok := climb(leafHash(l.Index, &l.Salt, l.Chunk), int(l.Index), n, l.Path); !ok || got != d.Root {
+	if got, ok := merkle.Climb(leafHash(l.Index, &l.Salt, l.Chunk), uint64(l.Index), uint64(n), l.Path); !ok || got != d.Root {
 		return ErrLeaf
 	}
 	return nil

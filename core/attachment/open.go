@@ -3,6 +3,8 @@ package attachment
 import (
 	"errors"
 	"io"
+
+	"waxwing/core/merkle"
 )
 
 // File is an attachment whose whole ciphertext was read and found to be its
@@ -57,7 +59,7 @@ func Open(d *Descriptor, s *Secret, sealed io.ReaderAt) (*File, error) {
 		}
 		clear(chunk)
 	}
-	if root(f.c.leaves) != d.Root || Hash(f.c.sealed.Sum(nil)) != d.Sealed {
+	if merkle.Root(f.c.leaves) != d.Root || Hash(f.c.sealed.Sum(nil)) != d.Sealed {
 		return nil, ErrSealed
 	}
 	return f, nil
@@ -160,6 +162,6 @@ func (f *File) Reveal(i int) (*Leaf, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.Path = path(f.c.leaves, i)
+	l.Path = merkle.Path(f.c.leaves, i)
 	return l, nil
 }

@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"testing"
+
+	"waxwing/core/merkle"
 )
 
 // gf is an element of GCM's field, its first bit the highest of hi (NIST SP 800-38D,
@@ -112,7 +114,7 @@ func TestSalamander(t *testing.T) {
 	k[0].leaf(plain[0])
 	k[1].leaf(plain[1])
 	d := &Descriptor{
-		Type: "image/jpeg", Size: size, Root: root(k[0].leaves), Sealed: sha256.Sum256(sealed), Commitment: derive(&s1.b, labelCommitment),
+		Type: "image/jpeg", Size: size, Root: merkle.Root(k[0].leaves), Sealed: sha256.Sum256(sealed), Commitment: derive(&s1.b, labelCommitment),
 	}
 	f, err := Open(d, s1, bytes.NewReader(sealed))
 	if err != nil {

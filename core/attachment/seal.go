@@ -7,6 +7,8 @@ import (
 	"errors"
 	"hash"
 	"io"
+
+	"waxwing/core/merkle"
 )
 
 // chunker is what sealing and opening have in common: a file's keys, and the leaves
@@ -93,7 +95,7 @@ func seal(w io.Writer, r io.Reader, name, mediaType string, s *Secret, limit uin
 	if err := z.flush(int(left), true); err != nil {
 		return nil, err
 	}
-	d.Root, d.Sealed = root(z.leaves), Hash(z.sealed.Sum(nil))
+	d.Root, d.Sealed = merkle.Root(z.leaves), Hash(z.sealed.Sum(nil))
 	return d, nil
 }
 

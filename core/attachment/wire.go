@@ -4,11 +4,13 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+
+	"waxwing/core/merkle"
 )
 
 // Sizes, in bytes.
 const (
-	HashSize   = sha256.Size
+	HashSize   = merkle.Size
 	SaltSize   = sha256.Size
 	SecretSize = 32
 
@@ -24,14 +26,6 @@ const (
 	labelKey        = "waxwing attachment key v1"
 	labelSalts      = "waxwing attachment salts v1"
 	labelCommitment = "waxwing attachment commitment v1"
-)
-
-// Leaves and nodes are hashed behind different first bytes, so that no node can be
-// shown as a leaf (RFC 6962, 2.1). A leaf's has its index and length as well, so
-// that it is of one place only.
-const (
-	leafPrefix = 0
-	nodePrefix = 1
 )
 
 // Integers are big-endian.
@@ -69,9 +63,11 @@ func saltOf(fsalt *[HashSize]byte, index uint32) (s [SaltSize]byte) {
 	return [SaltSize]byte(h.Sum(nil))
 }
 
+// leafHash has the chunk's index and length as well, so that a leaf is of one place
+// only.
 func leafHash(index uint32, salt *[SaltSize]byte, chunk []byte) Hash {
 	var head [1 + 4 + 4 + SaltSize]byte
-	head[0] = leafPrefix
+	head[0] = merkle.LeafPrefix
 	binary.BigEndian.PutUint32(head[1:], index)
 	binary.BigEndian.PutUint32(head[5:], uint32(len(chunk)))
 	copy(head[9:], salt[:])
@@ -79,12 +75,4 @@ func leafHash(index uint32, salt *[SaltSize]byte, chunk []byte) Hash {
 	h.Write(head[:])
 	h.Write(chunk)
 	return Hash(h.Sum(nil))
-}
-
-func nodeHash(l, r Hash) Hash {
-	var b [1 + 2*HashSize]byte
-	b[0] = nodePrefix
-	copy(b[1:], l[:])
-	copy(b[1+HashSize:], r[:])
-	return sha256.Sum256(b[:])
 }

@@ -114,7 +114,7 @@ func TestProofs(t *testing.T) {
 func TestLeafIsNoNode(t *testing.T) {
 	l := someLeaves(2)
 	inner := append(slices.Clone(l[0][:]), l[1][:]...)
-	if LeafHash(inner) == Root(l) || LeafHash(append([]byte{nodePrefix}, inner...)) == Root(l) {
+	if LeafHash(inner) == Root(l) || LeafHash(append([]byte{1}, inner...)) == Root(l) {
 		t.Error("leaf and node are alike")
 	}
 }

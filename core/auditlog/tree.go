@@ -2,53 +2,26 @@ package auditlog
 
 import (
 	"crypto/sha256"
-	"math/bits"
+
+	"waxwing/core/merkle"
 )
 
 // HashSize is the size of a hash, in bytes.
-const HashSize = sha256.Size
+const HashSize = merkle.Size
 
 // Hash is a node of the tree.
-type Hash [HashSize]byte
-
-// Leaves and nodes are hashed under different first bytes, so that no leaf
-// can be shown as a node (RFC 6962, 2.1).
-const (
-	leafPrefix = 0
-	nodePrefix = 1
-)
+type Hash = merkle.Hash
 
 // LeafHash returns the hash of an entry.
 func LeafHash(entry []byte) Hash {
 	h := sha256.New()
-	h.Write([]byte{leafPrefix})
+	h.Write([]byte{merkle.LeafPrefix})
 	h.Write(entry)
 	return Hash(h.Sum(nil))
 }
 
-func nodeHash(l, r Hash) Hash {
-	var b [1 + 2*HashSize]byte
-	b[0] = nodePrefix
-	copy(b[1:], l[:])
-	copy(b[1+HashSize:], r[:])
-	return sha256.Sum256(b[:])
-}
-
-// split is the largest power of two below n, for n > 1.
-func split(n int) int { return 1 << (bits.Len(uint(n-1)) - 1) }
-
 // Root returns the root over leaf hashes; over none, the hash of nothing.
-func Root(leaves []Hash) Hash {
-	switch n := len(leaves); n {
-	case 0:
-		return sha256.Sum256(nil)
-	case 1:
-		return leaves[0]
-	default:
-		k := split(n)
-		return nodeHash(Root(leaves[:k]), Root(leaves[k:]))
-	}
-}
+func Root(leaves []Hash) Hash { return merkle.Root(leaves) }
 
 // Inclusion returns the path from a leaf to the root (RFC 6962, 2.1.1), or
 // ErrRange.
@@ -56,42 +29,16 @@ func Inclusion(leaves []Hash, index uint64) ([]Hash, error) {
 	if index >= uint64(len(leaves)) {
 		return nil, ErrRange
 	}
-	return path(int(index), leaves), nil
-}
-
-func path(m int, leaves []Hash) []Hash {
-	if len(leaves) == 1 {
-		return nil
-	}
-	k := split(len(leaves))
-	if m < k {
-		return append(path(m, leaves[:k]), Root(leaves[k:]))
-	}
-	return append(path(m-k, leaves[k:]), Root(leaves[:k]))
+	return merkle.Path(leaves, int(index)), nil
 }
 
 // VerifyInclusion returns nil if the path shows that leaf is the one with this
 // index among size under the root (RFC 9162, 2.1.3.2), else ErrProof.
 func VerifyInclusion(leaf Hash, index, size uint64, proof []Hash, root Hash) error {
-	if index >= size || len(proof) > MaxProof {
+	if len(proof) > MaxProof {
 		return ErrProof
 	}
-	fn, sn, r := index, size-1, leaf
-	for _, p := range proof {
-		if sn == 0 {
-			return ErrProof
-		}
-		if fn&1 == 1 || fn == sn {
-			r = nodeHash(p, r)
-			for fn&1 == 0 && fn != 0 {
-				fn, sn = fn>>1, sn>>1
-			}
-		} else {
-			r = nodeHash(r, p)
-		}
-		fn, sn = fn>>1, sn>>1
-	}
-	if sn != 0 || r != root {
+	if got, ok := merkle.Climb(leaf, index, size, proof); !ok || got != root {
 		return ErrProof
 	}
 	return nil
@@ -117,7 +64,7 @@ func subproof(m int, leaves []Hash, whole bool) []Hash {
 		}
 		return []Hash{Root(leaves)}
 	}
-	k := split(n)
+	k := merkle.Split(n)
 	if m <= k {
 		return append(subproof(m, leaves[:k], whole), Root(leaves[k:]))
 	}
@@ -158,12 +105,12 @@ func VerifyConsistency(old, size uint64, oldRoot, root Hash, proof []Hash) error
 			return ErrProof
 		}
 		if fn&1 == 1 || fn == sn {
-			fr, sr = nodeHash(c, fr), nodeHash(c, sr)
+			fr, sr = merkle.Node(c, fr), merkle.Node(c, sr)
 			for fn&1 == 0 && fn != 0 {
 				fn, sn = fn>>1, sn>>1
 			}
 		} else {
-			sr = nodeHash(sr, c)
+			sr = merkle.Node(sr, c)
 		}
 		fn, sn = fn>>1, sn>>1
 	}

@@ -328,24 +328,10 @@ func (u *user) bring(to *user, piece *content.Piece) string {
 	to.push(true)
 	u.pull()
 	id := u.send(to, text)
-	var envelope []byte
-	u.do(func(k *work) error {
-		c := k.find(to.address)
-		m, err := state.Log.Get(k.tx, state.U64(id))
-		u.w.must(err)
-		d, err := k.draft(c, m)
-		u.w.must(err)
-		k.dirty(c)
-		u.w.must(k.fillControl(d))
+	u.sendChanged(to, id, nil, func(d *draft) {
 		d.control.Piece = piece
 		u.w.must(d.chooseClass())
-		a, err := k.takeTicket(d)
-		u.w.must(err)
-		envelope, err = k.buildEnvelope(d, a)
-		u.w.must(err)
-		return k.sealedMessage(c, m, id)
 	})
-	to.p.take(u.address.Domain(), envelope)
 	to.pull()
 	return text
 }

@@ -7,6 +7,23 @@ import (
 	"waxwing/relay/client/state"
 )
 
+// borrow puts tickets that somebody else was given among a user's own for a contact.
+func (u *user) borrow(to *user, loan []state.Row[*heldRow]) {
+	u.w.t.Helper()
+	u.do(func(k *work) error {
+		c := k.find(to.address)
+		k.dirty(c)
+		k.unconfirm(c) // or nobody could tell who it is
+		for _, r := range loan {
+			if err := state.Wallets.Put(k.tx, state.OfContact(c.id, r.Record.Ticket[:]), r.Record); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	u.reopen()
+}
+
 // TestBorrowedTicket: mallory, a contact too, sends under a ticket of alice's.
 func TestBorrowedTicket(t *testing.T) {
 	w := newWorld(t)
@@ -24,18 +41,7 @@ func TestBorrowedTicket(t *testing.T) {
 		loan, err = state.Wallets.Rows(k.tx, nil, nil, 5)
 		return err
 	})
-	mallory.do(func(k *work) error {
-		c := k.find(bob.address)
-		k.dirty(c)
-		k.unconfirm(c) // or nobody could tell who it is
-		for _, r := range loan {
-			if err := state.Wallets.Put(k.tx, state.OfContact(c.id, r.Record.Ticket[:]), r.Record); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	mallory.reopen()
+	mallory.borrow(bob, loan)
 	mallory.send(bob, "i am mallory")
 	mallory.push(true)
 	bob.pull()
@@ -70,18 +76,7 @@ func TestBorrowedUnproven(t *testing.T) {
 		return err
 	})
 	alice.reopen()
-	mallory.do(func(k *work) error {
-		c := k.find(bob.address)
-		k.dirty(c)
-		k.unconfirm(c) // or nobody could tell who it is
-		for _, r := range loan {
-			if err := state.Wallets.Put(k.tx, state.OfContact(c.id, r.Record.Ticket[:]), r.Record); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	mallory.reopen()
+	mallory.borrow(bob, loan)
 	mallory.push(true)
 	bob.pull()
 	if bob.dropped(dropBorrowed) != 1 || bob.strike() != 0 || len(bob.inbox(mallory)) != 0 {

@@ -121,7 +121,7 @@ func TestUnprovenIsNotShown(t *testing.T) {
 			w := newWorld(t)
 			alice, bob := w.friends()
 			id := alice.send(bob, "from nobody")
-			alice.sendChanged(bob, id, change)
+			alice.sendChanged(bob, id, change, nil)
 			bob.pull()
 			if got := bob.inbox(alice); slices.Contains(got, "from nobody") || bob.dropped(dropUnproven) != 1 {
 				t.Errorf("shown %q, %d dropped", got, bob.dropped(dropUnproven))
@@ -130,9 +130,9 @@ func TestUnprovenIsNotShown(t *testing.T) {
 	}
 }
 
-// sendChanged seals a message that is written with something of it changed, and hands
-// it in.
-func (u *user) sendChanged(to *user, id MessageID, change func(d *draft)) {
+// sendChanged seals a message that is written, with something of it changed before
+// its control part is made or after, and hands it in.
+func (u *user) sendChanged(to *user, id MessageID, before, after func(d *draft)) {
 	u.w.t.Helper()
 	var envelope []byte
 	u.do(func(k *work) error {
@@ -141,13 +141,19 @@ func (u *user) sendChanged(to *user, id MessageID, change func(d *draft)) {
 		u.w.must(err)
 		d, err := k.draft(c, m)
 		u.w.must(err)
-		change(d)
+		if before != nil {
+			before(d)
+		}
 		k.dirty(c)
 		u.w.must(k.fillControl(d))
+		if after != nil {
+			after(d)
+		}
 		a, err := k.takeTicket(d)
 		u.w.must(err)
 		envelope, err = k.buildEnvelope(d, a)
-		return err
+		u.w.must(err)
+		return k.sealedMessage(c, m, id)
 	})
 	to.p.take(u.address.Domain(), envelope)
 }
@@ -170,7 +176,7 @@ func TestReferenceFindsNoOthersBundle(t *testing.T) {
 			t.Fatal("mallory's own bundle is not confirmed")
 		}
 		d.frank.offer.Ref = theirs.Ref
-	})
+	}, nil)
 	bob.pull()
 	if got := slices.Concat(bob.inbox(mallory), bob.inbox(alice)); slices.Contains(got, "as if from her") || bob.heldCount() != 1 {
 		t.Errorf("shown %q, %d held", got, bob.heldCount())

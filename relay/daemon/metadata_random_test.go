@@ -323,8 +323,8 @@ func plantPatterns(t *testing.T, a, b sample) {
 	}
 	copy(withID[700][200:], "alice id")
 	copy(withID[900][803:], "alice id")
-	if n := repeats(withID); n != 1 {
-		t.Errorf("an id in two places of two envelopes: %d times eight bytes come twice", n)
+	if repeats(withID) == 0 { // or more: what stands beside it may be the same by chance
+		t.Error("an id in two places of two envelopes: nothing comes twice")
 	}
 	for _, tt := range []struct {
 		name   string

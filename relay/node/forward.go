@@ -39,7 +39,7 @@ type forwarder struct {
 	next    uint64     // number of the next frame
 	acked   uint64     // highest number that the peer has acked
 	flying  []flight   // sent and not acked, by number
-	batches []*batch   // with envelopes that are not settled, oldest first
+	batches []*batch   // from the oldest that is not settled; at most one for each row of the outbox
 	again   []resend   // refused for now
 	parked  parking    // refused for their mailboxes; in nobody's way
 	bytes   int        // in flight or to be sent again
