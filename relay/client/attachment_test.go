@@ -1,6 +1,8 @@
 package client
 
 import (
+	"bytes"
+	"errors"
 	"slices"
 	"testing"
 
@@ -90,5 +92,62 @@ func TestAttachmentsAreShown(t *testing.T) {
 	w.must(err)
 	if !slices.Equal(s.Position().Attachments, want["look"]) {
 		t.Error("reviewers see other files")
+	}
+}
+
+// A reporter chooses which chunks of a message's files the reviewers see, and cannot
+// by mistake have the message refused for one that is not of them.
+func TestReportRevealsChunks(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.friends()
+	file := func(n int, name string) (*attachment.Descriptor, *attachment.File, []byte) {
+		var sealed bytes.Buffer
+		plain := bytes.Repeat([]byte(name), n)
+		d, secret, err := attachment.Seal(&sealed, bytes.NewReader(plain), name, "text/plain")
+		w.must(err)
+		f, err := attachment.Open(d, secret, bytes.NewReader(sealed.Bytes()))
+		w.must(err)
+		return d, f, plain
+	}
+	one, first, _ := file(10, "one.txt")
+	two, second, plain := file(20_000, "two.txt")
+	alice.sendFiles(bob, "see", *one, *two)
+	w.settle()
+	leaf := func(f *attachment.File, of uint8, i int) franking.Leaf {
+		l, err := f.Reveal(i)
+		w.must(err)
+		return franking.Leaf{Attachment: of, Leaf: *l}
+	}
+	e := bob.evidenceOf(alice, "see")
+	a, b, c := leaf(first, 0, 0), leaf(second, 1, 2), leaf(second, 1, 0)
+	w.must(reveal(e, []franking.Leaf{b, a, c})) // in any order
+	d, err := franking.CheckDelivery(e, bob.address, &franking.Ownership{Account: bob.address, Mailbox: bob.box.id}, bob.p.stamps, w.now)
+	w.must(err)
+	v, err := d.Verify(bob.p.bureau.history[alice.address.Domain()], reports.FrameOf)
+	w.must(err)
+	const chunk = attachment.ChunkSize
+	if got := v.Leaves(); len(got) != 3 || !bytes.Equal(got[1].Chunk, plain[:chunk]) || !bytes.Equal(got[2].Chunk, plain[2*chunk:3*chunk]) {
+		t.Errorf("%d chunks are proven", len(got))
+	}
+	changed := leaf(second, 1, 1)
+	changed.Chunk[0] ^= 1
+	for name, wrong := range map[string][]franking.Leaf{
+		"of another file":     {{Attachment: 0, Leaf: b.Leaf}},
+		"of no file":          {{Attachment: 2, Leaf: a.Leaf}},
+		"a changed one":       {changed},
+		"one twice":           {b, b},
+		"more than there may": {a, b, c, leaf(second, 1, 3)},
+	} {
+		if err := reveal(bob.evidenceOf(alice, "see"), wrong); !errors.Is(err, ErrLeaf) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	alice.send(bob, "no files")
+	w.settle()
+	if err := reveal(bob.evidenceOf(alice, "no files"), []franking.Leaf{a}); !errors.Is(err, ErrLeaf) {
+		t.Errorf("of a message without files: %v", err)
+	}
+	if err := reveal(e, nil); err != nil {
+		t.Errorf("none: %v", err)
 	}
 }

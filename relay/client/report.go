@@ -1,9 +1,12 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
+	"waxwing/core/content"
 	"waxwing/core/ids"
 	"waxwing/core/wire"
 	"waxwing/franking"
@@ -24,6 +27,9 @@ var (
 	// ErrNoShare: a ban cannot be asked for with the message: its escrow is for keys
 	// that the account does not have any more. It can be reported without.
 	ErrNoShare = errors.New("client: no share of the message's escrow")
+	// ErrLeaf: a chunk to reveal is not one of the message's files, or is there twice,
+	// or they are more than franking.MaxLeaves.
+	ErrLeaf = errors.New("client: not chunks of the message's files")
 )
 
 // ReportConfig says why messages are reported, and what may be done with them.
@@ -38,6 +44,10 @@ type ReportConfig struct {
 	// that it can be banned there: with a share of this account's, which goes into the
 	// report and without which nobody can. It names no account.
 	AllowBan bool
+	// Leaves are chunks of the messages' files that the reviewers are shown
+	// (attachment.File.Reveal), of each message at most franking.MaxLeaves. What is not
+	// among them, they do not learn.
+	Leaves map[MessageID][]franking.Leaf
 }
 
 // Reported is what the provider's desk found about one message: the zero value of
@@ -51,7 +61,7 @@ type Reported struct {
 // the messages with what proves that an account of the sender's provider wrote
 // them for this mailbox, and nothing that says which. They verify it without the
 // sender's provider. A report of which nothing is proven is not kept. Errors are
-// ErrUnknownMessage, ErrNotReceived, ErrTooOld, ErrReportSize, ErrNoShare,
+// ErrUnknownMessage, ErrNotReceived, ErrTooOld, ErrReportSize, ErrNoShare, ErrLeaf,
 // *RefusedError, those of the connection (package quicnet) and the store's.
 func (c *Client) Report(ctx context.Context, conf ReportConfig, messages ...MessageID) (out []Reported, err error) {
 	r := &franking.Report{ID: franking.NewReportID(), Reason: conf.Reason, Note: conf.Note}
@@ -66,6 +76,9 @@ func (c *Client) Report(ctx context.Context, conf ReportConfig, messages ...Mess
 	}
 	for _, id := range messages {
 		e, err := c.Evidence(id)
+		if err == nil {
+			err = reveal(e, conf.Leaves[id])
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -81,6 +94,33 @@ func (c *Client) Report(ctx context.Context, conf ReportConfig, messages ...Mess
 		out = append(out, Reported{messages[i], f})
 	}
 	return out, err
+}
+
+// reveal adds chunks of a message's files to its evidence. They are checked here: one
+// that is false would have the whole message refused, which is reported once.
+func reveal(e *franking.Evidence, leaves []franking.Leaf) error {
+	if len(leaves) == 0 {
+		return nil
+	}
+	f, err := content.ParseFrame(e.Frame)
+	if err != nil {
+		return &state.CorruptError{Table: "log"}
+	}
+	order := func(a, b franking.Leaf) int {
+		return cmp.Or(cmp.Compare(a.Attachment, b.Attachment), cmp.Compare(a.Index, b.Index))
+	}
+	leaves = slices.SortedFunc(slices.Values(leaves), order)
+	for i := range leaves {
+		l := &leaves[i]
+		if int(l.Attachment) >= len(f.Attachments) || l.Check(&f.Attachments[l.Attachment]) != nil || i > 0 && order(leaves[i-1], *l) == 0 {
+			return ErrLeaf
+		}
+	}
+	if len(leaves) > franking.MaxLeaves {
+		return ErrLeaf
+	}
+	e.Leaves = leaves
+	return nil
 }
 
 // Evidence is what proves a received message to the own provider's reviewers, for
