@@ -263,6 +263,9 @@ func TestBundlesAheadOfRunningProviders(t *testing.T) {
 		"each confirmation is lost": {0, 0, (*aheadWorld).chatWithoutAnswer, wire.Class4K},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && name != "restarts" {
+				t.Skip("no goroutines that the restarts do not have")
+			}
 			dir := t.TempDir()
 			synctest.Test(t, func(t *testing.T) {
 				w := &aheadWorld{simWorld: &simWorld{
