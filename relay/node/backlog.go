@@ -59,11 +59,12 @@ func (b *backlog) take(n int) *relay.Refusal {
 	return nil
 }
 
-// give returns room.
+// give returns room: here and above at once, so that what all hold is never more
+// than what each does.
 func (b *backlog) give(n int) {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.held -= n
-	b.mu.Unlock()
 	if b.above != nil {
 		b.above.give(n)
 	}
