@@ -9,21 +9,11 @@ import (
 	"waxwing/core/ids"
 	"waxwing/relay/client"
 	"waxwing/relay/client/state"
-	"waxwing/relay/quicnet"
 )
 
 func newClient(t testing.TB, s *server, address string) *client.Client {
 	t.Helper()
-	c, err := client.Create(client.Config{
-		Dir: t.TempDir(), ReceiptDelay: 50 * time.Millisecond,
-		Timeouts: quicnet.Timeouts{KeepAlive: 200 * time.Millisecond, Idle: time.Second},
-	})
-	must(t, err)
-	t.Cleanup(func() { must(t, c.Close()) })
-	must(t, c.Register(testContext(t), client.RegisterConfig{
-		Address: ids.MustParseAddress(address), Server: s.conf.Listen, Pin: s.pin,
-	}))
-	return c
+	return newClientAt(t, new(clock), s, address)
 }
 
 // background runs a client until the test ends.

@@ -81,32 +81,46 @@ func TestClocksOffByADay(t *testing.T) {
 	}
 }
 
-// TestClocksOffByMore has the clock of a sender, and then of a recipient, stand
-// more than a day off: the user is told, nothing leaves and nothing is acked or
-// dropped; when the clock is right again all comes, once.
-func TestClocksOffByMore(t *testing.T) {
-	beta := newServer(t, "beta.example").start()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	var shifts [2]atomic.Int64
+// setClocks are two users of one provider whose clocks a test sets; the first has the
+// second as a contact.
+type setClocks struct {
+	beta       *server
+	alice, bob *client.Client
+	to         ids.Address
+	shifts     [2]atomic.Int64
+}
+
+func newSetClocks(ctx context.Context, t *testing.T) *setClocks {
+	w := &setClocks{beta: newServer(t, "beta.example").start()}
 	var users [2]*client.Client
 	for i, address := range []string{"alice@beta.example", "bob@beta.example"} {
 		c, err := client.Create(client.Config{
 			Dir: t.TempDir(), ReceiptDelay: time.Millisecond,
-			Now: func() time.Time { return time.Now().Add(time.Duration(shifts[i].Load())) },
+			Now: func() time.Time { return time.Now().Add(time.Duration(w.shifts[i].Load())) },
 		})
 		must(t, err)
 		t.Cleanup(func() { must(t, c.Close()) })
 		must(t, c.Register(ctx, client.RegisterConfig{
-			Address: ids.MustParseAddress(address), Server: beta.conf.Listen, Pin: beta.pin,
+			Address: ids.MustParseAddress(address), Server: w.beta.conf.Listen, Pin: w.beta.pin,
 		}))
 		users[i] = c
 	}
-	alice, bob := users[0], users[1]
-	code, err := bob.ContactCode(ctx, 0)
+	w.alice, w.bob = users[0], users[1]
+	code, err := w.bob.ContactCode(ctx, 0)
 	must(t, err)
-	to, err := alice.Add(ctx, code)
+	w.to, err = w.alice.Add(ctx, code)
 	must(t, err)
+	return w
+}
+
+// TestClocksOffByMore has the clock of a sender, and then of a recipient, stand
+// more than a day off: the user is told, nothing leaves and nothing is acked or
+// dropped; when the clock is right again all comes, once.
+func TestClocksOffByMore(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	w := newSetClocks(ctx, t)
+	beta, alice, bob, to, shifts := w.beta, w.alice, w.bob, w.to, &w.shifts
 	told := func(who string, c *client.Client) {
 		t.Helper()
 		for name, err := range map[string]error{"Sync": c.Sync(ctx), "Run": c.Run(ctx)} {
@@ -154,7 +168,7 @@ func TestClocksOffByMore(t *testing.T) {
 			shifts[1].Store(0)
 			expect("to a wrong clock")
 			must(t, alice.Sync(ctx))
-			for _, c := range users {
+			for _, c := range []*client.Client{alice, bob} {
 				counts, err := c.Counts()
 				must(t, err)
 				if counts.Held > 0 || counts.Outbox > 0 || len(counts.Dropped) > 0 {
@@ -171,28 +185,10 @@ func TestClocksOffByMore(t *testing.T) {
 // all comes when the clock is right again. A step within a day ends nothing but the
 // connection.
 func TestClockIsSetWhileConnected(t *testing.T) {
-	beta := newServer(t, "beta.example").start()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	var shifts [2]atomic.Int64
-	var users [2]*client.Client
-	for i, address := range []string{"alice@beta.example", "bob@beta.example"} {
-		c, err := client.Create(client.Config{
-			Dir: t.TempDir(), ReceiptDelay: time.Millisecond,
-			Now: func() time.Time { return time.Now().Add(time.Duration(shifts[i].Load())) },
-		})
-		must(t, err)
-		t.Cleanup(func() { must(t, c.Close()) })
-		must(t, c.Register(ctx, client.RegisterConfig{
-			Address: ids.MustParseAddress(address), Server: beta.conf.Listen, Pin: beta.pin,
-		}))
-		users[i] = c
-	}
-	alice, bob := users[0], users[1]
-	code, err := bob.ContactCode(ctx, 0)
-	must(t, err)
-	to, err := alice.Add(ctx, code)
-	must(t, err)
+	w := newSetClocks(ctx, t)
+	alice, bob, to, shifts := w.alice, w.bob, w.to, &w.shifts
 	running := func(c *client.Client) <-chan error {
 		done := make(chan error, 1)
 		go func() { done <- c.Run(ctx) }()
@@ -249,7 +245,7 @@ func TestClockIsSetWhileConnected(t *testing.T) {
 	shifts[1].Store(0)
 	running(bob)
 	shown("one", "two", "three", "four")
-	for _, c := range users {
+	for _, c := range []*client.Client{alice, bob} {
 		counts, err := c.Counts()
 		must(t, err)
 		if counts.Held > 0 || len(counts.Dropped) > 0 {
