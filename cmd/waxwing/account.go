@@ -106,6 +106,8 @@ type statusLine struct {
 	Hop         hopLine           `json:"hop"`
 	Requests    int               `json:"requests"` // people who introduced themselves and wait for an answer
 
+	LacksAccountKey bool `json:"lacks_account_key"` // its secret is on another device alone: messages wait
+
 	Introductions []introductionsLine `json:"introductions"` // what is left of the day's, by provider
 }
 
@@ -120,9 +122,14 @@ func (a *app) statusCommand() *cobra.Command {
 				if err != nil {
 					return explain("profile", err)
 				}
+				note := ""
+				if s.LacksAccountKey {
+					note = "the account key's secret is not on this device, and messages wait: it comes from the device that replaced it;\n" +
+						"if that is lost, run \"waxwing device replace-account-key\"\n"
+				}
 				return a.print(s, "%s at %s\nfingerprint %s\n%d contacts, %d messages waiting, %d not yet with the provider, %d held, dropped %v\n"+
-					"%d things not told to your other devices yet, %d of theirs lost\n%v\n%v\n%d requests\n%s",
-					s.Address, s.Server, s.Fingerprint, s.Contacts, s.Waiting, s.Outbox, s.Held, s.Dropped, s.Untold, s.Lost, s.Submission, s.Hop, s.Requests, lines(s.Introductions))
+					"%d things not told to your other devices yet, %d of theirs lost\n%v\n%v\n%d requests\n%s%s",
+					s.Address, s.Server, s.Fingerprint, s.Contacts, s.Waiting, s.Outbox, s.Held, s.Dropped, s.Untold, s.Lost, s.Submission, s.Hop, s.Requests, note, lines(s.Introductions))
 			})
 		},
 	}
@@ -153,7 +160,7 @@ func status(p *client.Client) (*statusLine, error) {
 		Address:    own.Address.String(), Registered: own.Registered, Server: own.Server,
 		Fingerprint: hex.EncodeToString(own.Fingerprint[:]), Contacts: len(contacts),
 		Outbox: counts.Outbox, Held: counts.Held, Dropped: counts.Dropped,
-		Untold: counts.Untold, Lost: counts.Lost,
+		Untold: counts.Untold, Lost: counts.Lost, LacksAccountKey: own.LacksAccountKey,
 	}
 	for _, c := range contacts {
 		s.Waiting += c.Waiting

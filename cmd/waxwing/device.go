@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -19,7 +20,7 @@ func (a *app) deviceCommand() *cobra.Command {
 		Args:  arguments(),
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.deviceListCommand(), a.deviceLinkCommand(), a.deviceJoinCommand(), a.deviceRemoveCommand(), a.deviceRotateCommand())
+	c.AddCommand(a.deviceListCommand(), a.deviceLinkCommand(), a.deviceJoinCommand(), a.deviceRemoveCommand(), a.deviceRotateCommand(), a.deviceReplaceCommand())
 	return c
 }
 
@@ -80,6 +81,39 @@ func (a *app) deviceRotateCommand() *cobra.Command {
 				return a.print(struct {
 					Generation uint32 `json:"generation"`
 				}{g}, "mailbox key of generation %d\n", g)
+			})
+		},
+	}
+	waitFlag(c, &wait)
+	return c
+}
+
+func (a *app) deviceReplaceCommand() *cobra.Command {
+	var wait time.Duration
+	c := &cobra.Command{
+		Use:   "replace-account-key",
+		Short: "Replace the secret by which contacts and blocklists know the account",
+		Long: "Replaces the account's secret k, as when it is lost or a removed device knows it. The provider\n" +
+			"allows that once in 90 days and takes the account for a new one until it is older. Contacts are\n" +
+			"told and have to compare the safety number again; who has blocked the account has it blocked.",
+		Args: arguments(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.with(func(p *client.Client) error {
+				ctx, cancel := context.WithTimeout(c.Context(), wait)
+				defer cancel()
+				err := p.ReplaceAccountKey(ctx)
+				if l, ok := errors.AsType[*client.LaterError](err); ok {
+					return &failure{
+						code: exitRefused, what: "the account key was replaced less than 90 days ago", err: l,
+						next: "try again on that day",
+					}
+				}
+				if err != nil {
+					return explain("the account key", err)
+				}
+				return a.print(struct {
+					Replaced bool `json:"replaced"`
+				}{true}, "replaced the account key; contacts have to compare the safety number again\n")
 			})
 		},
 	}

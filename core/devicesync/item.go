@@ -32,6 +32,8 @@ const (
 	KindReceived Kind = 9 // in archives only: each device receives for itself
 	// KindMailboxKeys are w and z of the mailbox.
 	KindMailboxKeys Kind = 10
+	// KindAccountSecret is k of an X_S that the account is to have.
+	KindAccountSecret Kind = 11
 )
 
 // Marshal builds the record of an item. Errors wrap wire.ErrMalformed.
@@ -80,6 +82,8 @@ func newItem(k Kind) Item {
 		return new(Received)
 	case KindMailboxKeys:
 		return new(MailboxKeys)
+	case KindAccountSecret:
+		return new(AccountSecret)
 	}
 	return nil
 }
@@ -242,6 +246,16 @@ type MailboxKeys struct {
 
 // Kind returns KindMailboxKeys.
 func (*MailboxKeys) Kind() Kind { return KindMailboxKeys }
+
+// AccountSecret is k of an X_S that is not, or not yet, in the account's manifest:
+// who draws it tells the others first, so that none is left without when it is.
+type AccountSecret struct {
+	K [32]byte
+	keys.Redacted
+}
+
+// Kind returns KindAccountSecret.
+func (*AccountSecret) Kind() Kind { return KindAccountSecret }
 
 // Sort puts the tickets in the order that they have in an item.
 func (g *Given) Sort() {

@@ -44,6 +44,7 @@ func full() []Item {
 		&Provider{Domain: bob.Domain(), Pin: d},
 		&Received{Contact: bob, Time: 1, D: d, Key: d, Com: d, Day: 2, Stamp: d, Stamped: 3, Frame: []byte("frame")},
 		&MailboxKeys{Generation: 1, W: [32]byte{2}, Z: [32]byte{3}, Until: 4},
+		&AccountSecret{K: [32]byte{5}},
 	}
 }
 
@@ -68,7 +69,7 @@ func drawAddress(t *rapid.T, none bool) ids.Address {
 
 func drawItem(t *rapid.T) Item {
 	frame := func() []byte { return rapid.SliceOfN(rapid.Byte(), 1, 6000).Draw(t, "frame") }
-	switch Kind(rapid.IntRange(1, 10).Draw(t, "kind")) {
+	switch Kind(rapid.IntRange(1, 11).Draw(t, "kind")) {
 	case KindSent:
 		s := &Sent{Contact: drawAddress(t, false), Time: rapid.Uint64().Draw(t, "time"), D: draw32(t, "d"), Key: draw32(t, "kf"), Frame: frame()}
 		s.Status, s.Failure = drawStatus(t)
@@ -117,6 +118,8 @@ func drawItem(t *rapid.T) Item {
 		k := &MailboxKeys{Generation: rapid.Uint32Min(1).Draw(t, "generation"), Until: ids.Day(rapid.Uint32().Draw(t, "until"))}
 		k.W[0], k.Z[0] = rapid.ByteMin(1).Draw(t, "w"), rapid.ByteMin(1).Draw(t, "z")
 		return k
+	case KindAccountSecret:
+		return &AccountSecret{K: [32]byte{rapid.ByteMin(1).Draw(t, "k")}}
 	default:
 		return &Received{Contact: drawAddress(t, false), Time: 1, D: draw32(t, "d"), Key: draw32(t, "kf"), Com: draw32(t, "com"), Day: 2, Frame: frame()}
 	}
@@ -218,6 +221,8 @@ func TestItemRefusals(t *testing.T) {
 		"empty":            &Received{Contact: bob, D: d},
 		"no generation":    &MailboxKeys{W: d, Z: d},
 		"no w":             &MailboxKeys{Generation: 1, Z: d},
+		"no k":             new(AccountSecret),
+		"k not reduced":    &AccountSecret{K: [32]byte{31: 0xff}},
 		"z not reduced":    &MailboxKeys{Generation: 1, W: d, Z: [32]byte{31: 0xff}},
 	} {
 		if b, err := Marshal(i); !errors.Is(err, wire.ErrMalformed) || b != nil {

@@ -177,6 +177,9 @@ func (k *MailboxKeys) Fields(c *wire.Codec) {
 	wire.U32(c, "until", &k.Until)
 }
 
+// Fields lists the layout.
+func (k *AccountSecret) Fields(c *wire.Codec) { scalar(c, "k", &k.K) }
+
 // scalar is a scalar of ristretto255 that group.DecodeScalar accepts.
 func scalar(c *wire.Codec, field string, b *[32]byte) {
 	c.Fixed(field, b[:])
@@ -216,5 +219,6 @@ func Layouts() map[string][]wire.Row {
 		"SyncGiven": wire.Layout(new(Given)), "SyncCode": wire.Layout(new(Code)),
 		"SyncRoots": wire.Layout(&Roots{HasChain: true}), "SyncProvider": wire.Layout(new(Provider)),
 		"SyncReceived": wire.Layout(new(Received)), "SyncMailboxKeys": wire.Layout(new(MailboxKeys)),
+		"SyncAccountSecret": wire.Layout(new(AccountSecret)),
 	}
 }

@@ -33,6 +33,8 @@ func (w *work) apply(i devicesync.Item) error {
 		err = w.applyRoots(i)
 	case *devicesync.MailboxKeys:
 		err = w.applyMailboxKeys(i)
+	case *devicesync.AccountSecret:
+		err = w.applyAccountSecret(i)
 	case *devicesync.Provider:
 		if err = w.pin(i.Domain, i.Pin); errors.Is(err, ErrIdentityChanged) {
 			err = nil

@@ -40,6 +40,7 @@ type restoring struct {
 	contacts map[ids.Address]state.ContactID
 	// generation of W and Z in use
 	generation uint32
+	xs         [32]byte // of the manifest
 }
 
 // restore makes a profile of an archive. The device is in the archive's manifest,
@@ -55,7 +56,7 @@ func restore(tx *state.Tx, in io.Reader, d newDevice, today ids.Day, server stri
 	if err != nil {
 		return err
 	}
-	b := &restoring{tx: tx, today: today, contacts: make(map[ids.Address]state.ContactID)}
+	b := &restoring{tx: tx, today: today, xs: m.XS(), contacts: make(map[ids.Address]state.ContactID)}
 	if err := b.account(a, m, d, server); err != nil {
 		return err
 	}
@@ -150,6 +151,8 @@ func (b *restoring) item(i devicesync.Item) error {
 	switch i := i.(type) {
 	case *devicesync.MailboxKeys:
 		return b.mailboxKeys(i)
+	case *devicesync.AccountSecret:
+		return b.accountSecret(i)
 	case *devicesync.Provider:
 		return state.Descriptors.Put(b.tx, []byte(i.Domain.String()), &state.Provider{Pinned: true, Pin: i.Pin})
 	case *devicesync.Contact:
@@ -180,6 +183,18 @@ func (b *restoring) mailboxKeys(i *devicesync.MailboxKeys) error {
 		return nil
 	}
 	return state.MailboxPairs.Put(b.tx, key, k)
+}
+
+// accountSecret takes k of an X_S that may be in force when the account is asked for.
+func (b *restoring) accountSecret(i *devicesync.AccountSecret) error {
+	k := &state.AccountKey{K: i.K, Made: b.today}
+	defer k.Erase()
+	defer clear(i.K[:])
+	xs, err := state.AccountKeyOf(k.K)
+	if err != nil || xs == b.xs || state.AccountKeys.Has(b.tx, xs[:]) {
+		return ErrArchive
+	}
+	return state.AccountKeys.Put(b.tx, xs[:], k)
 }
 
 func (b *restoring) contact(i *devicesync.Contact) error {

@@ -30,7 +30,7 @@ func (w *work) writeArchive(out io.Writer, m *directory.Manifest, history bool) 
 		return err
 	}
 	for _, part := range []func(add func(devicesync.Item) error) error{
-		w.archiveMailboxKeys, w.archiveProviders, w.archiveContacts, w.archiveGiven, w.archiveCodes,
+		w.archiveMailboxKeys, w.archiveAccountSecrets, w.archiveProviders, w.archiveContacts, w.archiveGiven, w.archiveCodes,
 	} {
 		if err := part(ar.Add); err != nil {
 			return err
@@ -87,6 +87,15 @@ func (w *work) archiveMailboxKeys(add func(devicesync.Item) error) error {
 	return err
 }
 
+func (w *work) archiveAccountSecrets(add func(devicesync.Item) error) error {
+	items, err := w.accountSecrets()
+	for _, i := range items {
+		err = errors.Join(err, add(i))
+		clear(i.K[:])
+	}
+	return err
+}
+
 func (w *work) archiveProviders(add func(devicesync.Item) error) error {
 	for row, err := range state.Descriptors.Scan(w.tx, nil, nil) {
 		if err != nil {
@@ -110,6 +119,9 @@ func (w *work) archiveProviders(add func(devicesync.Item) error) error {
 func (w *work) prepareArchive() error {
 	if w.self == nil || !w.self.Registered {
 		return ErrNotRegistered
+	}
+	if w.self.lacksAccountKey() {
+		return ErrNoAccountKey
 	}
 	for _, c := range w.contacts {
 		i, _, err := w.contactItem(c)

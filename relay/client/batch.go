@@ -42,6 +42,10 @@ func (x *exchange) syncLoop(ctx context.Context) error {
 // provider; or the one before, if the provider has not taken it. A provider that
 // has no room for it is asked again when the next is due.
 func (l *link) putBatch(ctx context.Context) error {
+	if err := l.c.batch.take(ctx); err != nil {
+		return err
+	}
+	defer l.c.batch.give()
 	var b *state.SyncBatch
 	if err := l.c.update(func(w *work) (err error) { b, err = w.nextBatch(); return err }); err != nil || b == nil {
 		return err

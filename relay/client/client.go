@@ -82,6 +82,7 @@ type Client struct {
 	link *link // the connection that Run or Sync keeps; guarded by mu
 
 	upkeep turn // of whoever asks the provider for supplies
+	batch  turn // of whoever seals a batch for the other devices, until the provider has it
 }
 
 // turn is a lock that is held while the provider is asked, and so waited for only
@@ -133,7 +134,7 @@ func open(conf Config) (*Client, error) {
 	}
 	c := &Client{
 		conf: conf, e: &engine{store: s, delay: conf.ReceiptDelay, syncEvery: conf.SyncEvery, identified: conf.Identified}, wake: make(chan struct{}, 1), news: newNews(),
-		upkeep: make(turn, 1),
+		upkeep: make(turn, 1), batch: make(turn, 1),
 	}
 	// Whatever cannot be read is found here, not in the middle of something.
 	if err := c.e.view(c.now(), func(*work) error { return nil }); err != nil {
@@ -216,13 +217,16 @@ type Profile struct {
 	Registered  bool
 	Server      string // where the provider is
 	Fingerprint [32]byte
+	// LacksAccountKey: another device replaced the account key, and its secret has not
+	// come to this one (ErrNoAccountKey): what comes is read, what is written waits.
+	LacksAccountKey bool
 }
 
 // Profile returns whose profile this is.
 func (c *Client) Profile() (p Profile, err error) {
 	err = c.view(func(w *work) error {
 		if w.self != nil {
-			p = Profile{w.self.Address, w.self.Registered, w.self.Server, w.self.manifest.IdentityFingerprint()}
+			p = Profile{w.self.Address, w.self.Registered, w.self.Server, w.self.manifest.IdentityFingerprint(), w.self.lacksAccountKey()}
 		}
 		return nil
 	})

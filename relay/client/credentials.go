@@ -53,7 +53,7 @@ func refillAt(k *[32]byte, d ids.Domain, day ids.Day) time.Time {
 // refills lists the providers of which the day's credential is due: those that a
 // message waits for, and those whose time has come.
 func (w *work) refills() ([]ids.Domain, error) {
-	if w.self == nil || !w.self.Registered || w.ownCert() == nil || !w.divided() {
+	if w.self == nil || !w.self.Registered || w.ownCert() == nil || !w.divided() || w.self.lacksAccountKey() {
 		return nil, nil
 	}
 	due := map[ids.Domain]bool{}
@@ -282,6 +282,7 @@ func (l *link) fetchList(ctx context.Context, d ids.Domain) error {
 type member struct {
 	tier ratelimit.Tier
 	cred *arc.Credential
+	xs   [32]byte // of the k in it
 }
 
 // membership returns the account's membership at a provider, issued now if this
@@ -289,7 +290,9 @@ type member struct {
 func (l *link) membership(ctx context.Context, ours *keylist.List, at ids.Domain, month ratelimit.Month) (*member, error) {
 	var row *state.Membership
 	key := state.At(month, at)
+	var xs [32]byte
 	if err := l.c.view(func(w *work) (err error) {
+		xs = w.self.xs
 		if row, err = state.Memberships.Get(w.tx, key); errors.Is(err, state.ErrNotFound) {
 			row, err = nil, nil
 		}
@@ -301,7 +304,7 @@ func (l *link) membership(ctx context.Context, ours *keylist.List, at ids.Domain
 	if row != nil {
 		cred, err := state.ParseCredential("memberships", &row.Credential)
 		if err != nil || cred.IssuerX1().Equal(listed.X1()) {
-			return &member{row.Tier, cred}, err
+			return &member{row.Tier, cred, xs}, err
 		}
 		// The own provider drew another key for the month.
 	}
@@ -313,7 +316,12 @@ func (l *link) membership(ctx context.Context, ours *keylist.List, at ids.Domain
 		return nil, err
 	}
 	row = &state.Membership{Tier: tier, Credential: [state.CredentialSize]byte(cred.Bytes())}
-	return &member{tier, cred}, l.c.update(func(w *work) error { return state.Memberships.Put(w.tx, key, row) })
+	return &member{tier, cred, xs}, l.c.update(func(w *work) error {
+		if w.self.xs != xs {
+			return ErrServer // replaced meanwhile
+		}
+		return state.Memberships.Put(w.tx, key, row)
+	})
 }
 
 // refilling is what a refill is made of.
@@ -371,7 +379,7 @@ func (l *link) refill(ctx context.Context, r *refilling) error {
 // refilled stores a day's credential.
 func (w *work) refilled(r *refilling, limits introduction.Limits, cred *arc.Credential) error {
 	limit, err := limits.Of(r.member.tier)
-	if err != nil {
+	if err != nil || w.self.xs != r.member.xs {
 		return ErrServer
 	}
 	w.touched = true

@@ -115,7 +115,7 @@ func (w *work) ownManifest(b []byte) error {
 
 func (w *work) replaceManifest(known *directory.Manifest, b []byte) error {
 	m, err := directory.ParseManifest(b)
-	if err != nil || m.Address() != known.Address() || m.Identity() != known.Identity() || m.DH() != known.DH() || m.XS() != known.XS() {
+	if err != nil || m.Address() != known.Address() || m.Identity() != known.Identity() || m.DH() != known.DH() {
 		return ErrServer
 	}
 	switch {
@@ -123,7 +123,7 @@ func (w *work) replaceManifest(known *directory.Manifest, b []byte) error {
 		return nil
 	case m.Version() <= known.Version():
 		return ErrServer // rolled back, or two of one version
-	case m.Version() == known.Version()+1 && m.Follows(known) != nil:
+	case m.Version() == known.Version()+1 && follows(m, known) != nil:
 		return ErrServer
 	}
 	d, ok := m.Device(w.self.Device)
@@ -138,6 +138,11 @@ func (w *work) replaceManifest(known *directory.Manifest, b []byte) error {
 	if err := w.learnManifest(w.own, m); err != nil {
 		return err
 	}
+	if m.XS() != known.XS() {
+		if err := w.accountKeyChanged(); err != nil {
+			return err
+		}
+	}
 	if state.Held.Count(w.tx) > 0 { // batches of a device that was not known
 		if err := w.release(false); err != nil {
 			return err
@@ -150,6 +155,16 @@ func (w *work) replaceManifest(known *directory.Manifest, b []byte) error {
 	// a crash would leave the old secrets in use.
 	own.Removing = 0
 	return errors.Join(w.rotateRoots(), w.tellRoots(), w.wantRotation())
+}
+
+// follows returns nil for the version after a manifest, which has other devices or
+// another X_S.
+func follows(m, known *directory.Manifest) error {
+	err := m.Follows(known)
+	if errors.Is(err, directory.ErrAccountKeyChanged) {
+		return m.Replaces(known)
+	}
+	return err
 }
 
 // withoutDevice signs the manifest without a device.

@@ -207,7 +207,7 @@ func (w *work) withThis(raw []byte) (m *directory.Manifest, there bool, err erro
 	known := w.self.manifest
 	m, err = directory.ParseManifest(raw)
 	if err != nil || m.Address() != known.Address() || m.Identity() != known.Identity() || m.DH() != known.DH() ||
-		m.XS() != known.XS() || m.Version() < known.Version() {
+		m.Version() < known.Version() {
 		return nil, false, ErrServer
 	}
 	d := newDevice{w.self.sign, w.self.dh}
@@ -239,5 +239,8 @@ func (w *work) letIn(m *directory.Manifest) error {
 	}
 	own.Profile.Manifest, own.manifest, own.Registered, own.Since = m.Bytes(), m, true, w.today
 	w.ownContact()
+	if m.XS() != own.xs { // replaced since the file was written
+		return w.accountKeyChanged()
+	}
 	return nil
 }

@@ -76,7 +76,7 @@ func (u *user) creditUnder(at *provider, limits introduction.Limits) {
 		u.w.must(err)
 		cred, err = refill.Finish(answer)
 		u.w.must(err)
-		r := &refilling{home: m.Home, at: at.domain, month: m.Month, today: today, member: &member{m.Tier, nil}}
+		r := &refilling{home: m.Home, at: at.domain, month: m.Month, today: today, member: &member{m.Tier, nil, [32]byte(group.Ristretto255().MulGenerator(secret).Bytes())}}
 		return k.refilled(r, limits, cred)
 	})
 }

@@ -21,6 +21,7 @@ type self struct {
 	root     *keys.Secret // the one in use
 	roots    map[uint16]*keys.Secret
 	manifest *directory.Manifest
+	xs       [32]byte                          // X_S of Secrets.K; not the manifest's while k of that is not here
 	cert     *sealedsender.VerifiedCertificate // nil until it was verified
 }
 
@@ -47,7 +48,7 @@ func newSelf(address ids.Address, server string, pin keys.Pin, invite []byte) (*
 	if err != nil {
 		return nil, err
 	}
-	s.manifest = m
+	s.manifest, s.xs = m, m.XS()
 	s.Profile = state.Profile{
 		Address: address, Device: device, Server: server, Pin: pin, Invite: invite,
 		Identity: [32]byte(s.identity.Seed()), Sign: [32]byte(s.sign.Seed()),
@@ -67,13 +68,14 @@ func loadSelf(tx *state.Tx) (*self, error) {
 		return nil, err
 	}
 	s := &self{Profile: *p, roots: make(map[uint16]*keys.Secret)}
-	var errs [6]error
+	var errs [7]error
 	s.identity, errs[0] = keys.SigningKeyFromSeed(p.Identity[:])
 	s.sign, errs[1] = keys.SigningKeyFromSeed(p.Sign[:])
 	s.dh, errs[2] = keys.DHKeyFrom(p.DeviceDH[:])
 	s.account, errs[3] = keys.DHKeyFrom(p.AccountDH[:])
 	s.manifest, errs[4] = directory.ParseManifest(p.Manifest)
 	errs[5] = s.loadRoots(tx)
+	s.xs, errs[6] = state.AccountKeyOf(p.Secrets.K)
 	for _, err := range errs {
 		if err != nil {
 			return nil, &state.CorruptError{Table: "profile"}

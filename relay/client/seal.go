@@ -88,7 +88,7 @@ func (w *work) seal(c *contact, m *state.Message, pos state.Position) (bool, err
 
 // draft decides whether an envelope can be made, without changing anything.
 func (w *work) draft(c *contact, m *state.Message) (*draft, error) {
-	if c.Status != state.ContactKnown || !c.reachable() || c.Blocked || c.Pending || state.Outbox.Count(w.tx) >= state.MaxOutbox {
+	if w.self.lacksAccountKey() || c.Status != state.ContactKnown || !c.reachable() || c.Blocked || c.Pending || state.Outbox.Count(w.tx) >= state.MaxOutbox {
 		return nil, nil
 	}
 	d := &draft{c: c, m: m, cert: w.ownCert()}

@@ -149,7 +149,7 @@ type due struct {
 // askStanding notes what is new, and takes the stamp that is due longest out of the
 // week's share; nil if none is, or nothing to ask with is there.
 func (w *work) askStanding() (*asking, error) {
-	if w.self == nil || !w.self.Registered || w.ownCert() == nil {
+	if w.self == nil || !w.self.Registered || w.ownCert() == nil || w.self.lacksAccountKey() {
 		return nil, nil
 	}
 	week := ratelimit.WeekOf(w.today)

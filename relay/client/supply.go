@@ -33,7 +33,7 @@ func (l *link) supply(ctx context.Context) error {
 	if err := l.heldFor(ctx); err != nil {
 		return err
 	}
-	for _, f := range []func(context.Context) error{l.accountNews, l.ownDescriptor, l.certify, l.publish, l.mint, l.franking, l.strikeLocked, l.rotate, l.policy, l.submissions, l.credentials, l.standing} {
+	for _, f := range []func(context.Context) error{l.accountNews, l.ownDescriptor, l.certify, l.publish, l.mint, l.franking, l.strikeLocked, l.replace, l.rotate, l.policy, l.submissions, l.credentials, l.standing} {
 		if err := f(ctx); err != nil {
 			return err
 		}

@@ -41,7 +41,7 @@ func (w *work) sweep() error {
 			return err
 		}
 	}
-	return errors.Join(w.sweepRows(), w.sweepRoots(), w.sweepMailboxKeys(), w.sweepFranking(), w.sweepRepairs(), w.sweepEarly(), w.sweepCredentials(), w.sweepStanding(), w.resend(), w.release(true))
+	return errors.Join(w.sweepRows(), w.sweepRoots(), w.sweepMailboxKeys(), w.sweepAccountKeys(), w.sweepFranking(), w.sweepRepairs(), w.sweepEarly(), w.sweepCredentials(), w.sweepStanding(), w.resend(), w.release(true))
 }
 
 func (w *work) sweepWallet(c *contact) error {

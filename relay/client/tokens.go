@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -67,7 +68,7 @@ func (l *link) franking(ctx context.Context) error {
 // wantTokens lists the days of which tokens are to be asked for: today, if there
 // are few; tomorrow, from an instant on that does not depend on what is sent.
 func (w *work) wantTokens() (out []ids.Day, err error) {
-	if w.self == nil || !w.self.Registered {
+	if w.self == nil || !w.self.Registered || w.self.lacksAccountKey() {
 		return nil, nil
 	}
 	purse, err := w.tokens()
@@ -138,7 +139,12 @@ func (l *link) fetchTokens(ctx context.Context, epoch ids.Day) error {
 	if err != nil {
 		return err
 	}
-	err = l.c.update(func(w *work) error { return w.takeIssued(mine, answer, list, epoch) })
+	err = l.c.update(func(w *work) error {
+		if xs := w.self.manifest.XS(); !bytes.Equal(x.XS.Bytes(), xs[:]) {
+			return ErrServer // replaced meanwhile: they commit to the former one
+		}
+		return w.takeIssued(mine, answer, list, epoch)
+	})
 	if err == nil {
 		l.fresh.Store(true)
 	}

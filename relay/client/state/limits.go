@@ -41,6 +41,10 @@ const (
 	// MaxPairs is the number of generations of W and Z beside the one in use: one
 	// before and the next, and what devices made that did not know of each other.
 	MaxPairs = 4
+	// MaxAccountKeys is the number of X_S whose k is known before they are in force:
+	// each device of the account may have drawn one, and one in ninety days comes
+	// into force, which ends the others.
+	MaxAccountKeys = directory.MaxDevices
 	// MaxOutbox is the number of sealed envelopes that the provider has not
 	// taken: 64 MB of the 16 KiB class.
 	MaxOutbox = 4096

@@ -22,7 +22,7 @@ import (
 // samples has one record of each table, with every optional part.
 func samples() map[string]wire.Schema {
 	address, domain := ids.MustParseAddress("bob@beta.example"), ids.MustParseDomain("beta.example")
-	secrets, pair := DrawSecrets(), DrawMailboxKeys()
+	secrets, pair, drawn := DrawSecrets(), DrawMailboxKeys(), DrawAccountKey()
 	return map[string]wire.Schema{
 		"profile": &Profile{
 			Address: address, Device: 1, Registered: true, Server: "h:1", Invite: []byte{1}, Secrets: secrets,
@@ -64,6 +64,7 @@ func samples() map[string]wire.Schema {
 		"doorcode":   &DoorCode{Code: [32]byte{1}},
 		"strike":     &Strike{Kind: StrikeBlock, Request: []byte{1}},
 		"renewal":    &Strike{Kind: StrikeRenew, Generation: 2},
+		"accountkey": &AccountKey{K: drawn.K, Made: 1, Follows: 2, Told: 3},
 		"pair":       &pair, "rotation": &Rotation{Draft: 1, Removed: true, Ahead: 2},
 		"wallet":   &ticket.Held{Expiry: 5},
 		"stock":    &ticket.Stocked{Serial: 1, Expiry: 5},
@@ -81,7 +82,7 @@ func empty(name string) wire.Schema {
 		"profile": new(Profile), "secrets": new(AccountSecrets), "counters": new(Counters), "contact": new(Contact), "ref": new(Ref), "blob": new(Blob),
 		"digest": new(Digest), "session": new(Session), "peer": new(Peer), "known": new(Known), "message": new(Message),
 		"envelope": new(Envelope), "held": new(HeldDelivery), "unheld": new(HeldDelivery), "code": new(Code),
-		"ownkey": new(OwnKey), "provider": new(Provider), "strike": new(Strike), "renewal": new(Strike), "pair": new(MailboxKeys), "rotation": new(Rotation), "setting": new(Setting), "hop": new(Hop),
+		"ownkey": new(OwnKey), "provider": new(Provider), "strike": new(Strike), "renewal": new(Strike), "accountkey": new(AccountKey), "pair": new(MailboxKeys), "rotation": new(Rotation), "setting": new(Setting), "hop": new(Hop),
 		"item": new(SyncItem), "batch": new(SyncBatch), "sync": new(SyncState), "assembly": new(devicesync.Assembly),
 		"admission": new(Admission), "submission": new(Submission),
 		"membership": new(Membership), "credential": new(Credential), "doorcode": new(DoorCode),
