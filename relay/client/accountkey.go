@@ -321,7 +321,12 @@ func (w *work) accountKeyChanged() error {
 	own := w.ownProfile()
 	own.Cert, own.CertExpiry, own.cert = nil, 0, nil
 	w.own.XS = own.manifest.XS()
-	return w.useAccountKey()
+	k, xs, err := w.drawnKey()
+	k.Erase()
+	if err == nil && k != nil && xs != w.own.XS {
+		err = w.dropDrawn() // another device was first, and tells of its own
+	}
+	return errors.Join(err, w.useAccountKey())
 }
 
 // useAccountKey takes k of the manifest's X_S into use, if it is here. What was made of
