@@ -142,10 +142,18 @@ type Contact struct {
 	XS          [32]byte       // X_S, pinned
 	AccountDH   keys.DHPublic
 	Mailbox     ids.MailboxID
-	Manifest    []byte   // the newest known, or empty
-	Verified    [32]byte // hash of the safety number that was compared; zero for none
-	Pinned      bool     // Pin is known
-	Pin         [32]byte // of its provider's root key
+	Manifest    []byte     // the newest known, or empty
+	Verified    [32]byte   // hash of the safety number that was compared; zero for none
+	Pinned      bool       // Pin is known
+	Pin         [32]byte   // of its provider's root key
+	Others      []OtherKey // X_S beside the pinned one, the newest first
+}
+
+// OtherKey is an X_S that a contact had before the pinned one or, of one that is
+// blocked, was seen to have.
+type OtherKey struct {
+	XS    [32]byte
+	Until ids.Day // the last day on which something under it is taken; 0 for one that only its provider vouches for
 }
 
 // Kind returns KindContact.

@@ -36,6 +36,7 @@ func full() []Item {
 		&Contact{
 			Address: bob, Changed: 6, Known: true, Blocked: true, Pending: true, Entry: [16]byte{7}, Strike: 8, Fingerprint: d, Identity: identity, XS: d,
 			AccountDH: dh, Mailbox: ids.MailboxID{9}, Manifest: []byte("manifest"), Verified: d, Pinned: true, Pin: d,
+			Others: []OtherKey{{d, 3}, {identity, 0}},
 		},
 		&Removed{Address: bob, Changed: 10},
 		&Given{Giver: 1, Root: 2, Batch: 3, Code: true, Account: bob, For: 4, Tickets: []GivenTicket{{1, 2, true}, {3, 4, false}}},

@@ -14,6 +14,9 @@ const (
 	MaxFrame = 64 << 10
 	// MaxManifest bounds a contact's manifest, in bytes.
 	MaxManifest = wire.MaxManifest
+	// MaxOtherKeys is the number of X_S of a contact beside the pinned one: as an account
+	// replaces its own once in ninety days, and those of a year ago admit nothing any more.
+	MaxOtherKeys = 4
 	// MaxGiven is the number of tickets in one item: those of the largest grant.
 	MaxGiven = 512
 	// MaxParts is the number of parts of one batch: as many as a batch of the

@@ -80,6 +80,13 @@ func (k *Contact) Fields(c *wire.Codec) {
 	if k.Pinned {
 		c.Fixed("provider pin", k.Pin[:])
 	}
+	wire.List(c, "others", &k.Others, MaxOtherKeys, func(c *wire.Codec, o *OtherKey) { o.Fields(c) })
+}
+
+// Fields lists the layout.
+func (o *OtherKey) Fields(c *wire.Codec) {
+	c.Fixed("X_S", o.XS[:])
+	wire.U32(c, "until", &o.Until)
 }
 
 // pins lists what is pinned of a contact whose keys are known.

@@ -13,17 +13,17 @@ import (
 )
 
 // applyContact takes a contact as another device has it. Of two changes the later
-// one wins; pinned keys are never replaced.
+// one wins; a pinned identity key is never replaced, and X_S by a newer manifest alone.
 func (w *work) applyContact(i *devicesync.Contact) error {
 	if i.Address == w.self.Address {
 		return nil
 	}
 	c := w.find(i.Address)
-	if c != nil && c.Fingerprint != (directory.Fingerprint{}) && (i.Fingerprint != c.Fingerprint || i.Known && !c.accepts(i.XS)) {
+	if c != nil && c.Fingerprint != (directory.Fingerprint{}) && i.Fingerprint != c.Fingerprint {
 		return nil
 	}
 	m := theirManifest(i)
-	if i.Known && m == nil {
+	if i.Known && m == nil || m != nil && c != nil && !c.agrees(m) {
 		return nil
 	}
 	if i.Pinned {
@@ -54,6 +54,9 @@ func (w *work) applyContact(i *devicesync.Contact) error {
 	if err := w.applyPins(c, i, m); err != nil {
 		return err
 	}
+	if err := w.applyOthers(c, i); err != nil {
+		return err
+	}
 	return w.applyChoices(c, i)
 }
 
@@ -68,6 +71,12 @@ func theirManifest(i *devicesync.Contact) *directory.Manifest {
 	return m
 }
 
+// agrees reports whether a manifest has the contact's pinned X_S, or is newer than the
+// one that has it, or from before that.
+func (c *contact) agrees(m *directory.Manifest) bool {
+	return c.XS == [32]byte{} || c.had(m.XS()) || uint32(m.Version()) > c.Version
+}
+
 // applyPins takes the pinned keys of a contact that had none, and a newer manifest.
 func (w *work) applyPins(c *contact, i *devicesync.Contact, m *directory.Manifest) error {
 	if m == nil {
@@ -77,7 +86,12 @@ func (w *work) applyPins(c *contact, i *devicesync.Contact, m *directory.Manifes
 		c.Fingerprint = i.Fingerprint
 	}
 	if c.Status != state.ContactKnown {
-		c.Status, c.Identity, c.XS, c.AccountDH = state.ContactKnown, i.Identity, i.XS, m.DH()
+		c.Status, c.Identity, c.AccountDH = state.ContactKnown, i.Identity, m.DH()
+		if c.XS == [32]byte{} {
+			if err := w.learnKey(c, i.XS); err != nil {
+				return err
+			}
+		}
 	}
 	if i.Mailbox != (ids.MailboxID{}) && c.Mailbox == (ids.MailboxID{}) {
 		c.Mailbox = i.Mailbox
@@ -129,12 +143,10 @@ func (w *work) choose(c *contact, i *devicesync.Contact) (err error) {
 		// The other device had those struck that it knew of; this one may know
 		// of more.
 		c.Blocked, c.Entry = true, i.Entry
-		p, failed := w.pseudonymOf(c)
-		err = errors.Join(failed, w.strike(c.Address, i.Entry, p), w.dropReceipts(c), w.dropRequests(c))
+		err = errors.Join(w.strikeContact(c), w.applyOthers(c, i), w.dropReceipts(c), w.dropRequests(c))
 	case !i.Blocked && c.Blocked:
 		// If both devices had blocked it there are two entries: this one's goes too.
-		err = w.ask(&state.Strike{Kind: state.StrikeUnblock, Entry: c.Entry})
-		c.Blocked, c.Entry = false, [16]byte{}
+		err = w.forgive(c)
 	}
 	if err != nil {
 		return err

@@ -208,6 +208,9 @@ func (b *restoring) contact(i *devicesync.Contact) error {
 		Address: i.Address, Status: state.ContactCode, Blocked: i.Blocked, Entry: i.Entry,
 		Fingerprint: i.Fingerprint, Batch: i.Strike << generationBits,
 	}
+	for _, o := range i.Others {
+		k.Others = append(k.Others, state.OtherKey(o))
+	}
 	if i.Strike > 1<<(32-generationBits)-1 {
 		return ErrArchive
 	}

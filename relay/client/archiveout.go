@@ -154,7 +154,7 @@ func (w *work) archiveContacts(add func(devicesync.Item) error) error {
 		}
 		i := &devicesync.Contact{
 			Address: k.Address, Changed: told.Changed, Known: k.Status == state.ContactKnown,
-			Blocked: k.Blocked, Entry: k.Entry, Strike: k.Batch >> generationBits, Fingerprint: k.Fingerprint,
+			Blocked: k.Blocked, Entry: k.Entry, Strike: k.Batch >> generationBits, Fingerprint: k.Fingerprint, Others: otherKeys(k),
 		}
 		if i.Known {
 			i.Identity, i.XS, i.AccountDH, i.Mailbox = k.Identity, k.XS, k.AccountDH, k.Mailbox

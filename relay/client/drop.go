@@ -47,6 +47,15 @@ func (e *dropError) Error() string { return "client: delivery dropped: " + e.rea
 
 func drop(r dropReason) error { return &dropError{r} }
 
+// dropAfter drops a delivery once what is to be stored with that is: an error of the
+// store keeps the delivery.
+func dropAfter(err error, r dropReason) error {
+	if err != nil {
+		return err
+	}
+	return drop(r)
+}
+
 // holdError says that a delivery cannot be judged yet.
 type holdError struct{ row holdRow }
 

@@ -73,9 +73,6 @@ type contact struct {
 	sound   [2]sound // the offers that were last found sound
 }
 
-// accepts reports whether xs is the contact's pinned X_S, or none is pinned yet.
-func (c *contact) accepts(xs [32]byte) bool { return c.XS == [32]byte{} || c.XS == xs }
-
 // session is a ratchet session with its place in the table.
 type session struct {
 	number uint64

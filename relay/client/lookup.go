@@ -61,7 +61,7 @@ func (w *work) needsSealKey(c *contact) bool {
 }
 
 // lookedUp takes the answer of an account's provider: everything is checked
-// against the pinned fingerprint, X_S and mailbox before anything is used. Errors are
+// against the pinned fingerprint and mailbox before anything is used. Errors are
 // ErrNoAccount, ErrIdentityChanged and ErrServer.
 func (w *work) lookedUp(address ids.Address, a *directory.LookupAnswer) error {
 	c := w.find(address)
@@ -84,7 +84,7 @@ func (w *work) lookedUp(address ids.Address, a *directory.LookupAnswer) error {
 		w.dirty(c)
 		c.Fingerprint = m.IdentityFingerprint()
 	}
-	if m.IdentityFingerprint() != c.Fingerprint || !c.accepts(m.XS()) {
+	if m.IdentityFingerprint() != c.Fingerprint {
 		return ErrIdentityChanged
 	}
 	if c.Blocked {
@@ -143,7 +143,7 @@ func (w *work) lookedUpManifest(c *contact, m *directory.Manifest) error {
 		return err
 	}
 	w.dirty(c)
-	c.Status, c.Identity, c.XS = state.ContactKnown, m.Identity(), m.XS()
+	c.Status, c.Identity = state.ContactKnown, m.Identity()
 	c.confirm(m.Hash())
 	return w.learnManifest(c, m)
 }

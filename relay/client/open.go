@@ -26,6 +26,7 @@ type opening struct {
 	sender *sealedsender.Sender
 	full   bool     // the certificate came in full
 	c      *contact // of the certificate's account; nil for one that is new
+	rekeys bool     // the certificate's X_S is not that which is known of the contact
 
 	session *session
 	before  []byte // session's state before the message
@@ -80,7 +81,7 @@ func (w *work) open(d *wire.Delivery) error {
 		// Only now it is certain who lent the ticket out, and to whom.
 		// Its own serial is spent: struck with the others, it would show
 		// the relay which delivery came from the same contact as they.
-		err = errors.Join(w.useSerial(o.d.Serial), w.void(o.owner.Account), drop(dropBorrowed))
+		err = dropAfter(errors.Join(w.useSerial(o.d.Serial), w.void(o.owner.Account)), dropBorrowed)
 	}
 	if err == nil {
 		return w.take(o)
@@ -223,18 +224,14 @@ func (w *work) openIdentity(o *opening) error {
 		return nil
 	}
 	if o.c.Blocked {
-		return drop(dropBlocked)
+		return dropAfter(w.reblock(o), dropBlocked)
 	}
-	if o.c.Fingerprint != (directory.Fingerprint{}) && o.c.Fingerprint != directory.FingerprintOf(cert.Identity()) || !o.c.accepts(cert.XS()) {
-		if !o.c.Changed {
-			o.c.Changed = true
-			w.dirty(o.c)
-			if err := w.unverify(o.c); err != nil {
-				return err
-			}
-		}
-		return drop(dropIdentity)
+	if o.c.Fingerprint != (directory.Fingerprint{}) && o.c.Fingerprint != directory.FingerprintOf(cert.Identity()) {
+		return dropAfter(w.mismatched(o.c), dropIdentity)
 	}
+	// Another X_S has to be in the manifest that came along (openControl): the
+	// provider's word alone is not enough.
+	o.rekeys = !o.c.accepts(cert.XS(), w.today)
 	// A removed device ends here; one that is not known yet has to bring the
 	// manifest that has it.
 	if o.c.Version != 0 && !o.c.has(cert) && cert.Device() <= o.c.LastDevice {
@@ -339,11 +336,11 @@ func (w *work) openContent(o *opening) error {
 		if o.frame, err = content.ParseFrame(o.content.Frame); err != nil {
 			return drop(dropContent)
 		}
-		if err := w.prove(o); err != nil {
-			return err
-		}
 	}
-	return w.openControl(o)
+	if err := w.openControl(o); err != nil || o.frame == nil {
+		return err
+	}
+	return w.prove(o) // costs most
 }
 
 // openControl parses the control part and what other packages own in it.
@@ -366,6 +363,11 @@ func (w *work) openControl(o *opening) (err error) {
 			return drop(dropContent)
 		}
 	}
+	if o.rekeys {
+		if err := w.openRekeyed(o); err != nil {
+			return err
+		}
+	}
 	if o.c != nil && o.c.Version != 0 {
 		return w.openDevice(o)
 	}
@@ -378,6 +380,20 @@ func (w *work) openControl(o *opening) (err error) {
 		return drop(dropContent)
 	}
 	return nil
+}
+
+// openRekeyed checks that the sender's newer manifest has the certificate's X_S.
+func (w *work) openRekeyed(o *opening) error {
+	if o.theirs != nil {
+		newer, err := w.newer(o.c, o.theirs)
+		if _, refused := dropped(err); err != nil && !refused {
+			return err
+		}
+		if newer && err == nil {
+			return nil
+		}
+	}
+	return dropAfter(w.mismatched(o.c), dropIdentity)
 }
 
 // openDevice checks that the sending device is in the newest manifest: the known

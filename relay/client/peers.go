@@ -203,7 +203,7 @@ func (w *work) newer(c *contact, m *directory.Manifest) (bool, error) {
 		if err != nil {
 			return false, &state.CorruptError{Table: "manifests"}
 		}
-		if version == c.Version && !m.Equal(known) || version > c.Version && m.Follows(known) != nil {
+		if version == c.Version && !m.Equal(known) || version > c.Version && follows(m, known) != nil {
 			return false, drop(dropDevice)
 		}
 		return version > c.Version, nil
@@ -226,6 +226,9 @@ func (w *work) learnManifest(c *contact, m *directory.Manifest) error {
 	w.dirty(c)
 	c.Version, c.LastDevice, c.AccountDH = uint32(m.Version()), m.LastDevice(), m.DH()
 	if c != w.own {
+		if err := w.learnKey(c, m.XS()); err != nil {
+			return err
+		}
 		w.attention[c.id] = true
 		if err := state.Manifests.Put(w.tx, state.U32(c.id), &state.Blob{Bytes: m.Bytes()}); err != nil {
 			return err

@@ -131,12 +131,8 @@ func (w *work) addStranger(a ids.Address) (*contact, error) {
 // blockFound blocks an account by its X_S, which was looked up for that.
 func (w *work) blockFound(c *contact, m *directory.Manifest) error {
 	w.dirty(c)
-	c.Identity, c.XS = m.Identity(), m.XS()
-	p, err := w.pseudonymOf(c)
-	if err != nil {
-		return err
-	}
-	return w.strike(c.Address, c.Entry, p)
+	c.Identity = m.Identity()
+	return w.learnKey(c, m.XS())
 }
 
 // Request is somebody who introduced itself and waits for an answer.

@@ -159,21 +159,23 @@ func (w *work) renewals(generation uint32) (out []wire.Message, err error) {
 	var m *wire.BlockPseudonyms
 	for _, id := range slices.Sorted(maps.Keys(w.contacts)) {
 		c := w.contacts[id]
-		if !c.Blocked || c.XS == ([32]byte{}) {
+		if !c.Blocked {
 			continue
 		}
-		p, err := w.pseudonym(c.XS, generation)
-		if err != nil {
-			return nil, err
+		for _, xs := range c.entered() {
+			p, err := w.pseudonym(xs, generation)
+			if err != nil {
+				return nil, err
+			}
+			if p.Generation == 0 {
+				continue
+			}
+			if m == nil || len(m.Renewals) == wire.MaxRenewals {
+				m = &wire.BlockPseudonyms{Generation: generation}
+				out = append(out, m)
+			}
+			m.Renewals = append(m.Renewals, wire.Renewal{Entry: entryOf(c.Entry, xs), NR: p.NR})
 		}
-		if p.Generation == 0 {
-			continue
-		}
-		if m == nil || len(m.Renewals) == wire.MaxRenewals {
-			m = &wire.BlockPseudonyms{Generation: generation}
-			out = append(out, m)
-		}
-		m.Renewals = append(m.Renewals, wire.Renewal{Entry: c.Entry, NR: p.NR})
 	}
 	return out, nil
 }

@@ -37,6 +37,7 @@ func (w *work) sweep() error {
 	w.used = kept
 	for id, c := range w.contacts {
 		w.attention[id] = true
+		w.sweepFormer(c)
 		if err := w.sweepWallet(c); err != nil {
 			return err
 		}

@@ -104,7 +104,7 @@ func (w *work) takeSession(o *opening) error {
 func (w *work) takeControl(o *opening) error {
 	c, ctl := o.c, o.control
 	cert := o.sender.Certificate()
-	c.Identity, c.XS = cert.Identity(), cert.XS() // as pinned, or the first to be seen
+	c.Identity = cert.Identity() // as pinned, or the first to be seen
 	c.Fingerprint = directory.FingerprintOf(c.Identity)
 	if ctl.Mailbox != (ids.MailboxID{}) {
 		c.Mailbox = ctl.Mailbox

@@ -136,7 +136,7 @@ func (w *work) toldOf(id state.ContactID) (*state.Told, error) {
 func (w *work) contactItem(c *contact) (i *devicesync.Contact, hash [32]byte, err error) {
 	i = &devicesync.Contact{
 		Address: c.Address, Blocked: c.Blocked, Entry: c.Entry, Strike: c.Batch >> generationBits,
-		Fingerprint: c.Fingerprint, Mailbox: c.Mailbox, Pending: c.Pending,
+		Fingerprint: c.Fingerprint, Mailbox: c.Mailbox, Pending: c.Pending, Others: otherKeys(c.Contact),
 	}
 	if c.Status == state.ContactKnown && c.Version != 0 {
 		i.Known, i.Identity, i.XS, i.AccountDH = true, c.Identity, c.XS, c.AccountDH

@@ -86,6 +86,12 @@ func (w *work) strike(account ids.Address, entry blocklist.EntryID, p blocklist.
 			return err
 		}
 	}
+	return w.askBlock(entry, p, serials)
+}
+
+// askBlock has the provider strike serials, and dispose of introductions under the
+// pseudonym, unless that is zero.
+func (w *work) askBlock(entry blocklist.EntryID, p blocklist.Pseudonym, serials []blocklist.Serial) error {
 	for _, r := range blocklist.NewRequests(entry, p, serials) {
 		b, err := r.Marshal()
 		if err != nil {
@@ -149,11 +155,7 @@ func (w *work) block(address ids.Address) error {
 	w.dirty(c)
 	c.Blocked = true
 	c.Entry = blocklist.NewEntryID()
-	p, err := w.pseudonymOf(c)
-	if err != nil {
-		return err
-	}
-	return errors.Join(w.strike(address, c.Entry, p), w.dropReceipts(c), w.dropRequests(c))
+	return errors.Join(w.strikeContact(c), w.dropReceipts(c), w.dropRequests(c))
 }
 
 func (w *work) dropReceipts(c *contact) error {
@@ -185,12 +187,10 @@ func (w *work) unblock(address ids.Address) error {
 		return nil
 	}
 	w.dirty(c)
-	c.Blocked = false
+	err := w.forgive(c)
 	w.vouch(c)
 	w.attention[c.id] = true
-	entry := c.Entry
-	c.Entry = [16]byte{}
-	return w.ask(&state.Strike{Kind: state.StrikeUnblock, Entry: entry})
+	return err
 }
 
 // strikeRow is a request to the own provider.

@@ -101,6 +101,7 @@ func (c *Client) Confirm(a ids.Address, n SafetyNumber) error {
 			return ErrIdentityChanged
 		}
 		w.dirty(k) // the other devices are told
+		k.Rekeyed = 0
 		d := n.digest()
 		return state.Verified.Put(w.tx, state.U32(k.id), &d)
 	})

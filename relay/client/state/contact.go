@@ -1,6 +1,7 @@
 package state
 
 import (
+	"waxwing/core/devicesync"
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
@@ -57,6 +58,21 @@ type Contact struct {
 	Fresh        bool         // the user let it in, and it was given no tickets since
 	Standing     uint32       // one more than the newest week for which it is known to be in standing; 0 for none
 	Lent         ids.Day      // when it was last given tickets without being in standing; 0 for never
+	Others       []OtherKey   // X_S beside the pinned one, the newest first
+	Rekeyed      ids.Day      // when its X_S was replaced; 0 for never, for one whose safety number was compared since, and after a while
+}
+
+// OtherKey is an X_S that a contact had before the pinned one or, of one that is
+// blocked, was seen to have.
+type OtherKey struct {
+	XS    [32]byte
+	Until ids.Day // the last day on which something under it is taken; 0 for one that only its provider vouches for
+}
+
+// Fields lists the layout.
+func (o *OtherKey) Fields(c *wire.Codec) {
+	c.Fixed("X_S", o.XS[:])
+	wire.U32(c, "until", &o.Until)
 }
 
 // Fields lists the layout.
@@ -100,6 +116,8 @@ func (k *Contact) Fields(c *wire.Codec) {
 	c.Bool("fresh", &k.Fresh)
 	wire.U32(c, "standing", &k.Standing)
 	wire.U32(c, "lent", &k.Lent)
+	wire.List(c, "others", &k.Others, devicesync.MaxOtherKeys, func(c *wire.Codec, o *OtherKey) { o.Fields(c) })
+	wire.U32(c, "rekeyed", &k.Rekeyed)
 }
 
 // Peer is one device of a contact, or another one of the own account: there is a
