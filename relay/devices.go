@@ -139,7 +139,7 @@ func (r *Relay) account(ctx context.Context, who *directory.Authenticated) wire.
 	if err != nil {
 		return answer(err)
 	}
-	return &wire.AccountState{Manifest: a.Manifest.Bytes()}
+	return &wire.AccountState{Manifest: a.Manifest.Bytes(), Replaced: a.Replaced}
 }
 
 // enter makes the connection a device's. Its reader is opened here, so that a

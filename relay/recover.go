@@ -37,7 +37,7 @@ func (r *Relay) recovering(ctx context.Context, now time.Time, who *directory.Re
 		if err != nil {
 			return answer(err)
 		}
-		return &wire.AccountState{Manifest: a.Manifest.Bytes()}
+		return &wire.AccountState{Manifest: a.Manifest.Bytes(), Replaced: a.Replaced}
 	case *wire.UpdateManifest:
 		if err := r.settleRemoved(ctx, who.Address()); err != nil {
 			return answer(err)

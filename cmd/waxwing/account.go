@@ -124,8 +124,7 @@ func (a *app) statusCommand() *cobra.Command {
 				}
 				note := ""
 				if s.LacksAccountKey {
-					note = "the account key's secret is not on this device, and messages wait: it comes from the device that replaced it;\n" +
-						"if that is lost, run \"waxwing device replace-account-key\"\n"
+					note = lackingText + "\n"
 				}
 				return a.print(s, "%s at %s\nfingerprint %s\n%d contacts, %d messages waiting, %d not yet with the provider, %d held, dropped %v\n"+
 					"%d things not told to your other devices yet, %d of theirs lost\n%v\n%v\n%d requests\n%s%s",

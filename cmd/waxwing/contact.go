@@ -81,8 +81,9 @@ type contactLine struct {
 	Changed     bool   `json:"identity_changed"`
 	Tickets     int    `json:"tickets"` // messages that can be sent before an answer
 	Waiting     int    `json:"waiting"`
-	Verified    bool   `json:"verified"` // the safety number was compared
-	Standing    bool   `json:"standing"` // it is given more tickets to write with
+	Verified    bool   `json:"verified"`             // the safety number was compared
+	Standing    bool   `json:"standing"`             // it is given more tickets to write with
+	Rekeyed     bool   `json:"account_key_replaced"` // lately, and the safety number was not compared since
 }
 
 func (a *app) contactsCommand() *cobra.Command {
@@ -98,7 +99,7 @@ func (a *app) contactsCommand() *cobra.Command {
 				}
 				for _, k := range list {
 					l := contactLine{
-						k.Address.String(), hex.EncodeToString(k.Fingerprint[:]), k.Blocked, k.IdentityChanged, k.Tickets, k.Waiting, k.Verified, k.Standing,
+						k.Address.String(), hex.EncodeToString(k.Fingerprint[:]), k.Blocked, k.IdentityChanged, k.Tickets, k.Waiting, k.Verified, k.Standing, k.Rekeyed,
 					}
 					note := ""
 					if k.Verified {
@@ -108,6 +109,9 @@ func (a *app) contactsCommand() *cobra.Command {
 						note += ", blocked"
 					} else if !k.Standing {
 						note += ", given no more tickets until it proves its standing"
+					}
+					if k.Rekeyed {
+						note += ", account key replaced: compare the safety number again"
 					}
 					if k.IdentityChanged {
 						note += ", IDENTITY CHANGED"

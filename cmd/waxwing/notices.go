@@ -12,18 +12,24 @@ import (
 
 // noticeLine is what the user has to know beside the messages, as JSON: notice is
 // "tokens", "introductions" or "request", and the field of that name says the rest
-// as "status" and "requests" do.
+// as "status" and "requests" do; "account key replaced" of a contact, or "account key
+// lacking" and "account key there" of the account itself.
 type noticeLine struct {
 	Notice        string             `json:"notice"`
 	Tokens        *submissionLine    `json:"tokens,omitempty"`
 	Waiting       int                `json:"waiting,omitempty"` // messages that wait for tokens
 	Introductions *introductionsLine `json:"introductions,omitempty"`
 	Request       *requestLine       `json:"request,omitempty"`
+	Contact       string             `json:"contact,omitempty"`
 }
 
 // noticesHelp says what a command that stays open shows beside messages.
 const noticesHelp = "It says too when messages wait because submission tokens or a day's introductions are used up, when\n" +
-	"more come, and who introduced themselves: with --json in objects with the key \"notice\"."
+	"more come, who introduced themselves, and whose account key was replaced: with --json in objects with the key \"notice\"."
+
+// lackingText says what a device without the account key's secret does.
+const lackingText = "the account key's secret is not on this device, and messages wait: it comes from the device that\n" +
+	"replaced it; if that is lost, run \"waxwing device replace-account-key\""
 
 func noticeOf(n client.Notice) (noticeLine, string) {
 	switch {
@@ -33,6 +39,14 @@ func noticeOf(n client.Notice) (noticeLine, string) {
 	case n.Introductions != nil:
 		l := introductionOf(*n.Introductions)
 		return noticeLine{Notice: "introductions", Introductions: &l}, l.notice()
+	case n.Rekeyed != nil:
+		a := n.Rekeyed.String()
+		return noticeLine{Notice: "account key replaced", Contact: a},
+			fmt.Sprintf("%s has replaced the account key; compare the safety number again: \"waxwing verify %s\"", a, a)
+	case n.AccountKey != nil && n.AccountKey.Lacking:
+		return noticeLine{Notice: "account key lacking"}, lackingText
+	case n.AccountKey != nil:
+		return noticeLine{Notice: "account key there"}, "the account key's secret is on this device now; what waited goes out"
 	}
 	l := requestOf(*n.Request)
 	return noticeLine{Notice: "request", Request: &l}, fmt.Sprintf("%s introduced themselves and waits for your answer: \"waxwing requests\"", l.From)

@@ -442,7 +442,8 @@ func (m *Account) Fields(c *Codec) { m.id(c) }
 // AccountState answers Account and Recover.
 type AccountState struct {
 	Request
-	Manifest []byte // directory.Manifest, the newest
+	Manifest []byte  // directory.Manifest, the newest
+	Replaced ids.Day // when its X_S was replaced last; 0 for never
 }
 
 // Type is the frame's number.
@@ -452,4 +453,5 @@ func (*AccountState) Type() FrameType { return TypeAccountState }
 func (m *AccountState) Fields(c *Codec) {
 	m.id(c)
 	c.Bytes("manifest", &m.Manifest, MaxManifest)
+	U32(c, "replaced", &m.Replaced)
 }

@@ -70,7 +70,7 @@ func samples() []Schema {
 		&Described{r, fill(900, 3)},
 		&UpdateManifest{r, fill(500, 1)},
 		&Account{r},
-		&AccountState{r, fill(500, 2)},
+		&AccountState{r, fill(500, 2), 3},
 		&Recover{r, alice, [64]byte{5}},
 		&RendezvousOpen{r, [RendezvousSize]byte{1}},
 		&RendezvousPut{r, [RendezvousSize]byte{2}, SideNew, MaxRendezvousIndex, fill(300, 3)},

@@ -36,21 +36,6 @@ func (u *user) use(cert []byte) {
 	})
 }
 
-// changeKey has the provider publish a manifest of the user's with another X_S,
-// which the user signed itself.
-func (u *user) changeKey(k group.Scalar) {
-	u.w.t.Helper()
-	u.do(func(w *work) error {
-		f := u.box.manifest.Next()
-		var err error
-		if f.AccountKey, err = directory.ProveAccountKey(k, u.address, w.self.identity.Public()); err != nil {
-			return err
-		}
-		u.box.manifest, err = directory.SignManifest(f, w.self.identity)
-		return err
-	})
-}
-
 func randomXS() [32]byte {
 	g := group.Ristretto255()
 	return [32]byte(g.MulGenerator(g.RandomScalar()).Bytes())

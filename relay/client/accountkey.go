@@ -7,6 +7,7 @@ import (
 	"waxwing/core/devicesync"
 	"waxwing/core/directory"
 	"waxwing/core/group"
+	"waxwing/core/ids"
 	"waxwing/core/wire"
 	"waxwing/franking"
 	"waxwing/relay/client/state"
@@ -54,7 +55,16 @@ const (
 // next connection goes on), ErrNotRegistered, ErrFull, those of the connection, after which
 // the next one goes on, and the store's.
 func (c *Client) ReplaceAccountKey(ctx context.Context) error {
-	if err := c.update(func(w *work) error { return w.drawAccountKey() }); err != nil {
+	var drawn [32]byte // by a request before this one
+	if err := c.view(func(w *work) error {
+		if w.self == nil || !w.self.Registered {
+			return ErrNotRegistered
+		}
+		k, xs, err := w.drawnKey()
+		k.Erase()
+		drawn = xs
+		return err
+	}); err != nil {
 		return err
 	}
 	return c.withLink(ctx, func(l *link) error {
@@ -62,8 +72,34 @@ func (c *Client) ReplaceAccountKey(ctx context.Context) error {
 			return err
 		}
 		defer l.c.upkeep.give()
+		// Before the other devices are told of something.
+		late := l.mayReplace(ctx)
+		done := false
+		if err := c.view(func(w *work) error { done = w.self.xs == drawn; return nil }); done || err != nil {
+			return err // its answer was lost
+		}
+		if late != nil {
+			return late
+		}
+		if err := c.update(func(w *work) error { return w.drawAccountKey() }); err != nil {
+			return err
+		}
 		return l.replaceNow(ctx)
 	})
+}
+
+// mayReplace takes the newest manifest: what another device, or a request whose answer
+// was lost, has made of the account. The error is *LaterError, if it has another X_S
+// since less than directory.ReplaceDays, and those of account.
+func (l *link) mayReplace(ctx context.Context) error {
+	a, err := l.accountState(ctx)
+	if err != nil {
+		return err
+	}
+	if free := a.Replaced + directory.ReplaceDays; a.Replaced != 0 && ids.DayOf(l.c.now()) < free {
+		return &LaterError{free.Start()}
+	}
+	return nil
 }
 
 // lacksAccountKey reports whether k is not that of the manifest's X_S.
@@ -157,7 +193,14 @@ func (l *link) replace(ctx context.Context) error {
 		}); err != nil || !due {
 			return err
 		}
-		err := l.replaceNow(ctx)
+		later, err := new(LaterError), l.mayReplace(ctx)
+		if errors.As(err, &later) {
+			// It is done, and was before the answer was lost; or another device was first.
+			return l.c.update(func(w *work) error { return w.dropDrawn() })
+		}
+		if err == nil {
+			err = l.replaceNow(ctx)
+		}
 		if errors.Is(err, ErrUntold) || errors.As(err, new(*LaterError)) || errors.Is(err, ErrServer) {
 			return errUnusable // looked at again later
 		}
@@ -167,10 +210,10 @@ func (l *link) replace(ctx context.Context) error {
 
 // replaceNow does the steps after the first.
 func (l *link) replaceNow(ctx context.Context) error {
-	// What another device, or a request whose answer was lost, has made of the account.
-	if err := l.account(ctx); err != nil {
+	if err := l.certify(ctx); err != nil { // what tells the others is under it
 		return err
 	}
+	stuck := 0
 	for range untoldBatches {
 		var next *directory.Manifest
 		before, after := "", ""
@@ -189,7 +232,9 @@ func (l *link) replaceNow(ctx context.Context) error {
 		if err := l.c.view(func(w *work) (err error) { after, err = w.untold(); return err }); err != nil {
 			return err
 		}
-		if after == before {
+		if after != before {
+			stuck = 0
+		} else if stuck++; stuck == 2 { // one was sealed before, perhaps
 			return ErrUntold // no session with one of them yet, or the provider has no room
 		}
 	}
@@ -272,17 +317,10 @@ func (l *link) publishAccountKey(ctx context.Context, next *directory.Manifest) 
 		// The provider has it durably, and never takes the former one again. A crash
 		// before the next line finds it in the account.
 		return l.c.update(func(w *work) error { return w.ownManifest(next.Bytes()) })
-	case !errors.As(err, &refused) || refused.Code == wire.CodeConflict || refused.Code == wire.CodeBusy:
+	case !errors.As(err, &refused) || refused.RetryAfter > 0 || refused.Code == wire.CodeConflict || refused.Code == wire.CodeBusy:
 		return err
 	}
-	later := refused.Code == wire.CodeLimit
-	if err := l.c.update(func(w *work) error { return w.dropDrawn() }); err != nil {
-		return err
-	}
-	if later {
-		return &LaterError{l.c.now().Add(refused.RetryAfter)}
-	}
-	return err
+	return errors.Join(err, l.c.update(func(w *work) error { return w.dropDrawn() }))
 }
 
 // dropDrawn forgets what was drawn here.

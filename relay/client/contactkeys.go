@@ -204,7 +204,3 @@ func (w *work) applyOthers(c *contact, i *devicesync.Contact) (err error) {
 	}
 	return err
 }
-
-// isBehind reports whether another device's X_S of a contact is one that the contact had
-// before.
-func (c *contact) isBehind(i *devicesync.Contact) bool { return i.XS != c.XS && c.had(i.XS) }

@@ -94,11 +94,16 @@ func (l *link) accountNews(ctx context.Context) error {
 
 // account takes the newest manifest of the own account.
 func (l *link) account(ctx context.Context) error {
+	_, err := l.accountState(ctx)
+	return err
+}
+
+func (l *link) accountState(ctx context.Context) (*wire.AccountState, error) {
 	a, err := quicnet.Ask[*wire.AccountState](ctx, l.caller, new(wire.Account))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return l.c.update(func(w *work) error { return w.ownManifest(a.Manifest) })
+	return a, l.c.update(func(w *work) error { return w.ownManifest(a.Manifest) })
 }
 
 // ownManifest takes over a manifest of the own account, perhaps several

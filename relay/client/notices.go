@@ -3,7 +3,9 @@ package client
 import (
 	"context"
 	"iter"
+	"maps"
 	"slices"
+	"strings"
 
 	"waxwing/core/ids"
 	"waxwing/relay/client/state"
@@ -20,7 +22,16 @@ type Notice struct {
 	Introductions *Introductions
 	// Request: somebody introduced itself and waits for an answer.
 	Request *Request
+	// Rekeyed: a contact's account key was replaced, so that its safety number is
+	// another one: to be compared again by who compares it.
+	Rekeyed *ids.Address
+	// AccountKey: the account key's secret is not on this device (ErrNoAccountKey), or it
+	// has come.
+	AccountKey *AccountKey
 }
+
+// AccountKey says whether the account key's secret is on this device.
+type AccountKey struct{ Lacking bool }
 
 // Notices yields what the user has to know, first of all what is so now, and then
 // what changes. It ends with ctx, which is no error, or when the store fails.
@@ -57,7 +68,21 @@ func (c *Client) noticed(told *told) ([]Notice, error) {
 		return nil, err
 	}
 	r, err := c.Requests()
-	return told.of(s, i, r), err
+	if err != nil {
+		return nil, err
+	}
+	all := told.of(s, i, r)
+	err = c.view(func(w *work) error {
+		rekeyed := map[ids.Address]ids.Day{}
+		for _, k := range w.contacts {
+			if k.Rekeyed != 0 && !k.Blocked && !k.Pending {
+				rekeyed[k.Address] = k.Rekeyed
+			}
+		}
+		all = append(all, told.keys(w.self != nil && w.self.lacksAccountKey(), rekeyed)...)
+		return nil
+	})
+	return all, err
 }
 
 // told is what the user was told.
@@ -65,10 +90,12 @@ type told struct {
 	submission Submission // the last one
 	spent      map[ids.Domain]bool
 	asked      map[ids.Address]bool
+	rekeyed    map[ids.Address]ids.Day
+	lacking    bool
 }
 
 func newTold() *told {
-	return &told{spent: make(map[ids.Domain]bool), asked: make(map[ids.Address]bool)}
+	return &told{spent: make(map[ids.Domain]bool), asked: make(map[ids.Address]bool), rekeyed: make(map[ids.Address]ids.Day)}
 }
 
 // of returns what is new to the user.
@@ -100,6 +127,22 @@ func (t *told) of(s Submission, introductions []Introductions, requests []Reques
 			delete(t.asked, a)
 		}
 	}
+	return out
+}
+
+// keys returns what is new of account keys: the own one's secret, and contacts whose
+// account key was replaced on a day.
+func (t *told) keys(lacking bool, rekeyed map[ids.Address]ids.Day) (out []Notice) {
+	if lacking != t.lacking {
+		t.lacking = lacking
+		out = append(out, Notice{AccountKey: &AccountKey{lacking}})
+	}
+	for _, a := range slices.SortedFunc(maps.Keys(rekeyed), func(a, b ids.Address) int { return strings.Compare(a.String(), b.String()) }) {
+		if t.rekeyed[a] != rekeyed[a] {
+			out = append(out, Notice{Rekeyed: &a})
+		}
+	}
+	t.rekeyed = rekeyed
 	return out
 }
 

@@ -20,6 +20,10 @@ func words(all []Notice) string {
 			out = append(out, fmt.Sprintf("tokens %d", n.Submission.Tokens))
 		case n.Introductions != nil:
 			out = append(out, fmt.Sprintf("introductions %d", n.Introductions.Left))
+		case n.Rekeyed != nil:
+			out = append(out, "rekeyed "+n.Rekeyed.Local())
+		case n.AccountKey != nil:
+			out = append(out, fmt.Sprintf("lacking %v", n.AccountKey.Lacking))
 		default:
 			out = append(out, "request "+n.Request.From.Local())
 		}
@@ -63,6 +67,27 @@ func TestTold(t *testing.T) {
 		{well, []Introductions{idle}, nil, ""},
 	} {
 		if got := words(told.of(step.s, step.i, step.r)); got != step.want {
+			t.Errorf("step %d: %q, not %q", i, got, step.want)
+		}
+	}
+}
+
+// The same of account keys: one that is replaced again is news.
+func TestToldOfAccountKeys(t *testing.T) {
+	alice, bob := ids.MustParseAddress("alice@alpha.example"), ids.MustParseAddress("bob@beta.example")
+	told := newTold()
+	for i, step := range []struct {
+		lacking bool
+		rekeyed map[ids.Address]ids.Day
+		want    string
+	}{
+		{false, nil, ""},
+		{false, map[ids.Address]ids.Day{bob: 5, alice: 5}, "rekeyed alice, rekeyed bob"},
+		{true, map[ids.Address]ids.Day{bob: 5, alice: 5}, "lacking true"},
+		{true, map[ids.Address]ids.Day{alice: 5}, ""},
+		{false, map[ids.Address]ids.Day{alice: 95, bob: 95}, "lacking false, rekeyed alice, rekeyed bob"},
+	} {
+		if got := words(told.keys(step.lacking, step.rekeyed)); got != step.want {
 			t.Errorf("step %d: %q, not %q", i, got, step.want)
 		}
 	}

@@ -183,6 +183,7 @@ type Contact struct {
 	Waiting         int  // messages that wait: for tickets, or the next connection
 	Verified        bool // the safety number of the pinned keys was compared
 	Standing        bool // it is given more tickets: it proved lately that it may write, or was just let in
+	Rekeyed         bool // its account key was replaced within days, and the safety number was not compared since
 }
 
 // Contacts returns the contacts by address.
@@ -200,7 +201,7 @@ func (c *Client) Contacts() (out []Contact, err error) {
 			if n == 0 && k.HasFirst && k.FirstExpiry >= w.today {
 				n = 1
 			}
-			out = append(out, Contact{k.Address, k.Fingerprint, k.Blocked, k.Changed, n, w.waiting[k.id], w.verified(k), w.inStanding(k)})
+			out = append(out, Contact{k.Address, k.Fingerprint, k.Blocked, k.Changed, n, w.waiting[k.id], w.verified(k), w.inStanding(k), k.Rekeyed != 0})
 		}
 		return nil
 	})

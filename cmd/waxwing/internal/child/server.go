@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
+	"strconv"
 
 	"waxwing/core/keys"
 )
@@ -49,15 +51,28 @@ func NewProvider(ctx context.Context, root, domain string) (*Provider, error) {
 	return p, err
 }
 
+// Ports for servers are below those that systems give to sockets which ask for none
+// in particular (from 32768, or 49152): a client's could have the port before the
+// server does, also when the server is started again.
+const (
+	firstPort = 20000
+	portRange = 12000
+	portTries = 100
+)
+
 // freePort returns a UDP address of the loopback interface that is free now.
 // Another process can take it before the server does; the server's error then
 // says so.
 func freePort() (string, error) {
-	c, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	var failed error
+	for range portTries {
+		c, err := net.ListenPacket("udp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+rand.N(portRange))))
+		if err == nil {
+			return c.LocalAddr().String(), c.Close()
+		}
+		failed = err
 	}
-	return c.LocalAddr().String(), c.Close()
+	return "", failed
 }
 
 // Peer makes p forward to q and take what q forwards.
