@@ -276,7 +276,7 @@ var records = map[string]wire.Schema{
 	"Envelope": new(state.Envelope), "HeldDelivery": new(state.HeldDelivery), "ticket.Stocked": new(ticket.Stocked),
 	"ticket.Given": &ticket.Given{Account: ids.MustParseAddress("alice@alpha.example")}, "Code": new(state.Code),
 	"OwnKey": new(state.OwnKey), "Provider": new(state.Provider), "Strike": new(state.Strike), "Setting": new(state.Setting), "Hop": new(state.Hop),
-	"MailboxKeys": new(state.MailboxKeys), "Rotation": new(state.Rotation), "Token": new(state.Token), "Offer": new(state.Offer), "Ahead": new(state.Ahead), "Gathered": new(state.Gathered), "Want": new(state.Want), "Bundle": new(state.Bundle), "Proof": new(state.Proof), "Published": new(state.Published),
+	"MailboxKeys": new(state.MailboxKeys), "AccountKey": new(state.AccountKey), "Rotation": new(state.Rotation), "Token": new(state.Token), "Offer": new(state.Offer), "Ahead": new(state.Ahead), "Gathered": new(state.Gathered), "Want": new(state.Want), "Bundle": new(state.Bundle), "Proof": new(state.Proof), "Published": new(state.Published),
 	"Membership": new(state.Membership), "Credential": new(state.Credential), "DoorCode": new(state.DoorCode), "Stamp": new(state.Stamp), "introduction.Share": new(introduction.Share),
 	"SyncState": new(state.SyncState), "SyncItem": new(state.SyncItem), "SyncBatch": new(state.SyncBatch),
 	"devicesync.Assembly": new(devicesync.Assembly), "Admission": new(state.Admission), "Submission": new(state.Submission), "Early": new(state.Early), "Told": new(state.Told),
