@@ -138,7 +138,7 @@ func (a *Account) Erase() {
 // rank is where a kind stands; 0 for those that are in no archive.
 func rank(k devicesync.Kind) int {
 	switch k {
-	case devicesync.KindMailboxKeys, devicesync.KindAccountSecret:
+	case devicesync.KindMailboxKeys, devicesync.KindAccountSecret, devicesync.KindChoices:
 		return 1
 	case devicesync.KindProvider:
 		return 2

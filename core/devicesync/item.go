@@ -34,6 +34,8 @@ const (
 	KindMailboxKeys Kind = 10
 	// KindAccountSecret is k of an X_S that the account is to have.
 	KindAccountSecret Kind = 11
+	// KindChoices is what the user chose for the account.
+	KindChoices Kind = 12
 )
 
 // Marshal builds the record of an item. Errors wrap wire.ErrMalformed.
@@ -84,6 +86,8 @@ func newItem(k Kind) Item {
 		return new(MailboxKeys)
 	case KindAccountSecret:
 		return new(AccountSecret)
+	case KindChoices:
+		return new(Choices)
 	}
 	return nil
 }
@@ -264,6 +268,22 @@ type AccountSecret struct {
 
 // Kind returns KindAccountSecret.
 func (*AccountSecret) Kind() Kind { return KindAccountSecret }
+
+// Choices is what the user chose for the account and not for one device. Of each
+// choice the latest counts, by when it was made: Unix time in milliseconds, 0 for never.
+type Choices struct {
+	HopChanged   uint64
+	Hop          ids.Domain // through whom other providers are asked; zero for the own one
+	ReadsChanged uint64
+	ReadReceipts bool // are sent and taken
+	DoorChanged  uint64
+	Policy       uint8      // mailbox.Policy: what introductions may do; 0 for the default
+	Codes        [][32]byte // by which they get in whatever the policy is
+	keys.Redacted
+}
+
+// Kind returns KindChoices.
+func (*Choices) Kind() Kind { return KindChoices }
 
 // Sort puts the tickets in the order that they have in an item.
 func (g *Given) Sort() {

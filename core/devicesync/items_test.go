@@ -46,6 +46,9 @@ func full() []Item {
 		&Received{Contact: bob, Time: 1, D: d, Key: d, Com: d, Day: 2, Stamp: d, Stamped: 3, Frame: []byte("frame")},
 		&MailboxKeys{Generation: 1, W: [32]byte{2}, Z: [32]byte{3}, Until: 4},
 		&AccountSecret{K: [32]byte{5}},
+		&Choices{
+			HopChanged: 1, Hop: bob.Domain(), ReadsChanged: 2, ReadReceipts: true, DoorChanged: 3, Policy: 4, Codes: [][32]byte{{5}, {6}},
+		},
 	}
 }
 
@@ -70,7 +73,7 @@ func drawAddress(t *rapid.T, none bool) ids.Address {
 
 func drawItem(t *rapid.T) Item {
 	frame := func() []byte { return rapid.SliceOfN(rapid.Byte(), 1, 6000).Draw(t, "frame") }
-	switch Kind(rapid.IntRange(1, 11).Draw(t, "kind")) {
+	switch Kind(rapid.IntRange(1, 12).Draw(t, "kind")) {
 	case KindSent:
 		s := &Sent{Contact: drawAddress(t, false), Time: rapid.Uint64().Draw(t, "time"), D: draw32(t, "d"), Key: draw32(t, "kf"), Frame: frame()}
 		s.Status, s.Failure = drawStatus(t)
@@ -118,6 +121,15 @@ func drawItem(t *rapid.T) Item {
 	case KindMailboxKeys:
 		k := &MailboxKeys{Generation: rapid.Uint32Min(1).Draw(t, "generation"), Until: ids.Day(rapid.Uint32().Draw(t, "until"))}
 		k.W[0], k.Z[0] = rapid.ByteMin(1).Draw(t, "w"), rapid.ByteMin(1).Draw(t, "z")
+		return k
+	case KindChoices:
+		k := &Choices{ReadsChanged: rapid.Uint64().Draw(t, "reads"), ReadReceipts: rapid.Bool().Draw(t, "on"), DoorChanged: rapid.Uint64().Draw(t, "door")}
+		if k.HopChanged = rapid.Uint64().Draw(t, "hop"); k.HopChanged != 0 && rapid.Bool().Draw(t, "chosen") {
+			k.Hop = bob.Domain()
+		}
+		for range rapid.IntRange(0, wire.MaxContactCodes).Draw(t, "codes") {
+			k.Codes = append(k.Codes, draw32(t, "code"))
+		}
 		return k
 	case KindAccountSecret:
 		return &AccountSecret{K: [32]byte{rapid.ByteMin(1).Draw(t, "k")}}
@@ -222,6 +234,8 @@ func TestItemRefusals(t *testing.T) {
 		"empty":            &Received{Contact: bob, D: d},
 		"no generation":    &MailboxKeys{W: d, Z: d},
 		"no w":             &MailboxKeys{Generation: 1, Z: d},
+		"hop of nobody":    &Choices{Hop: bob.Domain()},
+		"many codes":       &Choices{Codes: make([][32]byte, wire.MaxContactCodes+1)},
 		"no k":             new(AccountSecret),
 		"k not reduced":    &AccountSecret{K: [32]byte{31: 0xff}},
 		"z not reduced":    &MailboxKeys{Generation: 1, W: d, Z: [32]byte{31: 0xff}},

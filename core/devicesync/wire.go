@@ -187,6 +187,21 @@ func (k *MailboxKeys) Fields(c *wire.Codec) {
 // Fields lists the layout.
 func (k *AccountSecret) Fields(c *wire.Codec) { scalar(c, "k", &k.K) }
 
+// Fields lists the layout.
+func (k *Choices) Fields(c *wire.Codec) {
+	wire.U64(c, "hop changed", &k.HopChanged)
+	chosen := !k.Hop.IsZero() || c.Describing()
+	if c.Bool("hop chosen", &chosen); chosen {
+		c.Domain("hop", &k.Hop)
+	}
+	c.Check(c.Describing() || k.HopChanged != 0 || k.Hop.IsZero(), "hop", "never chosen")
+	wire.U64(c, "reads changed", &k.ReadsChanged)
+	c.Bool("read receipts", &k.ReadReceipts)
+	wire.U64(c, "door changed", &k.DoorChanged)
+	wire.U8(c, "policy", &k.Policy)
+	wire.List(c, "codes", &k.Codes, wire.MaxContactCodes, func(c *wire.Codec, s *[32]byte) { c.Fixed("code", s[:]) })
+}
+
 // scalar is a scalar of ristretto255 that group.DecodeScalar accepts.
 func scalar(c *wire.Codec, field string, b *[32]byte) {
 	c.Fixed(field, b[:])
@@ -226,6 +241,6 @@ func Layouts() map[string][]wire.Row {
 		"SyncGiven": wire.Layout(new(Given)), "SyncCode": wire.Layout(new(Code)),
 		"SyncRoots": wire.Layout(&Roots{HasChain: true}), "SyncProvider": wire.Layout(new(Provider)),
 		"SyncReceived": wire.Layout(new(Received)), "SyncMailboxKeys": wire.Layout(new(MailboxKeys)),
-		"SyncAccountSecret": wire.Layout(new(AccountSecret)),
+		"SyncAccountSecret": wire.Layout(new(AccountSecret)), "SyncChoices": wire.Layout(new(Choices)),
 	}
 }

@@ -33,6 +33,8 @@ func (w *work) apply(i devicesync.Item) error {
 		err = w.applyRoots(i)
 	case *devicesync.MailboxKeys:
 		err = w.applyMailboxKeys(i)
+	case *devicesync.Choices:
+		err = w.applyAccountChoices(i)
 	case *devicesync.AccountSecret:
 		err = w.applyAccountSecret(i)
 	case *devicesync.Provider:

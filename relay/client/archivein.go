@@ -151,6 +151,8 @@ func (b *restoring) item(i devicesync.Item) error {
 	switch i := i.(type) {
 	case *devicesync.MailboxKeys:
 		return b.mailboxKeys(i)
+	case *devicesync.Choices:
+		return b.choices(i)
 	case *devicesync.AccountSecret:
 		return b.accountSecret(i)
 	case *devicesync.Provider:
@@ -183,6 +185,22 @@ func (b *restoring) mailboxKeys(i *devicesync.MailboxKeys) error {
 		return nil
 	}
 	return state.MailboxPairs.Put(b.tx, key, k)
+}
+
+// choices takes what the user chose. The hop itself is in the account's part.
+func (b *restoring) choices(i *devicesync.Choices) error {
+	defer eraseCodes(i)
+	if state.Settings.Has(b.tx, state.Single) {
+		return ErrArchive // twice
+	}
+	errs := []error{state.Settings.Put(b.tx, state.Single, &state.Setting{
+		ReadReceipts: i.ReadReceipts, Policy: i.Policy, PolicyKnown: true, // or a newer one than the file has
+		HopChanged: i.HopChanged, ReadsChanged: i.ReadsChanged, DoorChanged: i.DoorChanged,
+	})}
+	for n, code := range i.Codes {
+		errs = append(errs, state.DoorCodes.Put(b.tx, state.U32(uint32(n)), &state.DoorCode{Code: code}))
+	}
+	return errors.Join(errs...)
 }
 
 // accountSecret takes k of an X_S that may be in force when the account is asked for.

@@ -30,7 +30,7 @@ func (w *work) writeArchive(out io.Writer, m *directory.Manifest, history bool) 
 		return err
 	}
 	for _, part := range []func(add func(devicesync.Item) error) error{
-		w.archiveMailboxKeys, w.archiveAccountSecrets, w.archiveProviders, w.archiveContacts, w.archiveGiven, w.archiveCodes,
+		w.archiveMailboxKeys, w.archiveAccountSecrets, w.archiveChoices, w.archiveProviders, w.archiveContacts, w.archiveGiven, w.archiveCodes,
 	} {
 		if err := part(ar.Add); err != nil {
 			return err
@@ -94,6 +94,15 @@ func (w *work) archiveAccountSecrets(add func(devicesync.Item) error) error {
 		clear(i.K[:])
 	}
 	return err
+}
+
+func (w *work) archiveChoices(add func(devicesync.Item) error) error {
+	i, err := w.choices()
+	if err != nil {
+		return err
+	}
+	defer eraseCodes(i)
+	return add(i)
 }
 
 func (w *work) archiveProviders(add func(devicesync.Item) error) error {

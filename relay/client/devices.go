@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"waxwing/core/directory"
 	"waxwing/core/ids"
@@ -142,6 +143,14 @@ func (w *work) replaceManifest(known *directory.Manifest, b []byte) error {
 	own.Profile.Manifest, own.manifest = m.Bytes(), m
 	if err := w.learnManifest(w.own, m); err != nil {
 		return err
+	}
+	if own.Removing == 0 && slices.ContainsFunc(known.Devices(), func(d directory.Device) bool {
+		_, ok := m.Device(d.ID)
+		return !ok
+	}) {
+		if err := w.watchRotation(); err != nil {
+			return err
+		}
 	}
 	if m.XS() != known.XS() {
 		if err := w.accountKeyChanged(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"waxwing/core/devicesync"
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
@@ -93,8 +94,8 @@ func (c *Client) Hops(ctx context.Context) iter.Seq2[HopStatus, error] {
 
 // SetHop has other providers asked through a third one, instead of the own; the
 // zero Domain has them asked through the own one again. A question to the hop itself
-// goes through the own provider. Nothing else ever changes it, and while the hop
-// cannot be reached nothing is asked. pin is the hop's root key, from somebody else
+// goes through the own provider. The account's other devices follow; nothing else ever
+// changes it, and while the hop cannot be reached nothing is asked. pin is the hop's root key, from somebody else
 // than the own provider; with the zero Pin the own provider says at first use who the
 // hop is, and could name another. Errors are ErrHop (it is the own provider),
 // ErrIdentityChanged (another key is known of it), ErrNotRegistered and the store's.
@@ -116,7 +117,7 @@ func (w *work) setHop(hop ids.Domain, pin keys.Pin) error {
 	case w.self == nil:
 		return ErrNotRegistered
 	case hop.IsZero():
-		return state.Hops.Delete(w.tx, state.Single)
+		return errors.Join(state.Hops.Delete(w.tx, state.Single), w.chose(hopChosen))
 	case hop == w.self.Address.Domain():
 		return ErrHop
 	}
@@ -124,8 +125,11 @@ func (w *work) setHop(hop ids.Domain, pin keys.Pin) error {
 		if err := w.pin(hop, pin); err != nil {
 			return err
 		}
+		if err := w.tell(&devicesync.Provider{Domain: hop, Pin: pin}); err != nil {
+			return err
+		}
 	}
-	return state.Hops.Put(w.tx, state.Single, &state.Hop{Domain: hop})
+	return errors.Join(state.Hops.Put(w.tx, state.Single, &state.Hop{Domain: hop}), w.chose(hopChosen))
 }
 
 // hop returns the chosen hop; nil for none.

@@ -93,7 +93,7 @@ func (c *Client) changeDoor(ctx context.Context, change func(*work, *state.Setti
 		}
 		w.touched = true
 		s.PolicyKnown = false
-		return errors.Join(change(w, s), state.Settings.Put(w.tx, state.Single, s))
+		return errors.Join(change(w, s), state.Settings.Put(w.tx, state.Single, s), w.chose(doorChosen))
 	}); err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (l *link) policy(ctx context.Context) error {
 	var m *wire.SetPolicy
 	if err := l.c.view(func(w *work) error {
 		s, err := w.settings()
-		if err != nil || s.PolicyKnown || s.Policy == 0 && state.DoorCodes.Count(w.tx) == 0 {
+		if err != nil || s.PolicyKnown || s.DoorChanged == 0 {
 			return err
 		}
 		m = &wire.SetPolicy{Policy: uint8(max(mailbox.Policy(s.Policy), mailbox.ToRequests))}

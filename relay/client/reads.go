@@ -21,7 +21,7 @@ func (c *Client) ReadReceipts() (on bool, err error) {
 	return on, err
 }
 
-// SetReadReceipts allows read receipts or not. What was to be sent when they are
+// SetReadReceipts allows read receipts or not, for all devices of the account. What was to be sent when they are
 // turned off is not sent any more.
 func (c *Client) SetReadReceipts(on bool) error {
 	return c.update(func(w *work) error { return w.setReadReceipts(on) })
@@ -63,9 +63,14 @@ func (w *work) setReadReceipts(on bool) error {
 		return err
 	}
 	s.ReadReceipts = on
-	if err := state.Settings.Put(w.tx, state.Single, s); err != nil || on {
+	err = errors.Join(state.Settings.Put(w.tx, state.Single, s), w.chose(readsChosen))
+	if err != nil || on {
 		return err
 	}
+	return w.dropReads()
+}
+
+func (w *work) dropReads() error {
 	all := func(*state.Digest) bool { return true }
 	return errors.Join(expire(w, state.Reads, all), expire(w, state.Unread, func(*state.Ref) bool { return true }))
 }

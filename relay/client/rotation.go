@@ -131,6 +131,21 @@ func (w *work) formerUntil() (last ids.Day, err error) {
 	return last, err
 }
 
+// rotationGrace is how long a device that removed another has for the rotation which that
+// asks for, before the others do it: a device that is there once a week is in time.
+const rotationGrace ids.Day = 7
+
+// watchRotation notes that another device removed one that knows the generation in use.
+// Should it be lost before it replaces that, somebody else has to.
+func (w *work) watchRotation() error {
+	r, err := w.rotation()
+	if err != nil || r.Removed || r.Watched != 0 {
+		return err
+	}
+	r.Watched = w.today
+	return w.putRotation(r)
+}
+
 // wantRotation notes that a removed device knows the generation in use, which ends as
 // soon as it can.
 func (w *work) wantRotation() error {
@@ -226,8 +241,12 @@ func (w *work) rotationDue() (bool, error) {
 		return false, nil
 	}
 	r, err := w.rotation()
-	if err != nil || r.Draft != 0 || !r.Removed || r.Ahead != 0 {
+	if err != nil || r.Draft != 0 {
 		return r != nil && r.Draft != 0, err
+	}
+	waited := r.Watched != 0 && w.today >= r.Watched+rotationGrace
+	if !waited && (!r.Removed || r.Ahead != 0) {
+		return false, nil
 	}
 	last, err := w.formerUntil()
 	return last == 0, err
@@ -304,7 +323,8 @@ func (w *work) overtaken(k *directory.MailboxKey, theirs []byte) (bool, error) {
 	err = state.MailboxPairs.Delete(w.tx, state.U32(r.Draft))
 	r.Draft = 0
 	if have.Generation() > w.self.Secrets.Generation {
-		r.Ahead = have.Generation()
+		// The other device tells of it, unless it is lost.
+		r.Ahead, r.Watched = have.Generation(), w.today
 	}
 	return true, errors.Join(err, w.putRotation(r))
 }
@@ -323,7 +343,7 @@ func (w *work) published(generation uint32) error {
 		return &state.CorruptError{Table: "mailboxkeys"}
 	}
 	defer k.Erase()
-	r.Removed = false
+	r.Removed, r.Watched = false, 0
 	if err := errors.Join(w.putRotation(r), w.useMailboxKeys(generation, k)); err != nil {
 		return err
 	}
@@ -355,6 +375,7 @@ func (w *work) useMailboxKeys(generation uint32, k *state.MailboxKeys) error {
 	if r.Ahead <= generation {
 		r.Ahead = 0
 	}
+	r.Watched = 0
 	for _, c := range w.contacts {
 		w.dirty(c)
 		c.Announced = 0 // they get the new mailbox key with what is next written to them

@@ -203,3 +203,27 @@ func TestDoorPolicies(t *testing.T) {
 		return len(inbox) == 1 && inbox[0].Text() == "with a code"
 	})
 }
+
+// A code that was taken back lets nobody past the requests, also where nothing else was
+// ever chosen.
+func TestClosedDoors(t *testing.T) {
+	alpha, beta := federated(t)
+	dave, bob := newClient(t, alpha, "dave@alpha.example"), newClient(t, beta, "bob@beta.example")
+	to := ids.MustParseAddress("bob@beta.example")
+	code, err := bob.DoorCode(t.Context())
+	must(t, err)
+	must(t, bob.CloseDoors(t.Context()))
+	background(t, dave)
+	background(t, bob)
+	must(t, dave.AddAddress(t.Context(), to, code))
+	_, err = dave.Send(t.Context(), to, "with a code of yesterday")
+	must(t, err)
+	await(t, "dave's request", func() bool {
+		asked, err := bob.Requests()
+		must(t, err)
+		return len(asked) == 1
+	})
+	if inbox, err := bob.Inbox(0, 0); len(inbox) != 0 || err != nil {
+		t.Errorf("%d let past the requests, %v", len(inbox), err)
+	}
+}

@@ -49,9 +49,10 @@ func (k *MailboxKeys) Fields(c *wire.Codec) {
 
 // Rotation is how far the change to another generation of W and Z has come.
 type Rotation struct {
-	Draft   uint32 // the next generation, which is being published; 0 for none
-	Removed bool   // a device that was removed knows the generation in use
-	Ahead   uint32 // the generation that the provider has, if it is another device's and not known here; 0 else
+	Draft   uint32  // the next generation, which is being published; 0 for none
+	Removed bool    // a device that was removed knows the generation in use
+	Watched ids.Day // since when another device is to replace the generation in use, as it removed one; 0 for none
+	Ahead   uint32  // the generation that the provider has, if it is another device's and not known here; 0 else
 }
 
 // Fields lists the layout.
@@ -59,5 +60,6 @@ func (r *Rotation) Fields(c *wire.Codec) {
 	c.Const("version", recordVersion)
 	wire.U32(c, "draft", &r.Draft)
 	c.Bool("removed", &r.Removed)
+	wire.U32(c, "watched", &r.Watched)
 	wire.U32(c, "ahead", &r.Ahead)
 }

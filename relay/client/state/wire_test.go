@@ -65,7 +65,7 @@ func samples() map[string]wire.Schema {
 		"strike":     &Strike{Kind: StrikeBlock, Request: []byte{1}},
 		"renewal":    &Strike{Kind: StrikeRenew, Generation: 2},
 		"accountkey": &AccountKey{K: drawn.K, Made: 1, Follows: 2, Told: 3},
-		"pair":       &pair, "rotation": &Rotation{Draft: 1, Removed: true, Ahead: 2},
+		"pair":       &pair, "rotation": &Rotation{Draft: 1, Removed: true, Watched: 3, Ahead: 2},
 		"wallet":   &ticket.Held{Expiry: 5},
 		"stock":    &ticket.Stocked{Serial: 1, Expiry: 5},
 		"given":    &ticket.Given{Serial: 1, Expiry: 5, Account: address, Batch: 1},
