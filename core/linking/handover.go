@@ -10,7 +10,7 @@ import (
 )
 
 // Handover is the secrets: the account, and what the existing device gives up of
-// its own for the new one's first day. It is in no archive that is kept: two devices
+// its own for the new one's first day and week. It is in no archive that is kept: two devices
 // that were made of one would use the same nonces.
 type Handover struct {
 	Day ids.Day // the existing device's
@@ -18,7 +18,12 @@ type Handover struct {
 	// Credentials (ratelimit/introduction.Part); equal for none.
 	From, To    uint64
 	Credentials []Credential // at one provider each
-	Archive     []byte       // package core/archive
+	// Week is the existing device's, and the rest the same of its standing stamps:
+	// the part at providers that are not in Standings.
+	Week             uint32
+	WeekFrom, WeekTo uint64
+	Standings        []Standing // at one provider each
+	Archive          []byte     // package core/archive
 	keys.Redacted
 }
 
@@ -35,6 +40,13 @@ type Credential struct {
 	keys.Redacted
 }
 
+// Standing is the new device's share of the week's nonces of standing stamps at a
+// provider: those from Next to below End.
+type Standing struct {
+	Provider  ids.Domain
+	Next, End uint32
+}
+
 // Fields lists the layout.
 func (h *Handover) Fields(c *wire.Codec) {
 	c.Const("version", formatVersion)
@@ -46,11 +58,30 @@ func (h *Handover) Fields(c *wire.Codec) {
 	for i := 1; i < len(h.Credentials); i++ {
 		c.Check(h.Credentials[i-1].Provider.String() < h.Credentials[i].Provider.String(), "credentials", "not rising")
 	}
+	wire.U32(c, "week", &h.Week)
+	wire.U64(c, "week from", &h.WeekFrom)
+	wire.U64(c, "week to", &h.WeekTo)
+	c.Check(h.WeekFrom <= h.WeekTo, "week to", "below from")
+	wire.List(c, "standings", &h.Standings, MaxCredentials, func(c *wire.Codec, s *Standing) { s.Fields(c) })
+	for i := 1; i < len(h.Standings); i++ {
+		c.Check(h.Standings[i-1].Provider.String() < h.Standings[i].Provider.String(), "standings", "not rising")
+	}
 	c.Bytes("archive", &h.Archive, MaxArchive)
 }
 
-// Sort puts the credentials in the order that they have in a handover.
+// Fields lists the layout.
+func (s *Standing) Fields(c *wire.Codec) {
+	c.Domain("provider", &s.Provider)
+	wire.U32(c, "next", &s.Next)
+	wire.U32(c, "end", &s.End)
+	c.Check(s.Next <= s.End, "end", "below next")
+}
+
+// Sort puts the lists in the order that they have in a handover.
 func (h *Handover) Sort() {
+	slices.SortFunc(h.Standings, func(a, b Standing) int {
+		return strings.Compare(a.Provider.String(), b.Provider.String())
+	})
 	slices.SortFunc(h.Credentials, func(a, b Credential) int {
 		return strings.Compare(a.Provider.String(), b.Provider.String())
 	})

@@ -14,6 +14,9 @@ import (
 func handover() *Handover {
 	return &Handover{
 		Day: 20_000, From: 1, To: 9, Archive: []byte("the account"),
+		Week: 2_857, WeekFrom: 3, WeekTo: 8, Standings: []Standing{
+			{Provider: ids.MustParseAddress("a@alpha.example").Domain(), Next: 1, End: 2}, {Provider: bob.Domain(), Next: 7, End: 9},
+		},
 		Credentials: []Credential{
 			{Provider: ids.MustParseAddress("a@alpha.example").Domain(), Tier: 1, New: 4, Member: 32, Credential: [CredentialSize]byte{1}, Next: 2, End: 3},
 			{Provider: bob.Domain(), Tier: 2, New: 4, Member: 32, Credential: [CredentialSize]byte{2}, Over: true},
@@ -39,11 +42,15 @@ func TestHandover(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(*Handover){
-		"a part backwards":    func(h *Handover) { h.From = 10 },
-		"a share backwards":   func(h *Handover) { h.Credentials[0].Next = 4 },
-		"twice a provider":    func(h *Handover) { h.Credentials[1].Provider = h.Credentials[0].Provider },
-		"too many":            func(h *Handover) { h.Credentials = make([]Credential, MaxCredentials+1) },
-		"too long an account": func(h *Handover) { h.Archive = make([]byte, MaxArchive+1) },
+		"a part backwards":              func(h *Handover) { h.From = 10 },
+		"a share backwards":             func(h *Handover) { h.Credentials[0].Next = 4 },
+		"twice a provider":              func(h *Handover) { h.Credentials[1].Provider = h.Credentials[0].Provider },
+		"too many":                      func(h *Handover) { h.Credentials = make([]Credential, MaxCredentials+1) },
+		"a part of the week backwards":  func(h *Handover) { h.WeekFrom = 9 },
+		"a share of the week backwards": func(h *Handover) { h.Standings[0].Next = 4 },
+		"a provider of the week twice":  func(h *Handover) { h.Standings[1].Provider = h.Standings[0].Provider },
+		"too many of the week":          func(h *Handover) { h.Standings = make([]Standing, MaxCredentials+1) },
+		"too long an account":           func(h *Handover) { h.Archive = make([]byte, MaxArchive+1) },
 	} {
 		bad := handover()
 		change(bad)
@@ -67,6 +74,7 @@ func TestLargestHandover(t *testing.T) {
 		d, err := ids.ParseDomain(fmt.Sprintf("n%04d.%s.example", i, bytes.Repeat([]byte("a"), ids.MaxDomain-len("n0000..example"))))
 		must(t, err)
 		h.Credentials = append(h.Credentials, Credential{Provider: d})
+		h.Standings = append(h.Standings, Standing{Provider: d})
 	}
 	h.Sort()
 	b, err := wire.Marshal(h)

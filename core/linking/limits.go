@@ -13,15 +13,17 @@ const (
 	// MaxSecrets bounds what is handed over, before it is sealed: the account's
 	// keys, as many contacts as a client has, and the serials given to them.
 	MaxSecrets = 4 << 20
-	// MaxCredentials is the number of day's credentials in it: at as many providers
-	// as a client knows.
+	// MaxCredentials is the number of day's credentials in it, and of shares of the week: at as
+	// many providers as a client knows.
 	MaxCredentials = 1024
 	// CredentialSize is that of a day's credential (package ratelimit/arc), in bytes.
 	CredentialSize = 128
-	// MaxArchive bounds the account in it, in bytes: what the longest list of
-	// credentials leaves.
-	MaxArchive = MaxSecrets - MaxCredentials*maxCredential - maxHead
-	// maxCredential and maxHead bound the bytes of one credential and of all else.
+	// MaxArchive bounds the account in it, in bytes: what the longest lists of
+	// credentials and of shares of the week leave.
+	MaxArchive = MaxSecrets - MaxCredentials*(maxCredential+maxStanding) - maxHead
+	// maxCredential, maxStanding and maxHead bound the bytes of one credential, of one
+	// share and of all else.
+	maxStanding   = 1 + ids.MaxDomain + 4 + 4
 	maxCredential = 1 + ids.MaxDomain + 1 + 4 + 4 + CredentialSize + 1 + 4 + 4
 	maxHead       = 64
 )

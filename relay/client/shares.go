@@ -92,11 +92,53 @@ func partOf(period uint32, device ids.DeviceID, before, after manifests) introdu
 	return part(before).Within(part(after))
 }
 
-// give gives half of what this device has left of the day to a new device: of what
-// it has at each provider, and of its part at those where it has nothing yet. The
+// give gives half of what this device has left of the day and the week to a new device:
+// of what it has at each provider, and of its part at those where it has nothing yet. The
 // caller's transaction ends before any of it leaves: if it is lost then, it is
 // nobody's.
 func (w *work) give(h *linking.Handover) error {
+	err := errors.Join(w.giveDay(h), w.giveWeek(h))
+	h.Sort()
+	return err
+}
+
+// giveWeek does that for the week's standing stamps.
+func (w *work) giveWeek(h *linking.Handover) error {
+	week := ratelimit.WeekOf(w.today)
+	if w.self.Week.Period != uint32(week) {
+		return nil
+	}
+	shares := map[ids.Domain]*introduction.Share{}
+	for row, err := range state.Standings.Scan(w.tx, nil, nil) {
+		if err != nil {
+			return err
+		}
+		if ratelimit.Week(state.ParseAt(row.Key)) != week {
+			continue
+		}
+		d, err := ids.ParseDomain(string(state.Rest(row.Key)))
+		if err != nil {
+			return &state.CorruptError{Table: "standings"}
+		}
+		shares[d] = row.Record
+	}
+	if len(shares) > linking.MaxCredentials {
+		return nil
+	}
+	own := w.ownProfile()
+	mine, theirs := own.Week.Give()
+	own.Week, h.Week, h.WeekFrom, h.WeekTo = mine, uint32(week), theirs.From, theirs.To
+	for d, s := range shares {
+		mine, theirs := s.Give(s.Left() / 2)
+		h.Standings = append(h.Standings, linking.Standing{Provider: d, Next: theirs.Next, End: theirs.End})
+		if err := state.Standings.Put(w.tx, state.At(week, d), &mine); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *work) giveDay(h *linking.Handover) error {
 	rows, err := w.ofToday()
 	if err != nil || len(rows) > linking.MaxCredentials || w.self.Part.Period != uint32(w.today) {
 		return err
@@ -120,7 +162,6 @@ func (w *work) give(h *linking.Handover) error {
 			return err
 		}
 	}
-	h.Sort()
 	return nil
 }
 
@@ -150,8 +191,22 @@ func given(tx *state.Tx, h *linking.Handover) error {
 	}
 	p.Since = max(p.Since, h.Day)
 	p.Part = introduction.Part{Period: uint32(h.Day), From: h.From, To: h.To}
+	p.Week = introduction.Part{Period: h.Week, From: h.WeekFrom, To: h.WeekTo}
 	if _, err := wire.Marshal(&p.Part); err != nil {
 		return ErrArchive
+	}
+	if _, err := wire.Marshal(&p.Week); err != nil {
+		return ErrArchive
+	}
+	for i := range h.Standings {
+		s := &h.Standings[i]
+		row := &introduction.Share{Period: h.Week, Next: s.Next, End: s.End}
+		if _, err := wire.Marshal(row); err != nil || s.End > introduction.StandingLimit {
+			return ErrArchive
+		}
+		if err := state.Standings.Put(tx, state.At(ratelimit.Week(h.Week), s.Provider), row); err != nil {
+			return err
+		}
 	}
 	for i := range h.Credentials {
 		k := &h.Credentials[i]

@@ -169,13 +169,21 @@ func TestGiveAfterCrash(t *testing.T) {
 func TestGivenIsChecked(t *testing.T) {
 	w, carol, _ := strangers(t)
 	for name, change := range map[string]func(*linking.Handover){
-		"a part backwards":            func(h *linking.Handover) { h.From = h.To + 1 },
-		"more than the day":           func(h *linking.Handover) { h.To = 1 << 63 },
-		"a tier that does not exist":  func(h *linking.Handover) { h.Credentials[0].Tier = 9 },
-		"a limit that does not exist": func(h *linking.Handover) { h.Credentials[0].New = 0 },
-		"a share backwards":           func(h *linking.Handover) { h.Credentials[0].Next = h.Credentials[0].End + 1 },
-		"a share beyond all limits":   func(h *linking.Handover) { h.Credentials[0].End = 1 << 20 },
-		"no credential":               func(h *linking.Handover) { clear(h.Credentials[0].Credential[:]) },
+		"a part backwards":             func(h *linking.Handover) { h.From = h.To + 1 },
+		"more than the day":            func(h *linking.Handover) { h.To = 1 << 63 },
+		"a tier that does not exist":   func(h *linking.Handover) { h.Credentials[0].Tier = 9 },
+		"a limit that does not exist":  func(h *linking.Handover) { h.Credentials[0].New = 0 },
+		"a share backwards":            func(h *linking.Handover) { h.Credentials[0].Next = h.Credentials[0].End + 1 },
+		"a share beyond all limits":    func(h *linking.Handover) { h.Credentials[0].End = 1 << 20 },
+		"a part of the week backwards": func(h *linking.Handover) { h.WeekFrom = h.WeekTo + 1 },
+		"more than the week":           func(h *linking.Handover) { h.WeekTo = 1 << 63 },
+		"a share of the week backwards": func(h *linking.Handover) {
+			h.Standings = []linking.Standing{{Provider: carol.p.domain, Next: 2, End: 1}}
+		},
+		"more stamps than there are": func(h *linking.Handover) {
+			h.Standings = []linking.Standing{{Provider: carol.p.domain, Next: 2, End: 1 << 20}}
+		},
+		"no credential": func(h *linking.Handover) { clear(h.Credentials[0].Credential[:]) },
 	} {
 		var h linking.Handover
 		w.must(carol.learn(carol.box.manifest))
