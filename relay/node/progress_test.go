@@ -115,8 +115,11 @@ func (x *outboxMachine) refuse(rt *rapid.T) {
 		}
 		fl := x.f.flying[rapid.IntRange(0, len(x.f.flying)-1).Draw(rt, "refused")]
 		r := rapid.SampledFrom([]wire.Refused{
-			{Code: wire.CodeMailbox, RetryAfter: 1000}, {Code: wire.CodeMailbox, RetryAfter: 9000}, {Code: wire.CodeMailbox, RetryAfter: 1},
-			{Code: wire.CodeBusy, RetryAfter: 500}, {Code: wire.CodeStale},
+			{Code: wire.CodeMailbox, RetryAfter: 1000},
+			{Code: wire.CodeMailbox, RetryAfter: 9000},
+			{Code: wire.CodeMailbox, RetryAfter: 1},
+			{Code: wire.CodeBusy, RetryAfter: 500},
+			{Code: wire.CodeStale},
 		}).Draw(rt, "refusal")
 		r.Number = fl.number
 		x.settled[binary.BigEndian.Uint64(fl.envelope)] = r.RetryAfter == 0
