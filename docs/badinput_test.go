@@ -8,7 +8,8 @@ import (
 // badInput is what protocol.md has to have a row for, by how the row begins.
 var badInput = []string{
 	"unknown recipient", "expired ticket", "spent ticket", "struck ticket", "mis-bound ticket", "oversized frame", "wrong class",
-	"replay within a window", "replay after every window", "full mailbox", "full disk", "unreachable peer",
+	"replay within a window", "replay after every window", "full mailbox", "full outbox",
+	"envelopes that wait long for one mailbox", "full disk", "unreachable peer",
 	"clock of a client off by a day", "clock of a client that is set", "wrong certificate", "expired certificate", "foreign certificate",
 	"wrong, expired or foreign certificate of a sender", "corrupt client state", "truncated state file", "mismatched devices",
 	"depleted prekeys", "malformed handshake", "wrong protocol version", "slow reader", "flood from one peer",

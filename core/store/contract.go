@@ -49,6 +49,11 @@ type Mailboxes interface {
 	// mailbox without open readers keeps messages until they expire. The
 	// result has an error per element: ErrNotFound, the reader is not open.
 	Ack(ctx context.Context, reqs []AckReq) []error
+	// Remove removes single messages, whether or not a reader has acked them.
+	// It is for a mailbox whose only reader is done with some that come after
+	// others: an outbox. A cursor at which there is no message changes nothing.
+	// After an error some may be gone. ErrInvalid: more than MaxBatch.
+	Remove(ctx context.Context, mailbox ids.MailboxID, cursors []Cursor) error
 	// Strike marks serials that are not yet spent as spent by nobody and
 	// returns how many; spent and struck ones, and those of days that are
 	// over, stay as they are.

@@ -248,6 +248,26 @@ func (m *Memory) Ack(ctx context.Context, reqs []AckReq) []error {
 	return out
 }
 
+// Remove implements Store.
+func (m *Memory) Remove(ctx context.Context, mailbox ids.MailboxID, cursors []Cursor) error {
+	if len(cursors) > MaxBatch {
+		return ErrInvalid
+	}
+	if err := m.enter(ctx); err != nil {
+		return err
+	}
+	defer m.mu.Unlock()
+	gone := make(map[Cursor]struct{}, len(cursors))
+	for _, c := range cursors {
+		gone[c] = struct{}{}
+	}
+	m.mailbox(mailbox, m.now()).remove(func(x *memMessage) bool {
+		_, ok := gone[x.cursor]
+		return ok
+	})
+	return nil
+}
+
 // Strike implements Store.
 func (m *Memory) Strike(ctx context.Context, mailbox ids.MailboxID, serials []Serial) (int, error) {
 	if len(serials) > MaxBatch {

@@ -1,8 +1,10 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,29 +29,32 @@ const (
 	resendMax = time.Minute
 )
 
-// forwarder empties an outbox over one stream. The outbox rows stay until the
-// peer has acked them, so a crash or a lost connection costs a resend.
+// forwarder empties an outbox over one stream. A row stays in the outbox until the
+// peer has acked it, so a crash or a lost connection costs a resend; one that the
+// peer does not take for now keeps no other there.
 type forwarder struct {
 	// fixed
 	l      *link
 	stream *quicnet.Stream
 	wake   chan struct{} // holds one token: something was answered
+	room   int           // how many rows may be parked
 
-	mu      sync.Mutex // guards the rest; held for one ack or one batch
-	next    uint64     // number of the next frame
-	acked   uint64     // highest number that the peer has acked
-	flying  []flight   // sent and not acked, by number
-	batches []*batch   // from the oldest that is not settled; at most one for each row of the outbox
-	again   []resend   // refused for now
-	parked  parking    // refused for their mailboxes; in nobody's way
-	bytes   int        // in flight or to be sent again
-}
+	expired bool // owned by sendAll: some that waited have expired
 
-// batch is what one fetch brought. When all of it is settled, and all before
-// it, its rows are removed up to last.
-type batch struct {
-	left int
-	last store.Cursor
+	// removing is held, before mu, while settled rows are removed, and while rows
+	// are read of which only a batch's bounds are known: none that is read then is
+	// one that is settled and no longer remembered.
+	removing sync.Mutex
+
+	mu       sync.Mutex // guards the rest; held for one ack or one batch
+	next     uint64     // number of the next frame
+	acked    uint64     // highest number that the peer has acked
+	flying   []flight   // sent and not acked, by number
+	again    []resend   // refused for now
+	parked   parking    // refused for their mailboxes; in nobody's way
+	looked   time.Time  // when rows that were left behind were read last
+	bytes    int        // in flight or to be sent again
+	progress progress   // which rows are settled
 }
 
 // row is an envelope of the outbox.
@@ -71,7 +76,7 @@ type resend struct {
 }
 
 func newForwarder(l *link, s *quicnet.Stream) *forwarder {
-	return &forwarder{l: l, stream: s, wake: make(chan struct{}, 1), next: 1}
+	return &forwarder{l: l, stream: s, wake: make(chan struct{}, 1), room: cmp.Or(l.n.maxParked, maxParked), next: 1}
 }
 
 // run forwards until the stream or ctx ends.
@@ -102,23 +107,13 @@ func (f *forwarder) sendAll(ctx context.Context, at store.Cursor) error {
 	n := f.l.n
 	w := n.notify.wait(f.l.outbox)
 	defer n.notify.done(w)
+	f.progress.end = at
 	for {
-		now := time.Now()
-		due, pause := f.takeDue(now)
-		if err := f.send(due); err != nil {
-			return err
-		}
-		due, late, err := f.unpark(ctx, now)
+		pause, err := f.sendAgain(ctx)
 		if err != nil {
 			return err
 		}
-		if late > 0 && (pause == 0 || late < pause) {
-			pause = late
-		}
-		if err := f.send(due); err != nil {
-			return err
-		}
-		room, bytes := f.room()
+		room, bytes := f.window()
 		if room > 0 && bytes > 0 {
 			msgs, err := n.store.Fetch(ctx, f.l.outbox, at, min(room, forwardBatch), bytes)
 			if err != nil {
@@ -136,6 +131,29 @@ func (f *forwarder) sendAll(ctx context.Context, at store.Cursor) error {
 			return err
 		}
 	}
+}
+
+// sendAgain sends what was refused and is due, and returns how long until the
+// next is; 0 if that is not known.
+func (f *forwarder) sendAgain(ctx context.Context) (pause time.Duration, err error) {
+	now := time.Now()
+	for _, take := range []func(context.Context, time.Time) ([]row, time.Duration, error){f.takeDue, f.unpark, f.lookBehind} {
+		due, wait, err := take(ctx, now)
+		if err == nil {
+			err = f.send(due)
+		}
+		if err != nil {
+			return 0, err
+		}
+		if wait > 0 && (pause == 0 || wait < pause) {
+			pause = wait
+		}
+	}
+	if f.expired {
+		f.expired = false
+		return pause, f.removeSettled(ctx)
+	}
+	return pause, nil
 }
 
 // await waits for new rows, for an answer or for the time of a resend.
@@ -156,7 +174,8 @@ func (f *forwarder) await(ctx context.Context, rows <-chan struct{}, pause time.
 	return nil
 }
 
-func (f *forwarder) room() (messages, bytes int) {
+// window returns how much more may be sent ahead of the peer's acks.
+func (f *forwarder) window() (messages, bytes int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return forwardWindow - len(f.flying) - len(f.again), forwardBytes - f.bytes
@@ -164,21 +183,20 @@ func (f *forwarder) room() (messages, bytes int) {
 
 // mix makes a batch of what was fetched, in random order.
 func (f *forwarder) mix(msgs []store.Message) []row {
-	b := &batch{left: len(msgs), last: msgs[len(msgs)-1].Cursor}
 	out := make([]row, len(msgs))
 	f.mu.Lock()
+	b := f.progress.fetched(msgs[len(msgs)-1].Cursor, len(msgs))
 	for i, m := range msgs {
 		out[i] = row{envelope: m.Body, batch: b, at: m.Cursor}
 		f.bytes += len(m.Body)
 	}
-	f.batches = append(f.batches, b)
 	f.mu.Unlock()
 	rand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	return out
 }
 
 // takeDue returns what is to be sent again now, and how long until the next.
-func (f *forwarder) takeDue(now time.Time) (due []row, pause time.Duration) {
+func (f *forwarder) takeDue(_ context.Context, now time.Time) (due []row, pause time.Duration, _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	kept := f.again[:0]
@@ -194,7 +212,7 @@ func (f *forwarder) takeDue(now time.Time) (due []row, pause time.Duration) {
 		kept = append(kept, r)
 	}
 	f.again = kept
-	return due, pause
+	return due, pause, nil
 }
 
 func (f *forwarder) send(batch []row) error {
@@ -202,11 +220,7 @@ func (f *forwarder) send(batch []row) error {
 		return nil
 	}
 	for _, r := range batch {
-		f.mu.Lock()
-		number := f.next
-		f.next++
-		f.flying = append(f.flying, flight{number, r})
-		f.mu.Unlock()
+		number := f.fly(r)
 		if err := f.stream.Append(func(b []byte) ([]byte, error) {
 			return wire.AppendForward(b, number, r.envelope)
 		}); err != nil {
@@ -214,6 +228,16 @@ func (f *forwarder) send(batch []row) error {
 		}
 	}
 	return f.stream.Flush()
+}
+
+// fly gives a row that is about to be sent its number.
+func (f *forwarder) fly(r row) (number uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	number = f.next
+	f.next++
+	f.flying = append(f.flying, flight{number, r})
+	return number
 }
 
 // takeAnswers settles what the peer answers until the stream ends.
@@ -229,7 +253,7 @@ func (f *forwarder) takeAnswers(ctx context.Context) error {
 			if wire.Unmarshal(body, &a) != nil {
 				return quicnet.ErrProtocol
 			}
-			err = f.ack(ctx, a.UpTo)
+			err = f.ack(a.UpTo)
 		case wire.TypeRefused:
 			var r wire.Refused
 			if wire.Unmarshal(body, &r) != nil {
@@ -238,6 +262,9 @@ func (f *forwarder) takeAnswers(ctx context.Context) error {
 			err = f.refused(&r)
 		default:
 			err = quicnet.ErrProtocol
+		}
+		if err == nil {
+			err = f.removeSettled(ctx)
 		}
 		if err != nil {
 			return err
@@ -263,13 +290,13 @@ func (f *forwarder) refused(r *wire.Refused) error {
 		if r.RetryAfter == 0 {
 			// The peer will never take it: too old, or not an envelope to it.
 			f.l.n.metrics.givenUp.Inc()
-			f.bytes -= len(fl.envelope)
-			fl.batch.left--
+			f.settle(&fl.row)
 			return nil
 		}
 		f.l.n.metrics.peerRefused.Inc()
 		wait := min(max(time.Duration(r.RetryAfter)*time.Millisecond, resendMin), resendMax)
-		if r.Code == wire.CodeMailbox && f.park(&fl.row, wait) {
+		if r.Code == wire.CodeMailbox {
+			f.putAside(&fl.row, wait)
 			return nil
 		}
 		f.again = append(f.again, resend{fl.row, time.Now().Add(wait)})
@@ -278,34 +305,50 @@ func (f *forwarder) refused(r *wire.Refused) error {
 	return quicnet.ErrProtocol // it was never sent, or is settled
 }
 
-// ack settles everything up to a number and removes the rows of the oldest
-// batches that are settled as a whole.
-func (f *forwarder) ack(ctx context.Context, upTo uint64) error {
+// ack settles everything up to a number.
+func (f *forwarder) ack(upTo uint64) error {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	if upTo < f.acked || upTo >= f.next {
-		f.mu.Unlock()
 		return quicnet.ErrProtocol
 	}
 	f.acked = upTo
 	done := 0
 	for done < len(f.flying) && f.flying[done].number <= upTo {
-		f.bytes -= len(f.flying[done].envelope)
-		f.flying[done].batch.left--
+		f.settle(&f.flying[done].row)
 		done++
 	}
 	f.l.n.metrics.relayed.Add(float64(done))
 	f.flying = append(f.flying[:0], f.flying[done:]...)
-	var last store.Cursor
-	for len(f.batches) > 0 && f.batches[0].left == 0 {
-		last = f.batches[0].last
-		f.batches = f.batches[1:]
-	}
+	return nil
+}
+
+// settle is for a row that was on its way and will not be sent again. The caller
+// holds mu.
+func (f *forwarder) settle(r *row) {
+	f.bytes -= len(r.envelope)
+	f.progress.settled(r.batch, r.at)
+}
+
+// removeSettled removes rows that are settled.
+func (f *forwarder) removeSettled(ctx context.Context) error {
+	f.removing.Lock()
+	defer f.removing.Unlock()
+	f.mu.Lock()
+	upTo, single := f.progress.removable()
 	f.mu.Unlock()
-	if last == 0 {
-		return nil
+	// Durable on return of each: the rows are gone. A crash before it sends them
+	// once more, and the peer knows them by their ids.
+	if upTo > 0 {
+		req := store.AckReq{Mailbox: f.l.outbox, Reader: outboxReader, UpTo: upTo}
+		if err := f.l.n.store.Ack(ctx, []store.AckReq{req})[0]; err != nil {
+			return err
+		}
 	}
-	req := store.AckReq{Mailbox: f.l.outbox, Reader: outboxReader, UpTo: last}
-	// Durable on return: the rows are gone. A crash before it sends them once
-	// more, and the peer knows them by their ids.
-	return f.l.n.store.Ack(ctx, []store.AckReq{req})[0]
+	for some := range slices.Chunk(single, store.MaxBatch) {
+		if err := f.l.n.store.Remove(ctx, f.l.outbox, some); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -74,6 +74,7 @@ type Config struct {
 	Socket func() (net.PacketConn, error)
 
 	senderBacklog int // instead of the constant, in tests
+	maxParked     int // the same
 }
 
 // Node is a running provider.
@@ -92,6 +93,7 @@ type Node struct {
 	listener    *quicnet.Listener
 	store       store.Store
 	ownStore    bool
+	maxParked   int // 0: the constant
 	keyring     *keyring
 	peers       *peers
 	directory   *directory.Directory
@@ -123,7 +125,7 @@ type Node struct {
 func Open(conf Config) (_ *Node, err error) {
 	n := &Node{
 		fromClients: backlog{limit: clientBacklog}, fromPeers: backlog{limit: peerBacklog},
-		dir: conf.Dir, now: conf.Now, socket: conf.Socket, timeouts: conf.Network.Timeouts, log: conf.Logger,
+		dir: conf.Dir, now: conf.Now, socket: conf.Socket, timeouts: conf.Network.Timeouts, log: conf.Logger, maxParked: conf.maxParked,
 		notify: newNotifier(), fatal: make(chan error, 1), mintDue: make(chan struct{}, 1),
 	}
 	each := cmp.Or(conf.senderBacklog, senderBacklog)

@@ -91,10 +91,10 @@ func TestParking(t *testing.T) {
 	now.Store(time.Now().Unix())
 	f, rows := parker(t, &now)
 	ctx := context.Background()
-	// The oldest batch keeps its pause, others wait longer each time.
+	// Each time it waits longer.
 	last := rows[2]
 	for try := range 3 {
-		f.parked = nil
+		f.parked, last.batch.busy = nil, 1
 		last.tries = try
 		if !f.park(&last, time.Second) {
 			t.Fatal("no room")
@@ -104,13 +104,7 @@ func TestParking(t *testing.T) {
 			t.Errorf("try %d: parked for %v", try, wait)
 		}
 	}
-	rows[0].tries = 9
-	f.parked = nil
-	f.park(&rows[0], time.Second)
-	if wait := time.Until(f.parked[0].due); wait > 3*time.Second/2 {
-		t.Errorf("the oldest batch is parked for %v", wait)
-	}
-	f.park(&last, time.Second)
+	f.putAside(&rows[0], time.Second)
 	if due, pause, err := f.unpark(ctx, time.Now()); err != nil || len(due) != 0 || pause <= 0 {
 		t.Errorf("too early: %d, %v, %v", len(due), pause, err)
 	}
@@ -126,17 +120,17 @@ func TestParking(t *testing.T) {
 		}
 	}
 	// One that expired while it was parked is settled.
-	f.park(&rows[0], time.Second)
+	f.putAside(&rows[0], time.Second)
 	left := rows[0].batch.left
 	now.Add(int64(150 * time.Minute / time.Second))
-	if due, _, err := f.unpark(ctx, time.Now().Add(time.Hour)); err != nil || len(due) != 0 || rows[0].batch.left != left-1 {
+	if due, _, err := f.unpark(ctx, time.Now().Add(time.Hour)); err != nil || len(due) != 0 || rows[0].batch.left != left-1 || !f.expired {
 		t.Errorf("expired: %d due, %d of %d left, %v", len(due), rows[0].batch.left, left, err)
 	}
 }
 
 func TestParkingIsBounded(t *testing.T) {
 	f := newForwarder(&link{n: &Node{}}, nil)
-	r := row{envelope: []byte{1}, batch: new(batch)}
+	r := row{envelope: []byte{1}, batch: &batch{busy: maxParked + 1}}
 	for range maxParked {
 		if !f.park(&r, time.Second) {
 			t.Fatal("no room")

@@ -14,8 +14,8 @@ import (
 //
 //	cursor = chunk * chunkMessages + index in the chunk + 1
 //
-// A chunk is a sequence of records and is never changed, except that a sweep
-// takes out the bodies of what has expired:
+// A chunk is a sequence of records and is never changed, except that the bodies
+// of what has expired, or is removed before what comes before it, are taken out:
 //
 //	flags 1 | length of body 4 | id 32 | expires 8, Unix seconds | body
 const (
@@ -26,7 +26,7 @@ const (
 	recordHeader = 1 + 4 + 32 + 8
 
 	flagPlain   = 1 // no serial: the message has an 'i' row
-	flagRemoved = 2 // expired and taken out; the body is empty
+	flagRemoved = 2 // taken out; the body is empty
 )
 
 type record struct {

@@ -137,49 +137,11 @@ func (o *sweepOp) run(g *group) bool {
 		b := g.box(&o.mailbox)
 		id := chunkID{o.mailbox, o.chunks[o.next]}
 		if chunk := g.chunk(id); chunk != nil && g.err == nil {
-			g.sweepChunk(b, id, chunk)
+			now := g.now.Unix()
+			g.takeOut(b, id, chunk, func(_ store.Cursor, r *record) bool { return r.expires <= now })
 		}
 	}
 	return true
-}
-
-// sweepChunk rewrites a chunk without what has expired, or deletes it if
-// nothing is left to be fetched. The times of what stays are known already.
-func (g *group) sweepChunk(b *box, id chunkID, chunk []byte) {
-	now := g.now.Unix()
-	out := make([]byte, 0, len(chunk))
-	kept, removed := 0, 0
-	for c := firstCursor(id.n); len(chunk) > 0; c++ {
-		r, rest, err := nextRecord(chunk)
-		if err != nil {
-			g.stop(newFault("read", err))
-			return
-		}
-		chunk = rest
-		switch {
-		case r.flags&flagRemoved != 0 || c < b.head.oldest:
-			// Taken out or acked before: counted no more.
-			out = appendRecord(out, r.flags|flagRemoved, r.id, r.expires, nil)
-		case r.expires <= now:
-			g.forget(b, &r)
-			out = appendRecord(out, r.flags|flagRemoved, r.id, r.expires, nil)
-			removed++
-		default:
-			out = appendRecord(out, r.flags, r.id, r.expires, r.body)
-			kept++
-		}
-	}
-	switch {
-	case removed == 0:
-		return
-	case kept == 0:
-		g.setChunk(id, nil)
-	default:
-		g.setChunk(id, out)
-	}
-	if b.head.messages == 0 {
-		b.head.emptied()
-	}
 }
 
 // sweepEndOp ends a sweep: it notes when the next message expires, and for

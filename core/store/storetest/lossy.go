@@ -86,6 +86,11 @@ func (l *Lossy) Ack(ctx context.Context, reqs []store.AckReq) (errs []error) {
 	return errs
 }
 
+// Remove implements store.Store.
+func (l *Lossy) Remove(ctx context.Context, mailbox ids.MailboxID, cursors []store.Cursor) error {
+	return l.err(func() error { return l.Store.Remove(ctx, mailbox, cursors) })
+}
+
 // Strike implements store.Store.
 func (l *Lossy) Strike(ctx context.Context, mailbox ids.MailboxID, serials []store.Serial) (n int, err error) {
 	if l.lose(func() { n, err = l.Store.Strike(ctx, mailbox, serials) }) {

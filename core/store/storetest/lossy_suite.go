@@ -86,6 +86,9 @@ func testLossy(t *testing.T, s *suite) {
 	})
 	s.twice(func() { s.holds(box(1), 0, all[10:]...) })
 	l.Store = s.Store
+	must(func() error { return l.Remove(ctx, box(1), []store.Cursor{m[10].Cursor, m[12].Cursor}) })
+	s.twice(func() { s.holds(box(1), 0, append([]int{all[11]}, all[13:]...)...) })
+	l.Store = s.Store
 	must(func() error { return l.CloseReader(ctx, box(1), 1) })
 	must(func() error { return l.Drop(ctx, box(1)) })
 	must(func() error { return l.DropPool(ctx, "p") })

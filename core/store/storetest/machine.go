@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -30,7 +31,7 @@ func testModel(t *testing.T, open Open) {
 		x := &machine{model: newModel(), s: s, clock: clock}
 		defer func() { _ = x.s.Close() }()
 		actions := map[string]func(*rapid.T){
-			"append": x.append, "append2": x.append, "fetch": x.fetch, "ack": x.ack, "ack2": x.ack,
+			"append": x.append, "append2": x.append, "fetch": x.fetch, "ack": x.ack, "ack2": x.ack, "remove": x.remove,
 			"reader": x.reader, "strike": x.strike, "stat": x.stat, "drop": x.drop, "set": x.set,
 			"spend": x.spend, "put": x.put, "take": x.take, "dropPool": x.dropPool, "cas": x.cas,
 			"list": x.list, "log": x.log, "time": x.time,
@@ -139,6 +140,26 @@ func (x *machine) ack(t *rapid.T) {
 	x.model.readers[mailbox][r] = max(acked, min(upTo, x.model.last[mailbox]))
 	x.model.removeAcked(mailbox)
 }
+
+func (x *machine) remove(t *rapid.T) {
+	mailbox := drawBox(t)
+	gone := make(map[store.Cursor]bool)
+	for _, m := range x.model.messages {
+		if m.mailbox == mailbox && rapid.IntRange(0, 2).Draw(t, "this one") == 0 {
+			gone[m.cursor] = true
+			m.removed = true
+		}
+	}
+	for _, c := range rapid.SliceOfN(rapid.Uint64Range(x.last(mailbox)+1, 1<<63), 0, 2).Draw(t, "nothing there") {
+		gone[store.Cursor(c)] = true
+	}
+	cursors := rapid.Permutation(slices.Sorted(maps.Keys(gone))).Draw(t, "order")
+	if err := x.s.Remove(context.Background(), mailbox, cursors); err != nil {
+		t.Fatalf("Remove: %v", err)
+	}
+}
+
+func (x *machine) last(mailbox ids.MailboxID) uint64 { return uint64(x.model.last[mailbox]) }
 
 func (x *machine) reader(t *rapid.T) {
 	mailbox, r := drawBox(t), store.ReaderID(rapid.IntRange(0, 2).Draw(t, "reader"))

@@ -125,6 +125,75 @@ func testAckMany(t *testing.T, s *suite) {
 	s.twice(func() { s.stat(box(1), 0, 0) })
 }
 
+// testRemove removes single messages, before and behind what is acked.
+func testRemove(t *testing.T, s *suite) {
+	s.openReader(box(1), 0)
+	var reqs []store.AppendReq
+	for i := range 300 {
+		reqs = append(reqs, s.request(box(1), i))
+	}
+	var at []store.Cursor
+	for _, r := range s.Append(context.Background(), reqs) {
+		at = append(at, r.Cursor)
+	}
+	remove := func(which ...int) {
+		t.Helper()
+		cursors := make([]store.Cursor, len(which))
+		for i, n := range which {
+			cursors[i] = at[n]
+		}
+		for range 2 { // again: no-op
+			s.ok(s.Remove(context.Background(), box(1), cursors))
+		}
+	}
+	// All but one in a hundred, as behind one that stays for long.
+	var stay, go1, go2 []int
+	for i := range at {
+		switch {
+		case i%100 == 7:
+			stay = append(stay, i)
+		case i%2 == 0:
+			go1 = append(go1, i)
+		default:
+			go2 = append(go2, i)
+		}
+	}
+	remove(go1...)
+	slices.Reverse(go2)
+	remove(go2...)
+	s.twice(func() {
+		s.holds(box(1), 0, stay...)
+		s.stat(box(1), len(stay), sizes(stay))
+		if c := s.openReader(box(1), 0); c >= at[stay[0]] {
+			t.Fatalf("the reader was moved to %d", c)
+		}
+	})
+	// What is gone gives way to others, and its id is forgotten; the others' is not.
+	full := s.request(box(1), 1000)
+	full.Quota = store.Quota{Messages: len(stay)}
+	s.wantErr(full, store.ErrFull)
+	s.want(s.request(box(1), stay[1]), store.Duplicate)
+	remove(stay[1])
+	full.Quota.Messages = len(stay)
+	last := s.want(full, store.Appended)
+	s.want(s.request(box(1), 8), store.Appended)
+	s.twice(func() { s.holds(box(1), 0, 7, 207, 1000, 8) })
+	s.ack(box(1), 0, last)
+	s.twice(func() { s.holds(box(1), 0, 8) })
+	// Nothing there: none, never used, acked, beyond the last.
+	s.ok(s.Remove(context.Background(), box(1), nil))
+	s.ok(s.Remove(context.Background(), box(1), []store.Cursor{0, at[7], last, 1 << 40, 1<<64 - 1}))
+	s.ok(s.Remove(context.Background(), box(5), []store.Cursor{1}))
+	s.twice(func() { s.holds(box(1), 0, 8); s.stat(box(5), 0, 0) })
+	s.is(s.Remove(context.Background(), box(1), make([]store.Cursor, store.MaxBatch+1)), store.ErrInvalid)
+	// Without readers, all of it, and what comes after.
+	s.ok(s.CloseReader(context.Background(), box(1), 0))
+	s.ok(s.Remove(context.Background(), box(1), []store.Cursor{s.fetch(box(1), 0)[0].Cursor}))
+	s.twice(func() { s.holds(box(1), 0); s.stat(box(1), 0, 0) })
+	s.mustAppend(box(1), 9)
+	s.twice(func() { s.holds(box(1), 0, 9) })
+}
+
 func sizes(messages []int) (sum int64) {
 	for _, n := range messages {
 		sum += int64(len(body(n)))

@@ -69,6 +69,7 @@ func (s *suite) calls(ctx context.Context) map[string]func() error {
 		"CloseReader": func() error { return s.CloseReader(ctx, box(1), 1) },
 		"Fetch":       func() error { _, err := s.Fetch(ctx, box(1), 0, 0, 0); return err },
 		"Ack":         func() error { return s.Ack(ctx, []store.AckReq{{Mailbox: box(1)}})[0] },
+		"Remove":      func() error { return s.Remove(ctx, box(1), []store.Cursor{1}) },
 		"Strike":      func() error { _, err := s.Strike(ctx, box(1), []store.Serial{{Day: s.today()}}); return err },
 		"Stat":        func() error { _, err := s.Stat(ctx, box(1)); return err },
 		"Drop":        func() error { return s.Drop(ctx, box(1)) },

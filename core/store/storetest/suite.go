@@ -37,6 +37,7 @@ func Run(t *testing.T, open Open) {
 		{"Readers", testReaders},
 		{"Ack", testAck},
 		{"AckMany", testAckMany},
+		{"Remove", testRemove},
 		{"Expiry", testExpiry},
 		{"ExpiryFreesQuota", testExpiryFreesQuota},
 		{"ExpiryAndAcks", testExpiryAndAcks},
