@@ -100,6 +100,7 @@ func (d *delivery) kick(ctx context.Context) {
 func (d *delivery) pushAll(ctx context.Context) {
 	for {
 		if err := d.push(ctx); err != nil {
+			d.n.countStalled(err)
 			d.stream.Cancel(wire.CodeBusy)
 			return
 		}

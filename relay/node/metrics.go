@@ -31,6 +31,7 @@ type metrics struct {
 	verdicts    *prometheus.CounterVec // verdicts of peers by what became of them
 	lists       *prometheus.CounterVec // peers' lists of admission's keys by what became of them
 	protocol    prometheus.Counter     // connections closed for breaking the protocol
+	stalled     prometheus.Counter     // streams closed because the other side was too slow
 }
 
 func newMetrics() *metrics {
@@ -43,6 +44,8 @@ func newMetrics() *metrics {
 		peerRefused: counter("waxwing_peer_refused_total",
 			"Envelopes that a peer provider refused for now and that are sent again."),
 		protocol: counter("waxwing_protocol_errors_total", "Streams or connections closed for breaking the protocol."),
+		stalled: counter("waxwing_stalled_streams_total",
+			"Streams closed because the other side did not read, or did not complete a frame, in time."),
 		batches: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "waxwing_settle_batch_size", Help: "Envelopes settled in one commit of one stream.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 10),
@@ -69,7 +72,7 @@ func newMetrics() *metrics {
 			Name: "waxwing_peer_links", Help: "Peer providers that this one is connected to.",
 		}),
 	}
-	reg.MustRegister(m.pushed, m.relayed, m.givenUp, m.peerRefused, m.protocol, m.batches, m.requests,
+	reg.MustRegister(m.pushed, m.relayed, m.givenUp, m.peerRefused, m.protocol, m.stalled, m.batches, m.requests,
 		m.connections, m.handshakes, m.links, m.reports, m.verdicts, m.lists,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	questions := prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"encoding/binary"
 	"errors"
 	"strings"
 	"testing"
@@ -247,11 +248,16 @@ func TestAccountLimit(t *testing.T) {
 	bob.receive(0, 2)
 }
 
-// Frames that break the protocol end the connection and nothing else.
+// Frames that break the protocol end the connection with code 1, count once each, and
+// cost nothing that was acked before.
 func TestProtocolErrors(t *testing.T) {
 	beta := newServer(t, "beta.example").start()
 	alice, bob := newDevice(t, beta, "alice@beta.example"), newDevice(t, beta, "bob@beta.example")
-	good := envelope(&bob.mint(1).Tickets[0], wire.Class1K)
+	minted := bob.mint(2).Tickets
+	if r := alice.submit(beta.domain, envelope(&minted[0], wire.Class1K)); len(r) != 0 {
+		t.Fatal(r)
+	}
+	good := envelope(&minted[1], wire.Class1K)
 	for name, m := range map[string]func(s *quicnet.Stream) error{
 		"number out of order": func(s *quicnet.Stream) error {
 			return s.WriteFrame(wire.TypeSubmit, &wire.Submit{Number: 2, Dest: beta.domain, Auth: wire.AuthConnection, Envelope: good})
@@ -260,23 +266,35 @@ func TestProtocolErrors(t *testing.T) {
 			return s.WriteFrame(wire.TypeForward, &wire.Forward{Number: 1, Envelope: good})
 		},
 		"unknown frame": func(s *quicnet.Stream) error { return s.WriteFrame(99, &wire.Ack{UpTo: 1}) },
+		"oversized frame": func(s *quicnet.Stream) error {
+			return s.Append(func(b []byte) ([]byte, error) {
+				return append(binary.BigEndian.AppendUint32(b, 1+wire.MaxFrame+1), byte(wire.TypeSubmit)), nil
+			})
+		},
+		"frame without a type": func(s *quicnet.Stream) error {
+			return s.Append(func(b []byte) ([]byte, error) { return append(b, 0, 0, 0, 0, byte(wire.TypeSubmit)), nil })
+		},
 	} {
 		alice.reconnect(beta)
+		before := testutil.ToFloat64(beta.node.metrics.protocol)
 		s := alice.stream(wire.StreamSubmit)
 		must(t, m(s))
 		must(t, s.Flush())
-		if _, _, err := s.ReadFrame(); !errors.Is(err, quicnet.ErrClosed) {
-			t.Errorf("%s: %v", name, err)
+		_, _, err := s.ReadFrame()
+		<-alice.conn.Context().Done()
+		var closed *quicnet.CloseError
+		if err == nil || !errors.As(alice.conn.Err(), &closed) || closed.Code != wire.CodeMalformed || !closed.Remote {
+			t.Errorf("%s: %v, %v", name, err, alice.conn.Err())
 		}
-	}
-	if testutil.ToFloat64(beta.node.metrics.protocol) == 0 {
-		t.Error("protocol errors are not counted")
+		if n := testutil.ToFloat64(beta.node.metrics.protocol) - before; n != 1 {
+			t.Errorf("%s: counted %v times", name, n)
+		}
 	}
 	alice.reconnect(beta)
 	if r := alice.submit(beta.domain, good); len(r) != 0 {
 		t.Errorf("afterwards: %v", r)
 	}
-	bob.receive(0, 1)
+	bob.receive(0, 2)
 }
 
 // A device that subscribes again gets what it has not acked, and nothing that

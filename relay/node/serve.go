@@ -75,6 +75,7 @@ func (n *Node) serveConn(ctx context.Context, c *quicnet.Conn) {
 		streams.Go(func() {
 			err := serve(conn, ctx, s)
 			s.Cancel(wire.CodeBusy)
+			n.countStalled(err)
 			switch {
 			case errors.Is(err, quicnet.ErrProtocol):
 				n.metrics.protocol.Inc()
@@ -88,6 +89,14 @@ func (n *Node) serveConn(ctx context.Context, c *quicnet.Conn) {
 	// have taken. On a connection that is gone they end at once.
 	streams.Wait()
 	c.Close(code)
+}
+
+// countStalled counts a stream's end if it is that the other side was too slow. The
+// idle timeout of its connection is none: that is somebody who went away.
+func (n *Node) countStalled(err error) {
+	if errors.Is(err, quicnet.ErrTimeout) && !errors.Is(err, quicnet.ErrClosed) {
+		n.metrics.stalled.Inc()
+	}
 }
 
 // connection is what the streams of one connection share.
