@@ -113,7 +113,7 @@ var explanations = []explanation{
 	{client.ErrUnknownContact, exitNotFound, "%s is not a contact", "ask for a contact code and add it with \"waxwing add CODE\""},
 	{client.ErrUnknownDevice, exitNotFound, "the account has no device %s", "see \"waxwing device list\""},
 	{client.ErrThisDevice, exitUsage, "device %s is this one, and a device does not remove itself", "run the command on another device of the account"},
-	{client.ErrUntold, exitRefused, "the account's other devices cannot be told of the new account key yet", "it is replaced by itself once they are: keep \"waxwing chat\" or \"waxwing sync\" at it"},
+	{client.ErrUntold, exitRefused, "the account's other devices cannot be told of the new account key yet", "it is replaced by itself once they are, with \"waxwing inbox\" or \"waxwing chat\""},
 	{client.ErrNoAccountKey, exitRefused, "the secret of the account's key is not on this device", "it comes from the device that replaced it; if that is lost, run \"waxwing device replace-account-key\""},
 	{client.ErrOvertaken, exitRefused, "another device of the account replaced the mailbox key at the same time", "it is in use here when that device has told; if it is gone for good, try again"},
 	{client.ErrDevices, exitRefused, "the account has as many devices as it may have", "remove one with \"waxwing device remove\""},

@@ -15,7 +15,35 @@ import (
 // oracle: everything is shown exactly once and in order, no ticket admits two
 // envelopes, and (which would show as a message that does not open) no ratchet
 // state is used twice.
-func TestChaos(t *testing.T) {
+func TestChaos(t *testing.T) { chaosWith(t, func(*chaos, *user, int) {}) }
+
+// TestChaosOfAccountKeys is TestChaos with account keys that are replaced while messages
+// are under way, and crashes after any step of that.
+func TestChaosOfAccountKeys(t *testing.T) {
+	replaced := 0
+	chaosWith(t, func(c *chaos, u *user, round int) {
+		if round%25 != 10 {
+			return
+		}
+		replaced++
+		u.do(func(k *work) error { return k.drawAccountKey() })
+		c.disturb(u)
+		next, _ := u.keyStep()
+		u.box.manifest = next
+		c.disturb(u) // the answer is lost
+		if _, done := u.keyStep(); !done {
+			t.Fatal("not in force")
+		}
+		c.disturb(u)
+		u.supply()
+	})
+	if replaced < 2 {
+		t.Errorf("%d replaced", replaced)
+	}
+}
+
+// chaosWith calls each after every round with one of the two.
+func chaosWith(t *testing.T, each func(c *chaos, u *user, round int)) {
 	w := newWorld(t)
 	alice, bob := w.friends()
 	c := &chaos{w: w}
@@ -42,6 +70,7 @@ func TestChaos(t *testing.T) {
 			from.supply()
 			w.advance(time.Duration(w.r.IntN(1500)) * time.Millisecond)
 		}
+		each(c, from, i)
 	}
 	c.calm = true
 	for range 30 { // what was kept back arrives
