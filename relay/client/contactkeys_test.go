@@ -401,3 +401,24 @@ func TestOtherKeysAreBounded(t *testing.T) {
 		t.Error("entries tell of each other")
 	}
 }
+
+// An X_S that is found out while introductions come under two W is blocked under both.
+func TestReblockUnderBothW(t *testing.T) {
+	w, carol, bob := strangers(t)
+	carol.send(bob, "hello")
+	w.settle()
+	bob.block(carol.address)
+	bob.strike()
+	if !bob.rotate() {
+		t.Fatal("refused")
+	}
+	_, xs := carol.rekeyed()
+	carol.credit(bob.p)
+	carol.send(bob, "once more")
+	carol.insist(bob)
+	carol.push(true)
+	bob.pull()
+	if bob.strike(); len(bob.box.pairs) != 2 || !bob.blocks(xs) {
+		t.Errorf("of %d W one lets it in", len(bob.box.pairs))
+	}
+}

@@ -64,6 +64,7 @@ type provider struct {
 	frames string // files of frames, one for each process: frames-1, ...
 	runs   int
 	invite string
+	flags  []string // further ones of serve
 
 	cmd     *exec.Cmd
 	stdin   io.Closer
@@ -129,6 +130,7 @@ func (p *provider) start() *provider {
 		"serve", "--data", p.dir, "--listen", p.addr, "--metrics", "127.0.0.1:0", "--exit-with-stdin",
 		"--log-format", "json", "--log-level", "debug",
 	}
+	args = append(args, p.flags...)
 	log, err := os.OpenFile(p.log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	must(p.t, err)
 	defer log.Close()

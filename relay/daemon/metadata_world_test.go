@@ -21,12 +21,13 @@ import (
 	"waxwing/relay/quicnet/quicnettest"
 )
 
-// world is two providers and their users.
+// world is two providers, or three, and their users.
 type world struct {
 	t           *testing.T
 	root        string
 	allow       allowList
 	alpha, beta *provider
+	gamma       *provider // nil but where it is a hop
 
 	alice, carol *user // at alpha
 	bob, dave    *user // at beta
@@ -44,6 +45,14 @@ func newWorld(ctx context.Context, t *testing.T) *world {
 	w.alice, w.carol = newUser(ctx, t, w.root, w.alpha, "alice"), newUser(ctx, t, w.root, w.alpha, "carol")
 	w.bob, w.dave = newUser(ctx, t, w.root, w.beta, "bob"), newUser(ctx, t, w.root, w.beta, "dave")
 	return w
+}
+
+func (w *world) providers() []*provider {
+	all := []*provider{w.alpha, w.beta}
+	if w.gamma != nil {
+		all = append(all, w.gamma)
+	}
+	return all
 }
 
 func (w *world) users() []*user { return []*user{w.alice, w.carol, w.bob, w.dave} }
@@ -71,7 +80,7 @@ func (w *world) leave(from, to *user) (text string) {
 func (w *world) needles(at *provider) *needles {
 	w.t.Helper()
 	n := new(needles)
-	for _, p := range []*provider{w.alpha, w.beta} {
+	for _, p := range w.providers() {
 		is := func(own, other kind) kind {
 			if p == at {
 				return own

@@ -145,3 +145,53 @@ func TestParkingIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// Of a batch in which rows are settled, parked and left behind, the last are sent
+// again, and no others.
+func TestLeftBehind(t *testing.T) {
+	const rows, settled = 20, 2
+	ctx, outbox := context.Background(), ids.NewMailboxID()
+	st := store.NewMemory(store.MemoryConfig{})
+	defer st.Close()
+	_, err := st.OpenReader(ctx, outbox, outboxReader)
+	must(t, err)
+	for i := range rows + 1 { // the last is of another batch
+		must(t, st.Append(ctx, []store.AppendReq{{
+			Mailbox: outbox, ID: ids.EnvelopeID{byte(i)}, Body: []byte{byte(i)}, Expires: time.Now().Add(time.Hour),
+		}})[0].Err)
+	}
+	f := newForwarder(&link{n: &Node{store: st, maxParked: 1}, outbox: outbox}, nil)
+	msgs, err := st.Fetch(ctx, outbox, 0, rows, 0)
+	must(t, err)
+	want := map[store.Cursor]bool{}
+	for i, r := range f.mix(msgs) {
+		switch {
+		case i == rows-1:
+			f.putAside(&r, time.Second)
+			must(t, st.Remove(ctx, outbox, []store.Cursor{r.at})) // it has expired
+		case i < settled:
+			f.settle(&r)
+		default:
+			f.putAside(&r, time.Second)
+			want[r.at] = i > settled // the first of them is parked
+		}
+	}
+	must(t, f.removeSettled(ctx))
+	if due, pause, err := f.lookBehind(ctx, time.Now()); err != nil || len(due) != 0 || pause <= 0 {
+		t.Errorf("too early: %d, %v, %v", len(due), pause, err)
+	}
+	due, _, err := f.lookBehind(ctx, time.Now().Add(time.Hour))
+	must(t, err)
+	if len(due) != rows-settled-2 || f.bytes != len(due) || due[0].batch.left != len(due)+1 {
+		t.Fatalf("%d are sent again, %d bytes", len(due), f.bytes)
+	}
+	for _, r := range due {
+		if !want[r.at] {
+			t.Errorf("%d is not one that was left behind", r.at)
+		}
+		delete(want, r.at)
+	}
+	if due, _, err := f.lookBehind(ctx, time.Now().Add(2*time.Hour)); err != nil || len(due) != 0 {
+		t.Errorf("then %d more, %v", len(due), err)
+	}
+}

@@ -28,8 +28,10 @@ type progress struct {
 }
 
 // batch is a part of the outbox: what one fetch brought, and what lay between it
-// and the next batch that is kept. There is none without a row that waits, so
-// there are at most as many as rows.
+// and the next batch that is kept. There is none without a row that waits: one
+// that is parked or under way, or such as were left behind, and neighbours of the
+// last kind become one. So there are not many more of them than rows parked and
+// under way, however many were left behind.
 type batch struct {
 	after, last store.Cursor   // its rows have cursors above after, up to last
 	left        int            // rows that are not settled

@@ -192,7 +192,7 @@ func crashWorker(s store.Store, w, round int, say func(string, int, int, uint64)
 	}
 }
 
-// crashReader acks half of what it reads.
+// crashReader acks half of what it reads, and removes the last.
 func crashReader(s store.Store, say func(string, int, int, uint64)) error {
 	ctx := context.Background()
 	for b := byte(1); ; b = b%4 + 1 {
@@ -208,6 +208,12 @@ func crashReader(s store.Store, say func(string, int, int, uint64)) error {
 			return err
 		}
 		say("ack", int(b), 0, uint64(c))
+		last := m[len(m)-1].Cursor
+		say("removing", int(b), 0, uint64(last))
+		if err := s.Remove(ctx, box(b), []store.Cursor{last}); err != nil {
+			return err
+		}
+		say("removed", int(b), 0, uint64(last))
 	}
 }
 
@@ -216,14 +222,19 @@ type crashLedger struct {
 	count   int
 	appends []crashLine
 	spends  []crashLine
-	acked   [5]store.Cursor // by mailbox
+	acked   [5]store.Cursor          // by mailbox
+	removed [5]map[store.Cursor]bool // by mailbox; false: perhaps
 	logs    map[int]int
 	docs    map[int]int
 	taken   map[int]uint64 // by number of the claimant
 }
 
 func newCrashLedger() *crashLedger {
-	return &crashLedger{taken: make(map[int]uint64), logs: make(map[int]int), docs: make(map[int]int)}
+	l := &crashLedger{taken: make(map[int]uint64), logs: make(map[int]int), docs: make(map[int]int)}
+	for i := range l.removed {
+		l.removed[i] = make(map[store.Cursor]bool)
+	}
+	return l
 }
 
 type crashLine struct {
@@ -251,6 +262,8 @@ func (l *crashLedger) read(t *testing.T, r io.Reader) {
 			l.spends = append(l.spends, x)
 		case "ack":
 			l.acked[x.worker] = max(l.acked[x.worker], store.Cursor(x.value))
+		case "removing", "removed":
+			l.removed[x.worker][store.Cursor(x.value)] = kind == "removed"
 		case "log":
 			l.logs[x.worker] = int(x.value)
 		case "doc":
@@ -273,8 +286,8 @@ func (l *crashLedger) check(t *testing.T, s store.Store, round int) {
 		reader[box(b)] = x.openReader(box(b), 1)
 		var bytes int64
 		for _, m := range messages {
-			if m.Cursor <= l.acked[b] {
-				t.Fatalf("round %d: an acked message is back", round)
+			if m.Cursor <= l.acked[b] || l.removed[b][m.Cursor] {
+				t.Fatalf("round %d: an acked or removed message is back", round)
 			}
 			held[box(b)][m.Cursor] = m.ID
 			bytes += int64(len(m.Body))
@@ -284,7 +297,7 @@ func (l *crashLedger) check(t *testing.T, s store.Store, round int) {
 	for _, a := range l.appends {
 		r := crashAppend(a.worker, a.n)
 		c := store.Cursor(a.value)
-		if c > reader[r.Mailbox] && held[r.Mailbox][c] != r.ID {
+		if _, gone := l.removed[1+a.worker%4][c]; c > reader[r.Mailbox] && !gone && held[r.Mailbox][c] != r.ID {
 			t.Fatalf("round %d: an acknowledged message is lost", round)
 		}
 	}
