@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"waxwing/core/ids"
+	"waxwing/core/keys"
 	"waxwing/core/wire"
 	"waxwing/relay/client/state"
 )
@@ -95,6 +96,20 @@ func FuzzCode(f *testing.F) {
 		k, err := parseCode(text)
 		if err == nil && k.text() != strings.Join(strings.Fields(text), "") {
 			t.Error("two texts of one code")
+		}
+	})
+}
+
+func FuzzDoorCode(f *testing.F) {
+	f.Add(doorCode(keys.NewSecret()))
+	f.Fuzz(func(t *testing.T, text string) {
+		secret, err := parseDoorCode(text)
+		if err != nil {
+			return
+		}
+		s, err := keys.SecretFrom(secret[:])
+		if err != nil || doorCode(s) != strings.Join(strings.Fields(text), "") {
+			t.Error("two texts of one code", err)
 		}
 	})
 }

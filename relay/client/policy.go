@@ -24,8 +24,13 @@ const (
 	doorVersion = 1
 )
 
+func doorCode(secret *keys.Secret) string {
+	return doorPrefix + base64.RawURLEncoding.EncodeToString(append([]byte{doorVersion}, secret.Bytes()...))
+}
+
 func parseDoorCode(text string) (secret [keys.SecretSize]byte, err error) {
-	rest, ok := strings.CutPrefix(strings.TrimSpace(text), doorPrefix)
+	// Mail breaks lines. Base64 would pass over the breaks in it, and only there.
+	rest, ok := strings.CutPrefix(strings.Join(strings.Fields(text), ""), doorPrefix)
 	b, err := base64.RawURLEncoding.Strict().DecodeString(rest)
 	if !ok || err != nil || len(b) != 1+len(secret) || b[0] != doorVersion {
 		return secret, ErrBadCode
@@ -69,7 +74,7 @@ func (c *Client) DoorCode(ctx context.Context) (code string, err error) {
 		for state.DoorCodes.Has(w.tx, state.U32(n)) {
 			n++
 		}
-		code = doorPrefix + base64.RawURLEncoding.EncodeToString(append([]byte{doorVersion}, secret.Bytes()...))
+		code = doorCode(secret)
 		return state.DoorCodes.Put(w.tx, state.U32(n), &state.DoorCode{Code: [keys.SecretSize]byte(secret.Bytes())})
 	})
 	return code, err
