@@ -33,7 +33,7 @@ func TestBadInputIsDocumented(t *testing.T) {
 				continue
 			}
 			found = true
-			if cells := strings.Split(line, "|"); len(cells) != 6 || strings.TrimSpace(cells[2]) == "" {
+			if cells := strings.Split(line, "|"); len(cells) != 6 || strings.TrimSpace(cells[2]) == "" || strings.TrimSpace(cells[3]) == "" {
 				t.Errorf("protocol.md: %s: want case, answer, metric and tests", name)
 			}
 			tr.checkTests(t, name, line)
