@@ -69,6 +69,9 @@ func simulate(t *testing.T, seed uint64, dir string) {
 			bob.online()
 			bob.block(mallory)
 		}
+		if i == *simSteps/2 {
+			w.rotate()
+		}
 		w.step()
 		w.look()
 		// The days are spread over the steps.
@@ -82,6 +85,16 @@ func simulate(t *testing.T, seed uint64, dir string) {
 	w.did("settled after %v", time.Since(began))
 	for _, u := range w.users {
 		t.Logf("%s: %d shown, %d of them late", u.address.Local(), len(u.shown), u.late)
+	}
+}
+
+// rotate draws new keys at both providers while messages are under way, in every run.
+func (w *simWorld) rotate() {
+	w.t.Helper()
+	for _, p := range w.providers {
+		w.did("%v rotates its keys", p.domain)
+		_, err := p.node.RotateKeys() // what was drawn today already is not drawn again
+		w.must(err)
 	}
 }
 
