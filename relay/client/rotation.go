@@ -136,7 +136,9 @@ func (w *work) formerUntil() (last ids.Day, err error) {
 const rotationGrace ids.Day = 7
 
 // watchRotation notes that another device removed one that knows the generation in use.
-// Should it be lost before it replaces that, somebody else has to.
+// Should it be lost before it replaces that, somebody else has to. Where word of the new
+// generation came before the manifest this cannot be told apart, and it is replaced once
+// more: that costs little, and a removed device that knows it may cost more.
 func (w *work) watchRotation() error {
 	r, err := w.rotation()
 	if err != nil || r.Removed || r.Watched != 0 {

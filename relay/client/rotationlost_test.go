@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"waxwing/core/ids"
+	"waxwing/relay/client/state"
 )
 
 // If the device that removed another is lost before it replaced W, or before it told of
@@ -71,5 +72,46 @@ func TestRotationAfterALostRemover(t *testing.T) {
 				t.Errorf("generation %d, not %d", g, want)
 			}
 		})
+	}
+}
+
+// Two devices that are left both do it when the time has come, with a crash after any
+// step: one is taken, and both have that.
+func TestTwoAreLeftAfterALostRemover(t *testing.T) {
+	w, _, bob, bob2 := siblings(t)
+	bob3, bob4 := bob.link(), bob.link()
+	w.agree()
+	m, err := bob.without(bob2.device)
+	w.must(err)
+	bob.box.manifest = m // bob is never heard of again
+	w.now = w.now.Add(time.Hour)
+	for _, u := range []*user{bob3, bob4} {
+		w.must(u.learn(m))
+		u.reopen()
+	}
+	w.now = w.now.Add(time.Duration(rotationGrace) * 24 * time.Hour)
+	for _, u := range []*user{bob3, bob4} {
+		due := false
+		u.do(func(k *work) (err error) { due, err = k.rotationDue(); return err })
+		if !due {
+			t.Fatalf("device %d leaves it to others", u.device)
+		}
+		u.do(func(k *work) error { return k.beginRotation() })
+		u.reopen()
+	}
+	bob4.strike()
+	bob4.reopen()
+	if !bob3.goOn() || bob4.goOn() {
+		t.Fatal("not the first one was taken")
+	}
+	bob3.reopen()
+	bob4.reopen()
+	for range 4 {
+		bob3.tick()
+		bob4.pull()
+	}
+	g3, w3 := bob3.inUse()
+	if g4, w4 := bob4.inUse(); g3 != 2 || g4 != g3 || w3 != w4 || bob3.rotationNow() != (state.Rotation{}) || bob4.rotationNow() != (state.Rotation{}) {
+		t.Errorf("generations %d and %d; left %+v and %+v", g3, g4, bob3.rotationNow(), bob4.rotationNow())
 	}
 }
