@@ -154,5 +154,8 @@ func (w *work) choose(c *contact, i *devicesync.Contact) (err error) {
 	if i.Verified == [32]byte{} {
 		return w.unverify(c)
 	}
+	if n, err := w.safetyNumber(c.Address); err == nil && n.digest().D == i.Verified {
+		c.Rekeyed = 0 // compared since, there
+	}
 	return state.Verified.Put(w.tx, state.U32(c.id), &state.Digest{D: i.Verified})
 }

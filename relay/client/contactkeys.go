@@ -7,6 +7,7 @@ import (
 
 	"waxwing/blocklist"
 	"waxwing/core/devicesync"
+	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/relay/client/state"
 )
@@ -43,6 +44,12 @@ func (c *contact) had(xs [32]byte) bool {
 	return c.XS == xs || slices.ContainsFunc(c.Others, func(o state.OtherKey) bool { return o.XS == xs })
 }
 
+// isFormer reports whether the contact had an X_S before the pinned one. It never has it
+// again: its provider keeps a tombstone.
+func (c *contact) isFormer(xs [32]byte) bool {
+	return c.XS != xs && slices.ContainsFunc(c.Others, func(o state.OtherKey) bool { return o.XS == xs && o.Until != 0 })
+}
+
 // learnKey takes X_S of a contact's newest manifest.
 func (w *work) learnKey(c *contact, xs [32]byte) error {
 	switch c.XS {
@@ -62,6 +69,7 @@ func (w *work) learnKey(c *contact, xs [32]byte) error {
 // rekey takes another X_S of a contact's newer manifest.
 func (w *work) rekey(c *contact, xs [32]byte) error {
 	w.dirty(c)
+	w.known = true // held deliveries may be under it
 	former, known := state.OtherKey{XS: c.XS, Until: w.today + formerDays}, c.had(xs)
 	c.Others = slices.DeleteFunc(c.Others, func(o state.OtherKey) bool { return o.XS == xs })
 	c.XS, c.Rekeyed = xs, w.today
@@ -151,8 +159,9 @@ func (w *work) forgive(c *contact) (err error) {
 // reblock blocks whoever is blocked under the X_S that it introduced itself with: its
 // provider vouches for it, and the relay cannot know that it is the same account.
 func (w *work) reblock(o *opening) error {
-	xs := o.sender.Certificate().XS()
-	if o.intro == nil || o.c.XS == [32]byte{} || o.c.had(xs) || state.Strikes.Count(w.tx) >= state.MaxStrikes/2 {
+	cert := o.sender.Certificate()
+	xs := cert.XS()
+	if o.intro == nil || o.c.XS == [32]byte{} || o.c.Fingerprint != directory.FingerprintOf(cert.Identity()) || o.c.had(xs) || state.Strikes.Count(w.tx) >= state.MaxStrikes/2 {
 		return nil
 	}
 	w.touched = true

@@ -384,6 +384,11 @@ func (w *work) openControl(o *opening) (err error) {
 
 // openRekeyed checks that the sender's newer manifest has the certificate's X_S.
 func (w *work) openRekeyed(o *opening) error {
+	if o.theirs == nil && len(w.siblings()) > 0 {
+		// Another device may have confirmed the manifest already, which is held here or
+		// still to come.
+		return &holdError{holdRow{reason: state.HeldCertificate}}
+	}
 	if o.theirs != nil {
 		newer, err := w.newer(o.c, o.theirs)
 		if _, refused := dropped(err); err != nil && !refused {

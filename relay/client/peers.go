@@ -194,6 +194,9 @@ func (w *work) newer(c *contact, m *directory.Manifest) (bool, error) {
 	if version < c.Version || c.Version == 0 {
 		return c.Version == 0, nil
 	}
+	if version > c.Version && c.isFormer(m.XS()) {
+		return false, drop(dropDevice)
+	}
 	if version <= c.Version+1 {
 		b, err := state.Manifests.Get(w.tx, state.U32(c.id))
 		if err != nil {
