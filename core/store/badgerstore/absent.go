@@ -92,11 +92,11 @@ func (e *Engine) loadSieve(ctx context.Context) error {
 	s := newSpentSieve()
 	from := []byte{tagSpent}
 	for from != nil {
-		err := e.view(ctx, func(txn *badger.Txn) error {
+		err := e.view(ctx, func(snap *snapshot) error {
 			o := badger.DefaultIteratorOptions
 			o.PrefetchValues = false
 			o.Prefix = []byte{tagSpent}
-			it := txn.NewIterator(o)
+			it := snap.txn.NewIterator(o)
 			defer it.Close()
 			it.Seek(from)
 			for range scanRows {
@@ -197,7 +197,7 @@ func (g *group) putID(b *box, key []byte, c store.Cursor) {
 		g.c.ids[b.id] = s
 	}
 	s.add(b.head.oldest, c, hashOf(key, 0))
-	g.put(key, u64(uint64(c)))
+	g.putFresh(key, u64(uint64(c)))
 }
 
 func (s *idSieve) add(oldest, c store.Cursor, h hashed) {

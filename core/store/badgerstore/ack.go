@@ -154,7 +154,20 @@ func (g *group) forget(b *box, r *record) {
 // chunkAfter returns the number of the first chunk after n that exists, or that
 // of the next one to be written.
 func (g *group) chunkAfter(b *box, n uint64) uint64 {
-	next, err := nextChunk(g.txn, &b.id, n+1, b.head.nextChunk())
+	next := b.head.nextChunk()
+	for id, chunk := range g.override {
+		if id.mailbox == b.id && id.n > n && chunk != nil {
+			next = min(next, id.n)
+		}
+	}
+	s := g.snapshot()
+	err := s.chunks(&b.id, n+1, next, func(c chunkRow) (bool, error) {
+		if _, changed := g.override[chunkID{b.id, c.n}]; changed { // deleted, or seen above
+			return true, nil
+		}
+		next = c.n
+		return false, nil
+	})
 	if err != nil {
 		g.stop(err)
 	}

@@ -184,7 +184,9 @@ func (g *group) flush(b *box) {
 		chunk = appendRecord(chunk, flags, &p.req.ID, p.expires, p.req.Body)
 	}
 	g.bytes -= len(chunk) // counted when they were enqueued
-	g.setChunk(chunkID{b.id, b.chunk}, chunk)
+	// Numbers are never given twice, so that there is no such row yet.
+	g.override[chunkID{b.id, b.chunk}] = chunk
+	g.putFresh(chunkKey(&b.id, b.chunk), chunk)
 	clear(b.pending)
 	b.pending, b.pendingBytes = b.pending[:0], 0
 	b.changed = true

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"waxwing/core/ids"
 	"waxwing/core/store"
 )
@@ -114,7 +112,7 @@ func benchMaintenance(b *testing.B, what func(int, *store.AppendReq, time.Time),
 		}
 		took := time.Since(began)
 		during := w.stop()
-		if left := countBench(b, e, tag); left > w.n {
+		if left := len(rowsOf(b, e, tag)); left > w.n {
 			b.Fatalf("%d rows are left", left)
 		}
 		b.ReportMetric(float64(took.Microseconds())/1e3, "ms")
@@ -124,25 +122,6 @@ func benchMaintenance(b *testing.B, what func(int, *store.AppendReq, time.Time),
 			b.Fatal(err)
 		}
 	}
-}
-
-func countBench(b *testing.B, e *Engine, tag byte) (n int) {
-	b.Helper()
-	err := e.view(context.Background(), func(txn *badger.Txn) error {
-		o := badger.DefaultIteratorOptions
-		o.PrefetchValues = false
-		o.Prefix = []byte{tag}
-		it := txn.NewIterator(o)
-		defer it.Close()
-		for it.Rewind(); it.Valid(); it.Next() {
-			n++
-		}
-		return nil
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	return n
 }
 
 // patient appends one message after another and knows its longest wait.

@@ -17,8 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"waxwing/core/ids"
 	"waxwing/core/store"
 )
@@ -347,7 +345,7 @@ func driveFloor(dir string, n int) time.Duration {
 			if _, err := f.Write(buf); err != nil {
 				panic(err)
 			}
-			if err := unix.Fdatasync(int(f.Fd())); err != nil {
+			if err := datasync(f); err != nil {
 				panic(err)
 			}
 			for _, c := range group {

@@ -23,6 +23,8 @@ type committer struct {
 	scratchSum    int     // bytes written since slot 0
 	written       int64   // bytes since the free space was last looked at
 	group         group
+	journal       *journal
+	drained       chan struct{} // closed when no drain is under way; nil before the first
 
 	// See absent.go.
 	spent *spentSieve // rows spent since start
@@ -34,6 +36,8 @@ func (c *committer) init(e *Engine) {
 	c.e, c.sets = e, make(map[store.SetID]set)
 	c.spent, c.ids = newSpentSieve(), make(map[ids.MailboxID]*idSieve)
 	c.group.c = c
+	c.group.pending = make(map[string][]byte)
+	e.tables.cur = newTable()
 	c.group.boxes = make(map[ids.MailboxID]*box)
 	c.group.override = make(map[chunkID][]byte)
 }

@@ -42,8 +42,9 @@ type Config struct {
 // hooks let tests fail a commit before it happens and after it happened, and
 // make files so small that little data fills many.
 type hooks struct {
-	beforeCommit, afterCommit func() error
-	valueLogFile              int64
+	beforeCommit, afterCommit, beforeDrain func() error
+	valueLogFile                           int64
+	journalRows                            int
 }
 
 var errConfig = errors.New("badgerstore: Config: Dir is empty or a limit is negative")
@@ -57,6 +58,7 @@ func (c Config) complete() (Config, error) {
 	orElse(&c.CacheMailboxes, 1<<17)
 	orElse(&c.MinFree, 256<<20)
 	orElse(&c.hooks.valueLogFile, valueLogFile)
+	orElse(&c.hooks.journalRows, journalRows)
 	orElse(&c.SweepEvery, time.Minute)
 	orElse(&c.CollectEvery, 5*time.Minute)
 	if c.Now == nil {

@@ -21,8 +21,11 @@ func (e *Engine) spaceUsed(n int64) {
 	}
 }
 
-// checkDisk notes whether there is room for more.
-func (e *Engine) checkDisk() { e.diskLow.Store(low(e.cfg.Dir, e.cfg.MinFree)) }
+// checkDisk notes whether there is room for more beside what is in the journal and
+// has yet to be written to Badger.
+func (e *Engine) checkDisk() {
+	e.diskLow.Store(low(e.cfg.Dir, e.cfg.MinFree+uint64(e.tables.size())))
+}
 
 // low reports whether less than least bytes are free. A system that cannot tell
 // is taken to have room.

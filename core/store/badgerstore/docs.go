@@ -33,8 +33,8 @@ func (e *Engine) Get(ctx context.Context, key store.Key) (store.Doc, error) {
 		return store.Doc{}, err
 	}
 	var d store.Doc
-	err := e.view(ctx, func(txn *badger.Txn) error {
-		row, err := valueOf(txn, plainKey(tagDoc, key))
+	err := e.view(ctx, func(s *snapshot) error {
+		row, err := valueOf(s.txn, plainKey(tagDoc, key))
 		if err != nil {
 			return err
 		}
@@ -101,11 +101,11 @@ func (e *Engine) List(ctx context.Context, prefix, after store.Key, limit int) (
 		return nil, store.ErrInvalid
 	}
 	var out []store.KeyDoc
-	err := e.view(ctx, func(txn *badger.Txn) error {
+	err := e.view(ctx, func(s *snapshot) error {
 		o := badger.DefaultIteratorOptions
 		o.PrefetchValues = false
 		o.Prefix = plainKey(tagDoc, prefix)
-		it := txn.NewIterator(o)
+		it := s.txn.NewIterator(o)
 		defer it.Close()
 		size := 0
 		from := max(string(plainKey(tagDoc, prefix)), string(plainKey(tagDoc, after)))

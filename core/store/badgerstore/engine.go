@@ -22,6 +22,7 @@ type Engine struct {
 	salts    salts          // fixed
 	pad      []byte         // fixed; what scratch rows are filled with
 	cache    *cache         // has its own lock
+	tables   tables         // has its own lock
 	watchers store.Watchers // has its own lock
 	queue    queue          // has its own lock
 	fault    atomic.Pointer[fault]
@@ -70,7 +71,7 @@ func Open(c Config) (*Engine, error) {
 		return nil, fmt.Errorf("badgerstore: open: %w", err)
 	}
 	if err := e.load(); err != nil {
-		return nil, errors.Join(err, e.db.Close())
+		return nil, errors.Join(err, e.db.Close(), e.committer.journal.close())
 	}
 	e.checkDisk()
 	e.running.Go(e.commitLoop)
@@ -94,13 +95,13 @@ func (e *Engine) load() error {
 	case err != nil:
 		return err
 	case found == nil:
-		return e.create()
+		return errors.Join(e.create(), e.recover())
 	case len(found) != 1+2*saltSize || found[0] != format:
 		return fmt.Errorf("badgerstore: the folder is in another format than %d", format)
 	}
 	copy(e.salts.token[:], found[1:])
 	copy(e.salts.claimant[:], found[1+saltSize:])
-	return nil
+	return e.recover()
 }
 
 func (e *Engine) create() error {
@@ -200,12 +201,15 @@ func (e *Engine) Close() error {
 		if err := e.db.Close(); err != nil && e.closeErr == nil {
 			e.closeErr = newFault("close", err)
 		}
+		if err := e.committer.journal.close(); err != nil && e.closeErr == nil {
+			e.closeErr = newFault("close", err)
+		}
 	})
 	return e.closeErr
 }
 
 // view runs a read on a snapshot of everything committed so far.
-func (e *Engine) view(ctx context.Context, read func(*badger.Txn) error) error {
+func (e *Engine) view(ctx context.Context, read func(*snapshot) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -217,9 +221,10 @@ func (e *Engine) view(ctx context.Context, read func(*badger.Txn) error) error {
 	if e.queue.closed.Load() {
 		return store.ErrUnavailable
 	}
-	txn := e.db.NewTransaction(false)
-	defer txn.Discard()
-	err := read(txn)
+	s := e.tables.now()
+	s.txn = e.db.NewTransaction(false)
+	defer s.txn.Discard()
+	err := read(&s)
 	if f, ok := errors.AsType[*fault](err); ok {
 		e.fail(f)
 		return e.failed()

@@ -1,10 +1,9 @@
 package badgerstore
 
 import (
+	"bytes"
 	"context"
 	"time"
-
-	"github.com/dgraph-io/badger/v4"
 
 	"waxwing/core/ids"
 	"waxwing/core/store"
@@ -17,9 +16,22 @@ const maxMisses = 16
 // Fetch implements store.Store.
 func (e *Engine) Fetch(ctx context.Context, mailbox ids.MailboxID, after store.Cursor, maxMsgs, maxBytes int) ([]store.Message, error) {
 	h, err := e.readHead(ctx, &mailbox)
-	if err != nil {
-		return nil, err
+	for err == nil {
+		var out []store.Message
+		if out, err = e.fetchFrom(ctx, &h, mailbox, after, maxMsgs, maxBytes); err != nil || len(out) > 0 {
+			return out, err
+		}
+		// What the head tells of may have been acked before it was read, and other
+		// messages be there by now.
+		was := h
+		if h, err = e.readHead(ctx, &mailbox); was.oldest == h.oldest && was.last == h.last {
+			return nil, err
+		}
 	}
+	return nil, err
+}
+
+func (e *Engine) fetchFrom(ctx context.Context, h *head, mailbox ids.MailboxID, after store.Cursor, maxMsgs, maxBytes int) (_ []store.Message, err error) {
 	from := max(after, h.oldest-1) + 1
 	if from == 0 || from > h.last || h.messages == 0 {
 		return nil, nil
@@ -28,7 +40,7 @@ func (e *Engine) Fetch(ctx context.Context, mailbox ids.MailboxID, after store.C
 		now: e.cfg.Now().Unix(), from: from, to: h.last,
 		maxMsgs: store.Limit(maxMsgs, store.MaxFetch), maxBytes: store.Limit(maxBytes, store.MaxFetchBytes),
 	}
-	f.expect(&h)
+	f.expect(h)
 	next := chunkOf(from)
 	for ; next <= chunkOf(h.last) && !f.full; next++ {
 		chunk := e.cache.chunk(chunkID{mailbox, next})
@@ -40,19 +52,19 @@ func (e *Engine) Fetch(ctx context.Context, mailbox ids.MailboxID, after store.C
 		}
 	}
 	if next <= chunkOf(h.last) && !f.full {
-		err = e.view(ctx, func(txn *badger.Txn) error { return e.fetchRest(txn, &mailbox, next, &f) })
+		err = e.view(ctx, func(s *snapshot) error { return e.fetchRest(s, &mailbox, next, &f) })
 	}
 	return f.out, err
 }
 
 // fetchRest goes on from a chunk that is not in the cache.
-func (e *Engine) fetchRest(txn *badger.Txn, mailbox *ids.MailboxID, n uint64, f *fetch) error {
+func (e *Engine) fetchRest(s *snapshot, mailbox *ids.MailboxID, n uint64, f *fetch) error {
 	last := chunkOf(f.to)
 	for misses := 0; n <= last && !f.full; n++ {
 		chunk := e.cache.chunk(chunkID{*mailbox, n})
 		if chunk == nil {
 			var err error
-			if chunk, err = valueOf(txn, chunkKey(mailbox, n)); err != nil {
+			if chunk, err = s.get(chunkKey(mailbox, n)); err != nil {
 				return err
 			}
 		}
@@ -65,7 +77,7 @@ func (e *Engine) fetchRest(txn *badger.Txn, mailbox *ids.MailboxID, n uint64, f 
 		}
 		if misses++; misses == maxMisses {
 			misses = 0
-			next, err := nextChunk(txn, mailbox, n+1, last+1)
+			next, err := s.nextChunk(mailbox, n+1, last+1)
 			if err != nil {
 				return err
 			}
@@ -138,35 +150,29 @@ func (e *Engine) readHead(ctx context.Context, mailbox *ids.MailboxID) (head, er
 	if e.queue.closed.Load() {
 		return head{}, store.ErrUnavailable
 	}
-	h, ok, generation := e.cache.head(mailbox)
-	if ok {
-		return h, nil
+	for {
+		h, ok, generation := e.cache.head(mailbox)
+		if ok {
+			return h, nil
+		}
+		same := false
+		err := e.view(ctx, func(s *snapshot) (err error) {
+			before, err := s.get(headKey(mailbox))
+			if err != nil {
+				return err
+			}
+			if h, _, err = e.loadHead(s.get, mailbox, generation); err != nil {
+				return err
+			}
+			// A chunk is deleted together with a change of the head's row. If the
+			// row is the same, none was while the chunks were followed, and no gap
+			// was taken for their end.
+			after, err := s.get(headKey(mailbox))
+			same = bytes.Equal(before, after)
+			return err
+		})
+		if err != nil || same {
+			return h, err
+		}
 	}
-	err := e.view(ctx, func(txn *badger.Txn) (err error) {
-		h, _, err = e.loadHead(txn, mailbox, generation)
-		return err
-	})
-	return h, err
-}
-
-// nextChunk returns the number of the first chunk from from on, or limit if
-// none comes before it.
-func nextChunk(txn *badger.Txn, mailbox *ids.MailboxID, from, limit uint64) (uint64, error) {
-	if from >= limit {
-		return limit, nil
-	}
-	o := badger.DefaultIteratorOptions
-	o.PrefetchValues = false
-	o.Prefix = chunkKey(mailbox, 0)[:17]
-	it := txn.NewIterator(o)
-	defer it.Close()
-	it.Seek(chunkKey(mailbox, from))
-	if !it.Valid() {
-		return limit, nil
-	}
-	k := it.Item().Key()
-	if len(k) != chunkKeySize {
-		return limit, newFault("read", errCorrupt)
-	}
-	return min(beUint64(k[17:]), limit), nil
 }

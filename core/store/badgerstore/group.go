@@ -29,12 +29,17 @@ const (
 // group is one commit in the making; owned by the committer.
 type group struct {
 	c   *committer
-	txn *badger.Txn
+	txn *badger.Txn // nil until something is looked up in Badger, or written to it
 	now time.Time
 	// err is an error of a read; the engine stops, and nothing is written.
 	err error
 
 	rows, inline, bytes int // rows, and bytes for the tree and the value log
+
+	seen    snapshot          // the tables when it began; without a transaction
+	hot     []row             // for the journal, in the order in which they were written
+	pending map[string][]byte // the same, the last of each key
+	cold    bool              // txn has something to write
 
 	boxes       map[ids.MailboxID]*box
 	order       []*box             // boxes in the order in which they were loaded
@@ -66,7 +71,11 @@ type pendingMsg struct {
 
 func (g *group) begin() {
 	g.c.e.reading.RLock() // until commit
-	g.txn, g.now, g.err = g.c.e.db.NewTransaction(true), g.c.e.cfg.Now(), nil
+	g.txn, g.now, g.err = nil, g.c.e.cfg.Now(), nil
+	g.seen = g.c.e.tables.now()
+	clear(g.hot)
+	g.hot, g.cold = g.hot[:0], false
+	clear(g.pending)
 	g.rows, g.inline, g.bytes, g.versionUsed = 0, 0, 0, false
 	g.c.beginScratch()
 	clear(g.boxes)
@@ -101,26 +110,67 @@ func (g *group) stop(err error) {
 	}
 }
 
-// get returns a row's value as of this group, nil if there is none.
+// tx returns the group's transaction of Badger.
+func (g *group) tx() *badger.Txn {
+	if g.txn == nil {
+		g.txn = g.c.e.db.NewTransaction(true)
+	}
+	return g.txn
+}
+
+// snapshot returns what was committed before this group.
+func (g *group) snapshot() snapshot {
+	s := g.seen
+	s.txn = g.tx()
+	return s
+}
+
+// get returns a row's value as of this group, nil if there is none. It must not be
+// changed.
 func (g *group) get(key []byte) []byte {
-	v, err := valueOf(g.txn, key)
+	v, err := g.find(key)
 	if err != nil {
 		g.stop(err)
 	}
 	return v
 }
 
-// put writes a row. Neither slice may be changed afterwards.
-func (g *group) put(key, value []byte) {
-	g.count(len(key), len(value))
-	if err := g.txn.Set(key, value); err != nil {
-		g.stop(newFault("write", err))
+func (g *group) find(key []byte) ([]byte, error) {
+	if journalled(key[0]) {
+		if v, ok := g.pending[string(key)]; ok {
+			return v, nil
+		}
+		if v, ok := g.seen.inTables(key); ok {
+			return v, nil
+		}
 	}
+	return valueOf(g.tx(), key)
 }
 
-func (g *group) del(key []byte) {
-	g.count(len(key), 0)
-	if err := g.txn.Delete(key); err != nil {
+// put writes a row. Neither slice may be changed afterwards.
+func (g *group) put(key, value []byte) { g.write(key, value, false) }
+
+// putFresh is put for a row that Badger does not have, see row.
+func (g *group) putFresh(key, value []byte) { g.write(key, value, true) }
+
+func (g *group) del(key []byte) { g.write(key, nil, false) }
+
+func (g *group) write(key, value []byte, fresh bool) {
+	g.count(len(key), len(value))
+	if journalled(key[0]) {
+		r := row{string(key), value, fresh}
+		g.hot = append(g.hot, r)
+		g.pending[r.key] = value
+		return
+	}
+	g.cold = true
+	var err error
+	if value != nil {
+		err = g.tx().Set(key, value)
+	} else {
+		err = g.tx().Delete(key)
+	}
+	if err != nil {
 		g.stop(newFault("write", err))
 	}
 }
@@ -143,7 +193,7 @@ func (g *group) box(id *ids.MailboxID) *box {
 	h, ok, generation := g.c.e.cache.head(id)
 	var err error
 	if !ok {
-		h, _, err = g.c.e.loadHead(g.txn, id, generation)
+		h, _, err = g.c.e.loadHead(g.find, id, generation)
 	}
 	if err != nil {
 		g.stop(err)
@@ -176,7 +226,7 @@ func (g *group) commit() error {
 	e.reading.RUnlock()
 	if g.err != nil {
 		// Nothing was written; what was read cannot be trusted.
-		g.txn.Discard()
+		g.discard()
 		e.fail(g.err)
 		return e.failed()
 	}
@@ -186,7 +236,7 @@ func (g *group) commit() error {
 			return fmt.Errorf("%w: %w", store.ErrUnknownOutcome, e.fault.Load())
 		}
 	} else {
-		g.txn.Discard()
+		g.discard()
 	}
 	// Everything decided in this group is on stable storage: a crash from here
 	// on loses answers, never their effects, and a repeated call finds them.
@@ -195,17 +245,32 @@ func (g *group) commit() error {
 	return nil
 }
 
-// sync commits the transaction. The logs are synced when Commit returns.
+func (g *group) discard() {
+	if g.txn != nil {
+		g.txn.Discard()
+	}
+}
+
+// sync makes the group durable: what goes to Badger at once, whose logs are synced
+// when Commit returns, then what goes into the journal. No operation has both, so
+// that a crash between the two loses or keeps each of them as a whole.
 func (g *group) sync() error {
 	e := g.c.e
 	if h := e.cfg.hooks.beforeCommit; h != nil {
 		if err := h(); err != nil {
-			g.txn.Discard()
+			g.discard()
 			return err
 		}
 	}
-	if err := g.txn.Commit(); err != nil {
+	if !g.cold {
+		g.discard()
+	} else if err := g.txn.Commit(); err != nil {
 		return newFault("commit", err)
+	}
+	if len(g.hot) > 0 {
+		if err := g.c.persist(g.hot); err != nil {
+			return err
+		}
 	}
 	if h := e.cfg.hooks.afterCommit; h != nil {
 		if err := h(); err != nil {
@@ -221,6 +286,12 @@ func (g *group) sync() error {
 
 // publish makes the group visible to readers, all at once.
 func (g *group) publish() {
+	t := &g.c.e.tables
+	t.mu.Lock()
+	for _, r := range g.hot {
+		t.cur.apply(r)
+	}
+	t.mu.Unlock()
 	c := g.c.e.cache
 	c.mu.Lock()
 	c.generation++
@@ -243,9 +314,9 @@ func (g *group) publish() {
 }
 
 // loadHead reads a mailbox's head from the disk, and reports whether it was ever
-// used. The generation is the cache's from before the transaction began.
-func (e *Engine) loadHead(txn *badger.Txn, id *ids.MailboxID, generation uint64) (head, bool, error) {
-	row, err := valueOf(txn, headKey(id))
+// used. The generation is the cache's from before get looked at anything.
+func (e *Engine) loadHead(get func(key []byte) ([]byte, error), id *ids.MailboxID, generation uint64) (head, bool, error) {
+	row, err := get(headKey(id))
 	if err != nil {
 		return newHead(), false, err
 	}
@@ -256,7 +327,7 @@ func (e *Engine) loadHead(txn *badger.Txn, id *ids.MailboxID, generation uint64)
 		}
 	}
 	for {
-		chunk, err := valueOf(txn, chunkKey(id, h.nextChunk()))
+		chunk, err := get(chunkKey(id, h.nextChunk()))
 		if err != nil {
 			return newHead(), false, err
 		}

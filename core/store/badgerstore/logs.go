@@ -3,8 +3,6 @@ package badgerstore
 import (
 	"context"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"waxwing/core/store"
 )
 
@@ -39,7 +37,7 @@ func (o *logOp) run(g *group) bool {
 	if !g.roomForStep() {
 		return false
 	}
-	size, err := numberOf(g.txn, plainKey(tagLog, o.key), 8)
+	size, err := numberOf(g.tx(), plainKey(tagLog, o.key), 8)
 	if err != nil {
 		g.stop(err)
 		return true
@@ -64,14 +62,14 @@ func (e *Engine) LogRead(ctx context.Context, log store.Key, from uint64, limit 
 		return nil, err
 	}
 	var out [][]byte
-	err := e.view(ctx, func(txn *badger.Txn) error {
-		size, err := numberOf(txn, plainKey(tagLog, log), 8)
+	err := e.view(ctx, func(s *snapshot) error {
+		size, err := numberOf(s.txn, plainKey(tagLog, log), 8)
 		if err != nil {
 			return err
 		}
 		read := 0
 		for i := from; i < size && len(out) < store.Limit(limit, store.MaxFetch); i++ {
-			row, err := valueOf(txn, numberedKey(tagEntry, log, i))
+			row, err := valueOf(s.txn, numberedKey(tagEntry, log, i))
 			if err != nil {
 				return err
 			}
@@ -95,8 +93,8 @@ func (e *Engine) LogSize(ctx context.Context, log store.Key) (uint64, error) {
 		return 0, err
 	}
 	var size uint64
-	err := e.view(ctx, func(txn *badger.Txn) (err error) {
-		size, err = numberOf(txn, plainKey(tagLog, log), 8)
+	err := e.view(ctx, func(s *snapshot) (err error) {
+		size, err = numberOf(s.txn, plainKey(tagLog, log), 8)
 		return err
 	})
 	return size, err

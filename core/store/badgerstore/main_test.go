@@ -2,6 +2,7 @@ package badgerstore
 
 import (
 	"flag"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -12,7 +13,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	storetest.CrashChild(func(dir string) (store.Store, error) { return Open(Config{Dir: dir, MinFree: 1}) })
+	storetest.CrashChild(func(dir string) (store.Store, error) {
+		// The smaller, the more often a child is killed while rows are drained.
+		return Open(Config{Dir: dir, MinFree: 1, hooks: hooks{journalRows: 1 << rand.N(12)}})
+	})
 	// Each check of the model opens an engine of its own several times.
 	if f := flag.Lookup("rapid.checks"); f != nil {
 		_ = f.Value.Set("30")

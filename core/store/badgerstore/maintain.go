@@ -3,6 +3,7 @@ package badgerstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -47,8 +48,12 @@ func (e *Engine) maintain(ctx context.Context) {
 				err = e.sweepMailbox(ctx, mark{mailbox: id})
 			}
 		case <-sweep.C:
-			e.checkDisk()
-			err = errors.Join(e.sweepDue(ctx), e.dropEpochs(ctx))
+			if e.checkDisk(); e.diskLow.Load() {
+				// What waits for Badger counts as used: it is to be no more than there is.
+				err = e.submit(ctx, &settleOp{newCall()})
+				e.checkDisk()
+			}
+			err = errors.Join(err, e.sweepDue(ctx), e.dropEpochs(ctx))
 		case <-collect.C:
 			e.collect(ctx)
 		}
@@ -69,16 +74,26 @@ func (e *Engine) kick(mailbox ids.MailboxID) {
 // sweepDue sweeps the mailboxes whose hour has come.
 func (e *Engine) sweepDue(ctx context.Context) error {
 	hour := ids.HourOf(e.cfg.Now())
+	var due []mark
+	err := e.view(ctx, func(s *snapshot) (err error) {
+		due, err = s.marks(hour)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var from []byte
 	for {
-		due, err := e.due(ctx, hour)
-		if err != nil || len(due) == 0 {
-			return err
-		}
 		for _, m := range due {
 			if err := e.sweepMailbox(ctx, m); err != nil {
 				return err
 			}
 		}
+		if due, err = e.due(ctx, hour, from); err != nil || len(due) == 0 {
+			return err
+		}
+		last := due[len(due)-1]
+		from = append(markKey(last.hour, &last.mailbox), 0) // the first key after it
 	}
 }
 
@@ -88,23 +103,29 @@ type mark struct {
 	mailbox ids.MailboxID
 }
 
-// due returns marks of hours that have begun. A sweep of the mailbox removes
-// the mark.
-func (e *Engine) due(ctx context.Context, hour ids.Hour) (due []mark, err error) {
-	err = e.view(ctx, func(txn *badger.Txn) error {
+func parseMark(key []byte) (mark, error) {
+	if len(key) != markKeySize {
+		return mark{}, newFault("read", errCorrupt)
+	}
+	return mark{ids.Hour(beUint32(key[1:])), ids.MailboxID(key[5:])}, nil
+}
+
+// due returns marks of hours that have begun, from a key on, of those of which no
+// table knows anything. A sweep of the mailbox removes the mark.
+func (e *Engine) due(ctx context.Context, hour ids.Hour, from []byte) (due []mark, err error) {
+	err = e.view(ctx, func(s *snapshot) error {
 		o := badger.DefaultIteratorOptions
 		o.PrefetchValues = false
 		o.Prefix = []byte{tagMark}
-		it := txn.NewIterator(o)
+		it := s.txn.NewIterator(o)
 		defer it.Close()
-		for it.Rewind(); it.Valid() && len(due) < sweepBatch; it.Next() {
-			k := it.Item().Key()
-			if len(k) != markKeySize {
-				return newFault("read", errCorrupt)
+		for it.Seek(from); it.Valid() && len(due) < sweepBatch; it.Next() {
+			m, err := parseMark(it.Item().Key())
+			if err != nil || m.hour > hour {
+				return err
 			}
-			m := mark{ids.Hour(beUint32(k[1:])), ids.MailboxID(k[5:])}
-			if m.hour > hour {
-				return nil
+			if _, ok := s.inTables(it.Item().Key()); ok {
+				continue
 			}
 			due = append(due, m)
 		}
@@ -117,11 +138,12 @@ func (e *Engine) due(ctx context.Context, hour ids.Hour) (due []mark, err error)
 func (e *Engine) dropEpochs(ctx context.Context) error {
 	today := ids.DayOf(e.cfg.Now())
 	var days []ids.Day
-	err := e.view(ctx, func(txn *badger.Txn) error {
+	err := e.view(ctx, func(s *snapshot) error {
+		days = s.spentDays(today)
 		o := badger.DefaultIteratorOptions
 		o.PrefetchValues = false
 		o.Prefix = []byte{tagSpent}
-		it := txn.NewIterator(o)
+		it := s.txn.NewIterator(o)
 		defer it.Close()
 		for it.Rewind(); it.Valid() && len(days) < dropDays; {
 			k := it.Item().Key()
@@ -132,7 +154,9 @@ func (e *Engine) dropEpochs(ctx context.Context) error {
 			if day >= today {
 				return nil
 			}
-			days = append(days, day)
+			if !slices.Contains(days, day) {
+				days = append(days, day)
+			}
 			it.Seek(append([]byte{tagSpent}, u32(uint32(day+1))...))
 		}
 		return nil
@@ -140,6 +164,7 @@ func (e *Engine) dropEpochs(ctx context.Context) error {
 	if err != nil || len(days) == 0 {
 		return err
 	}
+	slices.Sort(days)
 	return e.submit(ctx, &epochOp{call: newCall(), days: days})
 }
 
@@ -160,6 +185,11 @@ func (o *epochOp) run(g *group) bool {
 		g.put(keyFloor, u32(uint32(max(g.c.day(), o.days[len(o.days)-1]+1))))
 		o.floored = true
 		return false
+	}
+	// What is dropped has to be in Badger, which takes no other writes meanwhile.
+	if err := g.c.settle(); err != nil {
+		g.stop(err)
+		return true
 	}
 	prefixes := make([][]byte, len(o.days))
 	for i, d := range o.days {

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"waxwing/core/ids"
 	"waxwing/core/store"
 	"waxwing/core/store/storetest"
@@ -107,26 +105,6 @@ func TestDisposalIsEqualWork(t *testing.T) {
 	}
 }
 
-// countRows counts the rows of a kind on the disk.
-func countRows(t *testing.T, e *Engine, tag byte) (n int) {
-	t.Helper()
-	err := e.db.View(func(txn *badger.Txn) error {
-		o := badger.DefaultIteratorOptions
-		o.PrefetchValues = false
-		o.Prefix = []byte{tag}
-		it := txn.NewIterator(o)
-		defer it.Close()
-		for it.Rewind(); it.Valid(); it.Next() {
-			n++
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for range 1000 {
@@ -161,7 +139,7 @@ func TestEpochsAreDropped(t *testing.T) {
 		}
 	}
 	clock.Advance((store.SerialMemory + 2) * 24 * time.Hour) // two days are over
-	eventually(t, "two days are dropped", func() bool { return countRows(t, e, tagSpent) == 2*perDay })
+	eventually(t, "two days are dropped", func() bool { return len(rowsOf(t, e, tagSpent)) == 2*perDay })
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -196,10 +174,10 @@ func TestSweepLeavesNothing(t *testing.T) {
 	// Nobody asks: the marks must do, also those of messages that came later
 	// and expire sooner.
 	clock.Advance(3*time.Hour + 20*time.Minute)
-	eventually(t, "a quarter is gone", func() bool { return countRows(t, e, tagChunk) < 20*22 })
+	eventually(t, "a quarter is gone", func() bool { return len(rowsOf(t, e, tagChunk)) < 20*22 })
 	clock.Advance(8 * time.Hour) // also past the mark of the first message
 	eventually(t, "all rows are gone", func() bool {
-		return countRows(t, e, tagChunk)+countRows(t, e, tagID)+countRows(t, e, tagMark) == 0
+		return len(rowsOf(t, e, tagChunk))+len(rowsOf(t, e, tagID))+len(rowsOf(t, e, tagMark)) == 0
 	})
 	for box := range byte(20) {
 		if st, err := e.Stat(context.Background(), ids.MailboxID{box}); err != nil || st.Messages != 0 || st.Bytes != 0 {
@@ -228,7 +206,7 @@ func TestChunkIsDeleted(t *testing.T) {
 	if err := e.Ack(ctx, []store.AckReq{{Mailbox: mailbox, Reader: 1, UpTo: res[0].Cursor}})[0]; err != nil {
 		t.Fatal(err)
 	}
-	if n := countRows(t, e, tagChunk) + countRows(t, e, tagID); n != 0 {
+	if n := len(rowsOf(t, e, tagChunk)) + len(rowsOf(t, e, tagID)); n != 0 {
 		t.Fatalf("%d rows are left", n)
 	}
 }
@@ -243,9 +221,9 @@ func TestRollForward(t *testing.T) {
 		}
 		var row, loaded head
 		known, _, _ := e.cache.head(&ids.MailboxID{1})
-		err := e.db.View(func(txn *badger.Txn) error {
+		err := e.view(t.Context(), func(s *snapshot) error {
 			row = newHead()
-			v, err := valueOf(txn, headKey(&ids.MailboxID{1}))
+			v, err := s.get(headKey(&ids.MailboxID{1}))
 			if err != nil {
 				return err
 			}
@@ -254,7 +232,7 @@ func TestRollForward(t *testing.T) {
 					return err
 				}
 			}
-			loaded, _, err = e.loadHead(txn, &ids.MailboxID{1}, 0)
+			loaded, _, err = e.loadHead(s.get, &ids.MailboxID{1}, 0)
 			return err
 		})
 		if err != nil {
@@ -356,11 +334,11 @@ func TestCollect(t *testing.T) {
 			}
 		}
 	}
-	full := valueLogBytes(t, dir)
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	e = open()
+	e = open() // all of it is in the value log now
+	full := valueLogBytes(t, dir)
 	for i := range boxes {
 		if err := e.Ack(ctx, []store.AckReq{{Mailbox: gone(i), Reader: 1, UpTo: 1 << 40}})[0]; err != nil {
 			t.Fatal(err)

@@ -185,7 +185,7 @@ func (g *group) firstItem(key store.Key, from uint64) store.Item {
 	o.PrefetchValues = false
 	k := numberedKey(tagItem, key, from)
 	o.Prefix = k[:len(k)-8]
-	it := g.txn.NewIterator(o)
+	it := g.tx().NewIterator(o)
 	defer it.Close()
 	it.Seek(k)
 	if !it.Valid() || len(it.Item().Key()) != len(k) {
@@ -205,8 +205,8 @@ func (e *Engine) PoolSize(ctx context.Context, key store.Key) (int, error) {
 		return 0, err
 	}
 	var p pool
-	err := e.view(ctx, func(txn *badger.Txn) error {
-		v, err := valueOf(txn, plainKey(tagPool, key))
+	err := e.view(ctx, func(s *snapshot) error {
+		v, err := valueOf(s.txn, plainKey(tagPool, key))
 		if err != nil {
 			return err
 		}
@@ -244,7 +244,7 @@ func (o *dropPoolOp) run(g *group) bool {
 	opts.PrefetchValues = false
 	k := numberedKey(tagItem, o.key, 0)
 	opts.Prefix = k[:len(k)-8]
-	it := g.txn.NewIterator(opts)
+	it := g.tx().NewIterator(opts)
 	for it.Rewind(); it.Valid(); it.Next() {
 		keys = append(keys, it.Item().KeyCopy(nil))
 	}

@@ -29,6 +29,8 @@ import (
 //	'n' | length of log key 1, log key, index 8 | 0 1, entry
 //	'y' | kind 1, slot 2, zeros                 | scratch, see scratch.go
 //
+// Those of 'h', 'm', 'i', 'e', 'x' and 'y' go through the journal (journal.go).
+//
 // A spent row ('x') takes part in the budget of 40 bytes per spent ticket, so
 // it holds fingerprints under secret salts of this engine: 12 bytes of token,
 // 8 of claimant. Serials are set 0, with the mailbox and number as the token.
@@ -63,7 +65,7 @@ const (
 )
 
 // format is the version of this layout; another one is refused.
-const format = 1
+const format = 2
 
 var (
 	keyFormat  = []byte{tagEngine, 'f'} // format 1, token salt 16, claimant salt 16

@@ -257,11 +257,7 @@ func TestMalformedRowsStopTheEngine(t *testing.T) {
 			if res := appendOne(e, r); res.Err != nil {
 				t.Fatal(res.Err)
 			}
-			txn := e.db.NewTransaction(true)
-			if err := txn.Set(key(e), []byte("malformed")); err != nil {
-				t.Fatal(err)
-			}
-			if err := txn.Commit(); err != nil {
+			if err := e.submit(t.Context(), &rawOp{newCall(), key(e), []byte("malformed")}); err != nil {
 				t.Fatal(err)
 			}
 			if err := e.Close(); err != nil {

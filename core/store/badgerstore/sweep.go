@@ -3,8 +3,6 @@ package badgerstore
 import (
 	"context"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"waxwing/core/ids"
 	"waxwing/core/store"
 )
@@ -48,39 +46,22 @@ func (e *Engine) sweepChunks(ctx context.Context, id *ids.MailboxID, from, to ui
 	soonest = never
 	for from < to {
 		var expired []uint64
-		err := e.view(ctx, func(txn *badger.Txn) error {
-			o := badger.DefaultIteratorOptions
-			o.PrefetchSize = 4 // the values are in the value log, and are read once
-			o.Prefix = chunkKey(id, 0)[:headKeySize]
-			it := txn.NewIterator(o)
-			defer it.Close()
-			it.Seek(chunkKey(id, from))
-			now := e.cfg.Now().Unix()
-			for n := 0; n < sweepChunks; n++ {
-				if !it.Valid() {
-					from = to
-					return nil
+		err := e.view(ctx, func(s *snapshot) error {
+			now, n, next := e.cfg.Now().Unix(), 0, to
+			err := s.chunks(id, from, to, func(c chunkRow) (bool, error) {
+				if n++; n > sweepChunks {
+					next = c.n
+					return false, nil
 				}
-				k := it.Item().Key()
-				if len(k) != chunkKeySize {
-					return newFault("read", errCorrupt)
-				}
-				from = beUint64(k[headKeySize:])
-				if from >= to {
-					return nil
-				}
-				first, rest, err := expiries(it.Item(), now)
-				if err != nil {
-					return err
-				}
+				first, rest, err := expiries(c.value, now)
 				if first <= now {
-					expired = append(expired, from)
+					expired = append(expired, c.n)
 				}
 				soonest = min(soonest, rest)
-				from++
-				it.Next()
-			}
-			return nil
+				return true, err
+			})
+			from = next
+			return err
 		})
 		if err != nil {
 			return soonest, err
@@ -96,27 +77,21 @@ func (e *Engine) sweepChunks(ctx context.Context, id *ids.MailboxID, from, to ui
 
 // expiries returns when the first message of a chunk expires, and the first of
 // those that have not expired yet.
-func expiries(item *badger.Item, now int64) (first, rest int64, err error) {
+func expiries(chunk []byte, now int64) (first, rest int64, err error) {
 	first, rest = never, never
-	err = item.Value(func(chunk []byte) error {
-		for len(chunk) > 0 {
-			r, tail, err := nextRecord(chunk)
-			if err != nil {
-				return err
-			}
-			chunk = tail
-			if r.flags&flagRemoved != 0 {
-				continue
-			}
-			first = min(first, r.expires)
-			if r.expires > now {
-				rest = min(rest, r.expires)
-			}
+	for len(chunk) > 0 {
+		r, tail, err := nextRecord(chunk)
+		if err != nil {
+			return first, rest, newFault("read", err)
 		}
-		return nil
-	})
-	if err != nil {
-		return first, rest, newFault("read", err)
+		chunk = tail
+		if r.flags&flagRemoved != 0 {
+			continue
+		}
+		first = min(first, r.expires)
+		if r.expires > now {
+			rest = min(rest, r.expires)
+		}
 	}
 	return first, rest, nil
 }

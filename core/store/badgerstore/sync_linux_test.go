@@ -9,8 +9,9 @@ import (
 )
 
 // A sync of the disk fails: the nth of a thread, once, so that the next one would
-// succeed. There are two in a commit, one of the value log, of which Badger tells
-// its logger only, and one of the write-ahead log: odd and even ones are tried.
+// succeed. A commit has one, of the journal. What Badger writes, which is the rest,
+// has two, one of the value log, of which it tells its logger only, and one of the
+// write-ahead log: odd and even ones are tried.
 func TestFailedSync(t *testing.T) {
 	strace, err := exec.LookPath("strace")
 	if err != nil {
@@ -24,6 +25,10 @@ func TestFailedSync(t *testing.T) {
 		call string
 		nth  int
 	}{
+		{"fdatasync", 1},
+		{"fdatasync", 2},
+		{"fdatasync", 20},
+		{"pwrite64", 3},
 		{"msync", 1},
 		{"msync", 2},
 		{"msync", 20},

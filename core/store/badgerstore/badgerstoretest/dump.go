@@ -1,17 +1,19 @@
 package badgerstoretest
 
 import (
+	"bytes"
 	"errors"
+	"slices"
 
 	"github.com/dgraph-io/badger/v4"
 )
 
-// Raw is a row as it lies in the tree or the value log. Rows that were deleted
-// or overwritten and are still there come too.
+// Raw is a row as it lies in the tree, the value log or the journal. Rows that were
+// deleted or overwritten and are still there come too.
 type Raw struct {
 	Key, Value []byte
-	Gone       bool // deleted: there is no value
-	Version    uint64
+	Gone       bool   // deleted: there is no value
+	Version    uint64 // of one in the journal: its segment's generation
 }
 
 // open opens an engine's folder. Nobody else may have it open, and what opening
@@ -23,8 +25,12 @@ func open(dir string) (*badger.DB, error) {
 		WithMemTableSize(memTable).WithValueLogFileSize(valueLog).WithDetectConflicts(false))
 }
 
-// Dump returns all rows of an engine's folder, in the order of their keys.
+// Dump returns all rows of an engine's folder: of its journal in the order in which
+// they were written, then of its tree in the order of their keys.
 func Dump(dir string) (rows []Raw, err error) {
+	if rows, err = journalRows(dir); err != nil {
+		return nil, err
+	}
 	db, err := open(dir)
 	if err != nil {
 		return nil, err
@@ -50,8 +56,9 @@ func Dump(dir string) (rows []Raw, err error) {
 	return rows, err
 }
 
-// Change reads a row with the key's first bytes and writes what f makes of it,
-// for tests that plant something. Without such a row f gets none.
+// Change reads a row with the key's first bytes, of the tree or else of the journal,
+// and writes what f makes of it to the tree, for tests that plant something. Without
+// such a row f gets none.
 func Change(dir string, prefix []byte, f func(key, value []byte) (newKey, newValue []byte)) (err error) {
 	db, err := open(dir)
 	if err != nil {
@@ -72,6 +79,16 @@ func Change(dir string, prefix []byte, f func(key, value []byte) (newKey, newVal
 			}
 		}
 		it.Close()
+		if key == nil {
+			journal, err := journalRows(dir)
+			if err != nil {
+				return err
+			}
+			i := slices.IndexFunc(journal, func(r Raw) bool { return !r.Gone && bytes.HasPrefix(r.Key, prefix) })
+			if i >= 0 {
+				key, value = journal[i].Key, journal[i].Value
+			}
+		}
 		newKey, newValue := f(key, value)
 		return txn.Set(newKey, newValue)
 	})

@@ -1,0 +1,126 @@
+package badgerstore
+
+import (
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"slices"
+
+	"waxwing/core/store"
+)
+
+// persist makes a group's rows durable in the journal.
+func (c *committer) persist(rows []row) error {
+	if !c.journal.fits(rows) || len(c.e.tables.cur.rows) >= c.e.cfg.hooks.journalRows {
+		if err := c.rotate(); err != nil {
+			return err
+		}
+	}
+	return c.journal.write(rows)
+}
+
+// rotate goes on in the other segment, and has the rows of this one drained. Over
+// the other one's, whose segment is written anew, it waits: that holds back who
+// writes faster than Badger takes it.
+func (c *committer) rotate() error {
+	c.awaitDrained()
+	e := c.e
+	if err := e.failed(); err != nil {
+		return err
+	}
+	var salt [saltBytes]byte
+	rand.Read(salt[:])
+	if err := c.journal.begin(salt); err != nil {
+		return err
+	}
+	old, done := e.tables.rotate(), make(chan struct{})
+	c.drained = done
+	e.running.Go(func() {
+		defer close(done)
+		if err := e.drain(old); err != nil {
+			e.fail(err) // what is not in Badger stays in the journal
+			return
+		}
+		e.tables.dropOld()
+	})
+	return nil
+}
+
+func (c *committer) awaitDrained() {
+	if c.drained != nil {
+		<-c.drained
+	}
+}
+
+// settle has everything that was committed before this group in Badger.
+func (c *committer) settle() error {
+	if len(c.e.tables.cur.rows) > 0 {
+		if err := c.rotate(); err != nil {
+			return err
+		}
+	}
+	c.awaitDrained()
+	return c.e.failed()
+}
+
+// drain writes a table's rows to Badger. When it returns they are durable there; a
+// crash before finds all of them in the journal, and writes them again.
+func (e *Engine) drain(t *table) error {
+	if h := e.cfg.hooks.beforeDrain; h != nil {
+		if err := h(); err != nil {
+			return err
+		}
+	}
+	b := e.db.NewWriteBatch()
+	defer b.Cancel()
+	// In order, so that Badger finds each row's place beside the last one's.
+	for _, key := range slices.Sorted(maps.Keys(t.rows)) {
+		var err error
+		if v := t.rows[key].value; v != nil {
+			err = b.Set([]byte(key), v)
+		} else {
+			err = b.Delete([]byte(key))
+		}
+		if err != nil {
+			return newFault("drain", err)
+		}
+	}
+	if err := b.Flush(); err != nil {
+		return newFault("drain", err)
+	}
+	// A failed sync of the value log is logged by Badger and not returned.
+	if f := e.fault.Load(); f != nil {
+		return f
+	}
+	return nil
+}
+
+// settleOp is settle as an operation.
+type settleOp struct{ call }
+
+func (o *settleOp) run(g *group) bool {
+	if err := g.c.settle(); err != nil {
+		g.stop(err)
+	}
+	return true
+}
+
+// recover opens the journal and writes what it has to Badger.
+func (e *Engine) recover() error {
+	j, err := openJournal(e.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	e.committer.journal = j
+	t := newTable()
+	if err := j.replay(t.apply); err != nil {
+		return err
+	}
+	if len(t.rows) == 0 {
+		return nil
+	}
+	if low(e.cfg.Dir, startFree+uint64(t.bytes)) {
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, errDiskLow)
+	}
+	return e.drain(t)
+}

@@ -1,0 +1,263 @@
+package badgerstore
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"waxwing/core/ids"
+)
+
+// journalled reports whether rows of a kind go through the journal: those of
+// mailboxes and what is spent, which change with every message. All others are
+// written to Badger at once.
+func journalled(tag byte) bool {
+	switch tag {
+	case tagHead, tagChunk, tagID, tagMark, tagSpent, tagScratch:
+		return true
+	}
+	return false
+}
+
+// table holds the rows of one segment of the journal, as of its last record.
+type table struct {
+	rows map[string]entry
+	// chunks are the numbers of a mailbox's chunks in rows, in the order in which
+	// they came, and of some that were there.
+	chunks map[ids.MailboxID][]uint64
+	bytes  int64 // of keys and values
+}
+
+type entry struct {
+	value []byte // nil: deleted. Never changed
+	fresh bool   // see row
+}
+
+func newTable() *table {
+	return &table{rows: make(map[string]entry), chunks: make(map[ids.MailboxID][]uint64)}
+}
+
+func (t *table) apply(r row) {
+	had, ok := t.rows[r.key]
+	t.bytes += int64(len(r.value)) - int64(len(had.value))
+	switch {
+	case ok && had.fresh && r.value == nil:
+		delete(t.rows, r.key)
+		t.bytes -= int64(len(r.key))
+		return
+	case ok:
+		r.fresh = had.fresh
+	default:
+		t.bytes += int64(len(r.key))
+	}
+	if !ok && r.key[0] == tagChunk {
+		m := ids.MailboxID([]byte(r.key[1:headKeySize]))
+		t.chunks[m] = append(t.chunks[m], beUint64([]byte(r.key[headKeySize:])))
+	}
+	t.rows[r.key] = entry{r.value, r.fresh && r.value != nil}
+}
+
+// chunksOf returns the numbers of a mailbox's chunks of which the table knows.
+func (t *table) chunksOf(mailbox *ids.MailboxID, from, to uint64) (found []chunkRow) {
+	for _, n := range t.chunks[*mailbox] {
+		if n < from || n >= to {
+			continue
+		}
+		if e, ok := t.rows[string(chunkKey(mailbox, n))]; ok {
+			found = append(found, chunkRow{n, e.value})
+		}
+	}
+	return found
+}
+
+// tables hold the rows that are not, or not known to be, in Badger.
+type tables struct {
+	mu sync.RWMutex // guards all below, and what is in cur
+	// cur belongs to the segment that is written.
+	cur *table
+	// old belongs to the other one, and does not change; nil once it is in Badger.
+	old *table
+}
+
+// snapshot is what a reader sees: all that was committed when it was made, and of
+// each later commit all or nothing. The tables are taken before Badger's
+// transaction begins, so that a row that is drained meanwhile is in one of them.
+type snapshot struct {
+	tables   *tables
+	cur, old *table
+	txn      *badger.Txn
+}
+
+// now returns the tables, without a transaction.
+func (t *tables) now() snapshot {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return snapshot{tables: t, cur: t.cur, old: t.old}
+}
+
+// rotate begins another table and returns the last one.
+func (t *tables) rotate() *table {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cur, t.old = newTable(), t.cur
+	return t.old
+}
+
+// size returns how many bytes are still to be written to Badger.
+func (t *tables) size() int64 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	n := t.cur.bytes
+	if t.old != nil {
+		n += t.old.bytes
+	}
+	return n
+}
+
+// dropOld forgets what is in Badger.
+func (t *tables) dropOld() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.old = nil
+}
+
+// get returns a row's value, nil if there is none. It must not be changed.
+func (s *snapshot) get(key []byte) ([]byte, error) {
+	if v, ok := s.inTables(key); ok {
+		return v, nil
+	}
+	return valueOf(s.txn, key)
+}
+
+// inTables is get for what is in a table; ok says that one knows of the row.
+func (s *snapshot) inTables(key []byte) (value []byte, ok bool) {
+	s.tables.mu.RLock()
+	e, ok := s.cur.rows[string(key)]
+	s.tables.mu.RUnlock()
+	if !ok && s.old != nil {
+		e, ok = s.old.rows[string(key)]
+	}
+	return e.value, ok
+}
+
+// marks returns the marks up to an hour that are in the tables.
+func (s *snapshot) marks(hour ids.Hour) (due []mark, err error) {
+	add := func(t *table, newer *table) {
+		for k, e := range t.rows {
+			if k[0] != tagMark || e.value == nil {
+				continue
+			}
+			if newer != nil {
+				if _, ok := newer.rows[k]; ok {
+					continue
+				}
+			}
+			m, bad := parseMark([]byte(k))
+			err = cmp.Or(err, bad)
+			if m.hour <= hour {
+				due = append(due, m)
+			}
+		}
+	}
+	s.tables.mu.RLock()
+	defer s.tables.mu.RUnlock()
+	add(s.cur, nil)
+	if s.old != nil {
+		add(s.old, s.cur)
+	}
+	return due, err
+}
+
+// spentDays returns the days before today of spent rows in the tables, at most
+// dropDays.
+func (s *snapshot) spentDays(today ids.Day) (days []ids.Day) {
+	add := func(t *table) {
+		for k := range t.rows {
+			if k[0] != tagSpent {
+				continue
+			}
+			d := ids.Day(beUint32([]byte(k[1:5])))
+			if d < today && len(days) < dropDays && !slices.Contains(days, d) {
+				days = append(days, d)
+			}
+		}
+	}
+	s.tables.mu.RLock()
+	defer s.tables.mu.RUnlock()
+	add(s.cur)
+	if s.old != nil {
+		add(s.old)
+	}
+	return days
+}
+
+// chunkRow is a mailbox's chunk and its number.
+type chunkRow struct {
+	n     uint64
+	value []byte // nil: deleted
+}
+
+// chunks calls visit with the chunks of a mailbox from from on and below to, in
+// order, until it returns false.
+func (s *snapshot) chunks(mailbox *ids.MailboxID, from, to uint64, visit func(chunkRow) (bool, error)) error {
+	s.tables.mu.RLock()
+	newer := s.cur.chunksOf(mailbox, from, to)
+	s.tables.mu.RUnlock()
+	if s.old != nil {
+		newer = append(newer, s.old.chunksOf(mailbox, from, to)...)
+	}
+	// Stable, so that of two with one number the newer one stays.
+	slices.SortStableFunc(newer, func(a, b chunkRow) int { return cmp.Compare(a.n, b.n) })
+	newer = slices.CompactFunc(newer, func(a, b chunkRow) bool { return a.n == b.n })
+
+	o := badger.DefaultIteratorOptions
+	o.PrefetchValues = false // they are in the value log, and not all are visited
+	o.Prefix = chunkKey(mailbox, 0)[:headKeySize]
+	it := s.txn.NewIterator(o)
+	defer it.Close()
+	for it.Seek(chunkKey(mailbox, from)); ; {
+		n := to
+		if it.Valid() {
+			k := it.Item().Key()
+			if len(k) != chunkKeySize {
+				return newFault("read", errCorrupt)
+			}
+			n = min(beUint64(k[headKeySize:]), to)
+		}
+		var c chunkRow
+		switch {
+		case len(newer) > 0 && newer[0].n <= n:
+			c, newer = newer[0], newer[1:]
+		case n == to:
+			return nil
+		default:
+			c = chunkRow{n: n}
+			var err error
+			if c.value, err = it.Item().ValueCopy(nil); err != nil || len(c.value) == 0 {
+				return newFault("read", cmp.Or(err, errCorrupt))
+			}
+		}
+		if c.n == n {
+			it.Next()
+		}
+		if c.value == nil {
+			continue
+		}
+		if more, err := visit(c); err != nil || !more {
+			return err
+		}
+	}
+}
+
+// nextChunk returns the number of the first chunk from from on, or limit if none
+// comes before it.
+func (s *snapshot) nextChunk(mailbox *ids.MailboxID, from, limit uint64) (uint64, error) {
+	next := limit
+	err := s.chunks(mailbox, from, limit, func(c chunkRow) (bool, error) {
+		next = c.n
+		return false, nil
+	})
+	return next, err
+}
