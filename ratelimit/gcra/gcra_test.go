@@ -144,6 +144,25 @@ func TestRefund(t *testing.T) {
 	})
 }
 
+// What no caller should ask for changes nothing in the asker's favour.
+func TestOddCosts(t *testing.T) {
+	l := PerSecond(1, 4)
+	_, tat := Decide(start, l, time.Time{}, 3)
+	if d, next := Decide(start, l, tat, -2); !d.Allowed || d.Remaining != 1 || !next.Equal(tat) {
+		t.Errorf("a negative cost: %+v", d)
+	}
+	for name, after := range map[string]time.Time{
+		"nothing":              Refund(start, l, tat, 0),
+		"a negative cost":      Refund(start, l, tat, -1),
+		"more than the burst":  Refund(start, l, tat, 5),
+		"of a limit of nobody": Refund(start, Limit{}, tat, 1),
+	} {
+		if !after.Equal(tat) {
+			t.Errorf("a refund of %s: %v instead of %v", name, after, tat)
+		}
+	}
+}
+
 func key(i int) (k Key) {
 	binary.BigEndian.PutUint64(k[:], uint64(i))
 	return k

@@ -220,6 +220,13 @@ func TestAttack(t *testing.T) {
 				t.Errorf("another %s, the same randomness", name)
 			}
 		}
+		for _, lists := range [][][16]byte{nil, {list, {8}}} {
+			r := w.r
+			r.Lists = lists
+			if _, err := r.Verify(w.home, good.Bytes()); err != ErrMalformed {
+				t.Errorf("refill with one pseudonym for %d lists: %v", len(lists), err)
+			}
+		}
 		for name, change := range map[string]func(*Membership){
 			"home":     func(m *Membership) { m.Home = gamma },
 			"provider": func(m *Membership) { m.Provider = gamma },
