@@ -143,7 +143,7 @@ func newPatient(e *Engine) *patient {
 			default:
 			}
 			r := testReq(255, 1<<30+p.n)
-			r.Expires = e.cfg.Now().Add(100 * time.Hour)
+			r.Expires, r.Quota = e.cfg.Now().Add(100*time.Hour), store.Quota{Messages: 1 << 30, Bytes: 1 << 50}
 			began := time.Now()
 			if res := appendOne(e, r); res.Outcome != store.Appended {
 				panic(res)
