@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"waxwing/core/directory"
@@ -20,8 +21,13 @@ import (
 )
 
 // shareRetry is when a peer is given keys again that it did not take, or asked
-// again for a list that was refused: it begins another term when it notices.
-const shareRetry = time.Minute
+// again for a list that was refused: it begins another term when it notices. The
+// first time it is shareFirst, and then twice as long each time: two that have just
+// become peers may not know each other's keys yet.
+const (
+	shareFirst = time.Second
+	shareRetry = time.Minute
+)
 
 // openAdmission loads the keys of anonymous admission and draws those that are
 // due, before anything is served.
@@ -38,8 +44,9 @@ func (n *Node) openAdmission(now time.Time) (err error) {
 	return n.renewAdmission(now)
 }
 
-// renewAdmission draws the keys of anonymous admission that are due.
-func (n *Node) renewAdmission(now time.Time) error {
+// renewAdmission draws the keys of anonymous admission that are due: those that are
+// shared with peers, and with providers that are about to become peers, too.
+func (n *Node) renewAdmission(now time.Time, joining ...ids.Domain) error {
 	ctx, cancel := context.WithTimeout(context.Background(), storePatience)
 	defer cancel()
 	due := admission.Due{Settled: n.keyring.settled(now), Limits: introduction.Limits{
@@ -56,6 +63,11 @@ func (n *Node) renewAdmission(now time.Time) error {
 	}
 	for _, l := range n.peers.all() {
 		due.Peers = append(due.Peers, l.peer.Domain)
+	}
+	for _, d := range joining {
+		if !slices.Contains(due.Peers, d) {
+			due.Peers = append(due.Peers, d)
+		}
 	}
 	return n.admission.Renew(ctx, now, due)
 }

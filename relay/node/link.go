@@ -198,6 +198,7 @@ func (l *link) fetch(ctx context.Context, caller *quicnet.Caller) error {
 // refresh fetches the descriptor from time to time and when it was found to be
 // old, until ctx ends or what comes is not acceptable.
 func (l *link) refresh(ctx context.Context, caller *quicnet.Caller) error {
+	retry := shareFirst
 	for {
 		if err := l.fetchKeys(ctx, caller); err != nil {
 			return err
@@ -206,13 +207,18 @@ func (l *link) refresh(ctx context.Context, caller *quicnet.Caller) error {
 		if agreed, err := l.agree(ctx, caller); err != nil {
 			return err
 		} else if !agreed {
-			pause = min(pause, shareRetry)
+			pause = min(pause, retry)
+			retry = min(2*retry, shareRetry)
+		} else {
+			retry = shareFirst
 		}
 		// Not all links of all providers at the same moment.
 		t := time.NewTimer(pause + rand.N(pause/8+1))
+		rest := time.Duration(0)
 		select {
 		case <-t.C:
 		case <-l.stale:
+			rest = min(staleRefresh, l.n.refresh)
 		case <-ctx.Done():
 			t.Stop()
 			return nil
@@ -222,7 +228,7 @@ func (l *link) refresh(ctx context.Context, caller *quicnet.Caller) error {
 			return err
 		}
 		select {
-		case <-time.After(min(staleRefresh, l.n.refresh)):
+		case <-time.After(rest):
 		case <-ctx.Done():
 			return nil
 		}

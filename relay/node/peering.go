@@ -92,6 +92,7 @@ func (n *Node) AddPeer(ctx context.Context, peer Peer, replace bool) error {
 	if old != nil && old.peer == peer && !replace {
 		return nil
 	}
+	n.welcome(peer.Domain)
 	l, err := p.newLink(ctx, peer)
 	if err != nil {
 		return err
@@ -99,6 +100,17 @@ func (n *Node) AddPeer(ctx context.Context, peer Peer, replace bool) error {
 	p.swap(peer.Domain, l)
 	n.log.Info("a peer was added by command", "peers", len(*p.links.Load()))
 	return nil
+}
+
+// welcome draws the keys that are shared with a new peer before there is a link to
+// it, which brings them as soon as it connects: otherwise nobody could introduce
+// itself there for the first minutes.
+func (n *Node) welcome(d ids.Domain) {
+	n.rotating.Lock()
+	defer n.rotating.Unlock()
+	if err := n.renewAdmission(n.now(), d); err != nil {
+		n.log.Error("keys could not be renewed; trying again", "every", rotateEvery.String())
+	}
 }
 
 // RemovePeer ends the federation with a provider, also after a restart and also

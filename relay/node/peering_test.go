@@ -79,6 +79,8 @@ func TestPeersComeAndGo(t *testing.T) {
 		t.Fatalf("as peers: %v", r)
 	}
 	bob.receive(0, 2)
+	// Also keys, at once: whoever registers now may introduce itself.
+	agreed(t, alpha, beta)
 	p := alpha.until(beta.domain, "connected", connected)
 	if p.Sequence != 1 || p.Expiry < today() || p.Configured || p.Removed {
 		t.Errorf("%+v", p)
