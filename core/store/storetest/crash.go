@@ -149,7 +149,7 @@ func crashWork(s store.Store, round int, out io.Writer) error {
 
 func crashWorker(s store.Store, w, round int, say func(string, int, int, uint64)) error {
 	ctx := context.Background()
-	log, doc, pool := store.Key(fmt.Sprint("log", w)), store.Key(fmt.Sprint("doc", w)), store.Key(fmt.Sprint("pool", w))
+	log, doc, pool := store.Key(fmt.Sprint("log", w)), store.Key(fmt.Sprint("doc", w)), crashPool(w<<32|round<<20)
 	size, err := s.LogSize(ctx, log)
 	if err != nil {
 		return err
@@ -191,6 +191,10 @@ func crashWorker(s store.Store, w, round int, say func(string, int, int, uint64)
 		}
 	}
 }
+
+// crashPool is the pool of a worker's operation: one for each round, since a pool
+// remembers only so many claims.
+func crashPool(number int) store.Key { return store.Key(fmt.Sprint("pool", number>>20)) }
 
 // crashReader acks half of what it reads, and removes the last.
 func crashReader(s store.Store, say func(string, int, int, uint64)) error {
@@ -320,7 +324,7 @@ func (l *crashLedger) check(t *testing.T, s store.Store, round int) {
 	}
 	seen := make(map[uint64]bool)
 	for number, item := range l.taken {
-		it, _, err := s.Take(context.Background(), store.Key(fmt.Sprint("pool", number>>32)), claimant(number))
+		it, _, err := s.Take(context.Background(), crashPool(number), claimant(number))
 		if err != nil || it.ID != item {
 			t.Fatalf("round %d: a taken item is another one: %v", round, err)
 		}
