@@ -55,18 +55,30 @@ func (h *Handover) Fields(c *wire.Codec) {
 	wire.U64(c, "to", &h.To)
 	c.Check(h.From <= h.To, "to", "below from")
 	wire.List(c, "credentials", &h.Credentials, MaxCredentials, func(c *wire.Codec, k *Credential) { k.Fields(c) })
-	for i := 1; i < len(h.Credentials); i++ {
-		c.Check(h.Credentials[i-1].Provider.String() < h.Credentials[i].Provider.String(), "credentials", "not rising")
-	}
+	rising(c, "credentials", h.Credentials)
 	wire.U32(c, "week", &h.Week)
 	wire.U64(c, "week from", &h.WeekFrom)
 	wire.U64(c, "week to", &h.WeekTo)
 	c.Check(h.WeekFrom <= h.WeekTo, "week to", "below from")
 	wire.List(c, "standings", &h.Standings, MaxCredentials, func(c *wire.Codec, s *Standing) { s.Fields(c) })
-	for i := 1; i < len(h.Standings); i++ {
-		c.Check(h.Standings[i-1].Provider.String() < h.Standings[i].Provider.String(), "standings", "not rising")
-	}
+	rising(c, "standings", h.Standings)
 	c.Bytes("archive", &h.Archive, MaxArchive)
+}
+
+// byProvider is what a list of a handover is in the order of.
+type byProvider interface{ provider() string }
+
+func (k Credential) provider() string { return k.Provider.String() }
+
+func (s Standing) provider() string { return s.Provider.String() }
+
+func compare[T byProvider](a, b T) int { return strings.Compare(a.provider(), b.provider()) }
+
+// rising refuses a list in another order, or with a provider twice.
+func rising[T byProvider](c *wire.Codec, name string, list []T) {
+	for i := 1; i < len(list); i++ {
+		c.Check(compare(list[i-1], list[i]) < 0, name, "not rising")
+	}
 }
 
 // Fields lists the layout.
@@ -79,12 +91,8 @@ func (s *Standing) Fields(c *wire.Codec) {
 
 // Sort puts the lists in the order that they have in a handover.
 func (h *Handover) Sort() {
-	slices.SortFunc(h.Standings, func(a, b Standing) int {
-		return strings.Compare(a.Provider.String(), b.Provider.String())
-	})
-	slices.SortFunc(h.Credentials, func(a, b Credential) int {
-		return strings.Compare(a.Provider.String(), b.Provider.String())
-	})
+	slices.SortFunc(h.Standings, compare[Standing])
+	slices.SortFunc(h.Credentials, compare[Credential])
 }
 
 // Fields lists the layout.

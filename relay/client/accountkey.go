@@ -67,11 +67,7 @@ func (c *Client) ReplaceAccountKey(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return c.withLink(ctx, func(l *link) error {
-		if err := l.c.upkeep.take(ctx); err != nil {
-			return err
-		}
-		defer l.c.upkeep.give()
+	return c.inTurn(ctx, func(l *link) error {
 		// Before the other devices are told of something.
 		late := l.mayReplace(ctx)
 		done := false

@@ -320,7 +320,7 @@ func (c *Client) Block(ctx context.Context, a ids.Address) error {
 	if err := c.update(func(w *work) error { return w.block(a) }); err != nil {
 		return err
 	}
-	return c.withLink(ctx, func(l *link) error { return l.strike(ctx) })
+	return c.inTurn(ctx, func(l *link) error { return l.strikeNow(ctx) })
 }
 
 // Unblock takes a block back. The contact is given fresh tickets with the next
@@ -331,7 +331,7 @@ func (c *Client) Unblock(ctx context.Context, a ids.Address) error {
 		return err
 	}
 	c.nudge()
-	return c.withLink(ctx, func(l *link) error { return l.strike(ctx) })
+	return c.inTurn(ctx, func(l *link) error { return l.strikeNow(ctx) })
 }
 
 // refusedError makes a refusal of the connection this package's.

@@ -165,6 +165,17 @@ func (l *link) authenticate(ctx context.Context, domain ids.Domain) error {
 	return l.c.update(func(w *work) error { return w.entered(s) })
 }
 
+// inTurn is withLink for what must not run beside the upkeep of the account.
+func (c *Client) inTurn(ctx context.Context, f func(*link) error) error {
+	return c.withLink(ctx, func(l *link) error {
+		if err := c.upkeep.take(ctx); err != nil {
+			return err
+		}
+		defer c.upkeep.give()
+		return f(l)
+	})
+}
+
 // withLink runs f on the connection that is open, or on one for f alone.
 func (c *Client) withLink(ctx context.Context, f func(*link) error) error {
 	c.mu.Lock()

@@ -102,13 +102,7 @@ func (c *Client) changeDoor(ctx context.Context, change func(*work, *state.Setti
 	}); err != nil {
 		return err
 	}
-	return c.withLink(ctx, func(l *link) error {
-		if err := l.c.upkeep.take(ctx); err != nil {
-			return err
-		}
-		defer l.c.upkeep.give()
-		return l.policy(ctx)
-	})
+	return c.inTurn(ctx, func(l *link) error { return l.policy(ctx) })
 }
 
 // policy tells the provider policy and contact codes, if it does not know them.

@@ -56,13 +56,7 @@ func (c *Client) RotateMailboxKey(ctx context.Context) error {
 	if err := c.update(func(w *work) error { return w.beginRotation() }); err != nil {
 		return err
 	}
-	return c.withLink(ctx, func(l *link) error {
-		if err := l.c.upkeep.take(ctx); err != nil {
-			return err
-		}
-		defer l.c.upkeep.give()
-		return l.rotateNow(ctx)
-	})
+	return c.inTurn(ctx, func(l *link) error { return l.rotateNow(ctx) })
 }
 
 // MailboxGeneration returns the number of the mailbox's W and Z in use, from 1. The

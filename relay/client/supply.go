@@ -208,20 +208,12 @@ func (l *link) mint(ctx context.Context) error {
 	return nil
 }
 
-// strike carries out what blocking and unblocking asked for. A refusal is an
-// error: whoever blocks wants to know.
-func (l *link) strike(ctx context.Context) error {
-	if err := l.c.upkeep.take(ctx); err != nil {
-		return err
-	}
-	defer l.c.upkeep.give()
-	return l.strikeNow(ctx)
-}
-
 func (l *link) strikeLocked(ctx context.Context) error {
 	return l.attempt("strike", func() error { return l.strikeNow(ctx) })
 }
 
+// strikeNow carries out what blocking and unblocking asked for. A refusal is an
+// error: whoever blocks wants to know.
 func (l *link) strikeNow(ctx context.Context) error {
 	for {
 		var rows []strikeRow
