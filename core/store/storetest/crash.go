@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -230,15 +231,22 @@ type crashLedger struct {
 	removed [5]map[store.Cursor]bool // by mailbox; false: perhaps
 	logs    map[int]int
 	docs    map[int]int
-	taken   map[int]uint64 // by number of the claimant
+	taken   map[int]crashTake // by number of the claimant; of the last minutes
 }
 
 func newCrashLedger() *crashLedger {
-	l := &crashLedger{taken: make(map[int]uint64), logs: make(map[int]int), docs: make(map[int]int)}
+	l := &crashLedger{taken: make(map[int]crashTake), logs: make(map[int]int), docs: make(map[int]int)}
 	for i := range l.removed {
 		l.removed[i] = make(map[store.Cursor]bool)
 	}
 	return l
+}
+
+// crashTake is an item that was taken, and when that was heard of: a pool remembers
+// it for store.ClaimMemory.
+type crashTake struct {
+	id uint64
+	at time.Time
 }
 
 type crashLine struct {
@@ -273,7 +281,7 @@ func (l *crashLedger) read(t *testing.T, r io.Reader) {
 		case "doc":
 			l.docs[x.worker] = x.n
 		case "take":
-			l.taken[x.worker<<32|x.n] = x.value
+			l.taken[x.worker<<32|x.n] = crashTake{x.value, time.Now()}
 		}
 	}
 }
@@ -323,9 +331,10 @@ func (l *crashLedger) check(t *testing.T, s store.Store, round int) {
 		}
 	}
 	seen := make(map[uint64]bool)
-	for number, item := range l.taken {
+	maps.DeleteFunc(l.taken, func(_ int, took crashTake) bool { return time.Since(took.at) > store.ClaimMemory/2 })
+	for number, took := range l.taken {
 		it, _, err := s.Take(context.Background(), crashPool(number), claimant(number))
-		if err != nil || it.ID != item {
+		if err != nil || it.ID != took.id {
 			t.Fatalf("round %d: a taken item is another one: %v", round, err)
 		}
 		if key := uint64(number>>32)<<48 | it.ID; seen[key] {
