@@ -314,6 +314,24 @@ func TestAttackIntroduction(t *testing.T) {
 			d.expect("the next, unopened", d.forward(garbage), RefusedPeer)
 			d.expect("tickets go on", d.forward(d.fresh()), Delivered)
 		}},
+		{"6 a relay key that was erased", func(d *door) {
+			raw := d.introduction(d.stranger())
+			raw[2] = 9 // the first byte of the address names the key
+			d.expect("erased", d.forward(raw), RefusedStale)
+		}},
+		{"6 no snapshot of keys for what comes now", func(d *door) {
+			raw := d.introduction(d.stranger())
+			d.snapshots = noSnapshots{}
+			d.expect("none", d.forward(raw), RefusedKeys)
+			d.snapshots = nil
+			d.expect("later", d.forward(raw), Delivered)
+		}},
+		{"7 a provider that takes none", func(d *door) {
+			raw := d.introduction(d.stranger())
+			d.admission = nil
+			d.expect("it", d.forward(raw), RefusedMalformed)
+			d.expect("tickets go on", d.forward(d.fresh()), Delivered)
+		}},
 		{"code: alone, and of another mailbox", func(d *door) {
 			code, carol := keys.NewSecret(), d.stranger()
 			d.policy(mailbox.CodeOnly, code, keys.NewSecret())

@@ -137,6 +137,20 @@ func TestAttack(t *testing.T) {
 			}
 			p.expect("the token itself", p.bear(alpha, token, p.fresh()), Queued)
 		}},
+		{"7 what is refused costs no token", func(p *provider, k *tokenKeys) {
+			token, gone := k.tokens(p.t)[0], p.fresh()
+			p.expect("cut", p.bear(alpha, token, gone[:len(gone)-1]), RefusedMalformed)
+			p.expect("no peer", p.bear(gamma, token, p.fresh()), RefusedDestination)
+			day := p.now
+			p.now = day.Add(-48 * time.Hour) // the token is of an epoch to come, too
+			p.expect("of a day to come", p.bear(alpha, token, gone), RefusedStale)
+			p.now = day
+			p.expect("then", p.bear(alpha, token, p.fresh()), Queued)
+		}},
+		{"7 a provider that issues none", func(p *provider, k *tokenKeys) {
+			p.Relay.submissions = nil
+			p.expect("token", p.bear(alpha, k.tokens(p.t)[0], p.fresh()), RefusedToken)
+		}},
 		{"38 a flood of bad tokens", func(p *provider, k *tokenKeys) {
 			from, good, bad, raw := BearerOf("x"), k.tokens(p.t)[0], make([]byte, wire.SubmissionTokenSize), p.fresh()
 			for range maxBadTokens {
