@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"time"
 
 	"waxwing/core/devicesync"
 	"waxwing/core/directory"
@@ -180,11 +181,14 @@ func (w *work) roomForAccountKey() error {
 // replace goes on with a replacement that was asked for.
 func (l *link) replace(ctx context.Context) error {
 	return l.attempt("account key", func() error {
-		due := false
+		due, every := false, time.Duration(0)
 		if err := l.c.view(func(w *work) error {
 			k, _, err := w.drawnKey()
 			due = k != nil
 			k.Erase()
+			if err == nil {
+				every, err = w.syncEvery()
+			}
 			return err
 		}); err != nil || !due {
 			return err
@@ -197,11 +201,22 @@ func (l *link) replace(ctx context.Context) error {
 		if err == nil {
 			err = l.replaceNow(ctx)
 		}
-		if errors.Is(err, ErrUntold) || errors.As(err, new(*LaterError)) || errors.Is(err, ErrServer) {
-			return errUnusable // looked at again later
-		}
-		return err
+		return putOff(err, every)
 	})
+}
+
+// putOff has a replacement that cannot go on looked at again later: none ends the
+// connection, on which the others may be told. Batches go ahead of their time once for
+// each that leaves by the clock, and not whenever something comes or is written: there
+// would be no end of them, and the provider would see when the device is in use.
+func putOff(err error, every time.Duration) error {
+	switch {
+	case errors.Is(err, ErrUntold), errors.Is(err, ErrFull):
+		return &quicnet.RefusedError{Code: wire.CodeStale, RetryAfter: every}
+	case errors.As(err, new(*LaterError)), errors.Is(err, ErrServer):
+		return errUnusable
+	}
+	return err
 }
 
 // replaceNow does the steps after the first.

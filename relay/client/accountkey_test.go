@@ -11,6 +11,7 @@ import (
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/relay/client/state"
+	"waxwing/relay/quicnet"
 )
 
 // replaceKey does what a replacement of the account key does on a connection. False says
@@ -389,4 +390,34 @@ func TestAccountKeyInArchives(t *testing.T) {
 		one, two := &devicesync.AccountSecret{K: k.K}, &devicesync.AccountSecret{K: k.K}
 		return errors.Join(b.item(one), b.item(two))
 	}), ErrArchive)
+}
+
+// A draft that cannot go on, because nobody can be told, ends no connection: on that what
+// comes is received, and the queue gets shorter. It is looked at again when batches left.
+func TestDraftThatCannotGoOnWaits(t *testing.T) {
+	_, _, bob, _ := siblings(t)
+	bob.do(func(k *work) error { return k.drawAccountKey() })
+	bob.do(func(k *work) error {
+		for n := state.SyncQueue.Count(k.tx); n < state.MaxSyncQueue; n++ {
+			if err := state.SyncQueue.Put(k.tx, state.U64(uint64(1<<32+n)), &state.SyncItem{Bytes: []byte{1}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	bob.w.now = bob.w.now.Add((draftDays + 1) * 24 * time.Hour)
+	full := bob.try(func(k *work) error { _, _, err := k.replacement(); return err })
+	is(t, full, ErrFull)
+	for _, err := range []error{full, ErrUntold} {
+		var r *quicnet.RefusedError
+		if !errors.As(putOff(err, time.Minute), &r) || r.RetryAfter != time.Minute {
+			t.Errorf("%v ends the connection, or is tried again at once", err)
+		}
+	}
+	for _, err := range []error{ErrServer, &LaterError{}} {
+		is(t, putOff(err, time.Minute), errUnusable)
+	}
+	for _, err := range []error{nil, quicnet.ErrClosed, state.ErrIO} {
+		is(t, putOff(err, time.Minute), err)
+	}
 }

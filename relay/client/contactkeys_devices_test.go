@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"waxwing/core/devicesync"
 	"waxwing/core/directory"
 	"waxwing/core/wire"
 	"waxwing/ratelimit/ticket"
@@ -93,4 +94,48 @@ func TestFormerAccountKeyDoesNotComeBack(t *testing.T) {
 	if got := bob.pinned(alice); got != xs || got == former {
 		t.Error("taken back")
 	}
+}
+
+// Where the requests to the provider have no room for the entry of another X_S, what the
+// other device tells of the contact is taken as a whole or not at all: the manifests after
+// it are taken, too.
+func TestRekeyedWithoutRoom(t *testing.T) {
+	w, alice, bob, bob2 := siblings(t)
+	w.agree()
+	bob.block(alice.address)
+	bob.strike()
+	alice.rekeyed()
+	var told *devicesync.Contact
+	bob2.do(func(k *work) (err error) {
+		if err := k.lookedUp(alice.address, alice.p.lookup(alice.address)); err != nil {
+			return err
+		}
+		told, _, err = k.contactItem(k.find(alice.address))
+		return err
+	})
+	bob.do(func(k *work) error {
+		for n := state.Strikes.Count(k.tx); n < state.MaxStrikes; n++ {
+			if err := k.ask(&state.Strike{Kind: state.StrikeUnblock}); err != nil {
+				return err
+			}
+		}
+		return k.apply(told)
+	})
+	bob.reopen()
+	next := alice.next(nil, func(*directory.ManifestFields) {})
+	bob.do(func(k *work) error {
+		c := k.find(alice.address)
+		b, err := state.Manifests.Get(k.tx, state.U32(c.id))
+		if err != nil {
+			return err
+		}
+		if m, err := directory.ParseManifest(b.Bytes); err != nil || uint32(m.Version()) != c.Version || m.XS() != c.XS {
+			t.Errorf("version %d is known, and of the manifest that is stored is %d: %v", c.Version, m.Version(), err)
+		}
+		newer, err := k.newer(c, next)
+		if !newer || err != nil {
+			t.Errorf("the next manifest: %v, %v", newer, err)
+		}
+		return nil
+	})
 }

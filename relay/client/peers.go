@@ -229,9 +229,6 @@ func (w *work) learnManifest(c *contact, m *directory.Manifest) error {
 	w.dirty(c)
 	c.Version, c.LastDevice, c.AccountDH = uint32(m.Version()), m.LastDevice(), m.DH()
 	if c != w.own {
-		if err := w.learnKey(c, m.XS()); err != nil {
-			return err
-		}
 		w.attention[c.id] = true
 		if err := state.Manifests.Put(w.tx, state.U32(c.id), &state.Blob{Bytes: m.Bytes()}); err != nil {
 			return err
@@ -250,7 +247,11 @@ func (w *work) learnManifest(c *contact, m *directory.Manifest) error {
 			w.dirtyPeer(c, c.peers[d.ID])
 		}
 	}
-	return nil
+	if c == w.own {
+		return nil
+	}
+	// Last: for want of room it may fail, which what another device tells survives (apply).
+	return w.learnKey(c, m.XS())
 }
 
 // dropPeer forgets a device that was removed from its account. What it wrote

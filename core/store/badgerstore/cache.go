@@ -42,7 +42,7 @@ func (c *cache) head(mailbox *ids.MailboxID) (h head, ok bool, generation uint64
 	return h, ok, c.generation
 }
 
-// loaded adds a head that was read from the disk after generation was taken.
+// loaded adds a head that was read, as of one commit, after generation was taken.
 func (c *cache) loaded(mailbox *ids.MailboxID, h head, generation uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -155,24 +155,38 @@ func (e *Engine) readHead(ctx context.Context, mailbox *ids.MailboxID) (head, er
 		if ok {
 			return h, nil
 		}
-		same := false
+		whole := false
 		err := e.view(ctx, func(s *snapshot) (err error) {
-			before, err := s.get(headKey(mailbox))
-			if err != nil {
-				return err
+			var used bool
+			h, used, whole, err = wholeHead(s.get, mailbox)
+			if err == nil && whole && used {
+				e.cache.loaded(mailbox, h, generation)
 			}
-			if h, _, err = e.loadHead(s.get, mailbox, generation); err != nil {
-				return err
-			}
-			// A chunk is deleted together with a change of the head's row. If the
-			// row is the same, none was while the chunks were followed, and no gap
-			// was taken for their end.
-			after, err := s.get(headKey(mailbox))
-			same = bytes.Equal(before, after)
 			return err
 		})
-		if err != nil || same {
+		if err != nil || whole {
 			return h, err
 		}
 	}
+}
+
+// wholeHead is loadHead beside the committer: whole says that it is of one commit. One
+// that changes a chunk, or deletes it, changes the head's row, too. If the row is the same
+// before and after, no gap was taken for the end of the chunks; if not, one may have been,
+// or a chunk looks as none does that the row does not know of. A torn head is not cached:
+// the rows of a commit are there a moment before the cache knows of it.
+func wholeHead(get func(key []byte) ([]byte, error), mailbox *ids.MailboxID) (h head, used, whole bool, err error) {
+	before, err := get(headKey(mailbox))
+	if err != nil {
+		return h, false, false, err
+	}
+	h, used, err = loadHead(get, mailbox)
+	after, failed := get(headKey(mailbox))
+	if failed != nil {
+		return h, false, false, failed
+	}
+	if !bytes.Equal(before, after) {
+		return h, false, false, nil
+	}
+	return h, used, true, err
 }

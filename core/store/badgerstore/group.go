@@ -193,7 +193,10 @@ func (g *group) box(id *ids.MailboxID) *box {
 	h, ok, generation := g.c.e.cache.head(id)
 	var err error
 	if !ok {
-		h, _, err = g.c.e.loadHead(g.find, id, generation)
+		var used bool
+		if h, used, err = loadHead(g.find, id); used {
+			g.c.e.cache.loaded(id, h, generation)
+		}
 	}
 	if err != nil {
 		g.stop(err)
@@ -314,8 +317,8 @@ func (g *group) publish() {
 }
 
 // loadHead reads a mailbox's head from the disk, and reports whether it was ever
-// used. The generation is the cache's from before get looked at anything.
-func (e *Engine) loadHead(get func(key []byte) ([]byte, error), id *ids.MailboxID, generation uint64) (head, bool, error) {
+// used.
+func loadHead(get func(key []byte) ([]byte, error), id *ids.MailboxID) (head, bool, error) {
 	row, err := get(headKey(id))
 	if err != nil {
 		return newHead(), false, err
@@ -339,9 +342,5 @@ func (e *Engine) loadHead(get func(key []byte) ([]byte, error), id *ids.MailboxI
 		}
 		known = true
 	}
-	if !known {
-		return h, false, nil
-	}
-	e.cache.loaded(id, h, generation)
-	return h, true, nil
+	return h, known, nil
 }

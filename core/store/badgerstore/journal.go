@@ -132,7 +132,9 @@ func (j *journal) replay(apply func(row)) error {
 		older = 1
 	}
 	first, last := &segments[older], &segments[1-older]
-	if first.generation != 0 && first.generation+1 != last.generation {
+	// Beside the first generation there is a segment that was never used; later a
+	// segment that looks like that has lost what was in it.
+	if last.generation != 0 && first.generation+1 != last.generation {
 		return newFault("read the journal", errCorrupt)
 	}
 	for _, s := range []*segment{first, last} {

@@ -248,6 +248,28 @@ func TestJournalGenerations(t *testing.T) {
 	}
 }
 
+// A segment that is not there any more is missed, whichever of the two it is: of the
+// first generation alone there is no other to be missed.
+func TestJournalSegmentIsMissing(t *testing.T) {
+	for _, generations := range []int{0, 1, 3, 4} {
+		for _, name := range []string{"0.journal", "1.journal"} {
+			dir := t.TempDir()
+			j := openTestJournal(t, dir)
+			for range generations {
+				if err := j.begin([saltBytes]byte{1}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Remove(filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := replayed(t, dir); errors.Is(err, errCorrupt) != (generations > 1) {
+				t.Errorf("%s, %d generations: %v", name, generations, err)
+			}
+		}
+	}
+}
+
 func FuzzJournal(f *testing.F) {
 	var rows []row
 	for n := range 3 {

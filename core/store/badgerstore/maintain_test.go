@@ -232,7 +232,7 @@ func TestRollForward(t *testing.T) {
 					return err
 				}
 			}
-			loaded, _, err = e.loadHead(s.get, &ids.MailboxID{1}, 0)
+			loaded, _, err = loadHead(s.get, &ids.MailboxID{1})
 			return err
 		})
 		if err != nil {

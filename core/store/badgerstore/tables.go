@@ -81,8 +81,9 @@ type tables struct {
 	old *table
 }
 
-// snapshot is what a reader sees: all that was committed when it was made, and of
-// each later commit all or nothing. The tables are taken before Badger's
+// snapshot is what a reader sees: all that was committed when it was made, and perhaps
+// what was since: of two rows that one commit changes, one may be read from before it and
+// the other from after it. The tables are taken before Badger's
 // transaction begins, so that a row that is drained meanwhile is in one of them.
 type snapshot struct {
 	tables   *tables
