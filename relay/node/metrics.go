@@ -5,6 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"waxwing/relay"
+	"waxwing/relay/quicnet"
 )
 
 // metrics is everything that the server counts. Labels come from closed
@@ -15,6 +16,8 @@ type metrics struct {
 
 	submitted [relay.ReasonEnd]prometheus.Counter // envelopes from clients, by what became of them
 	forwarded [relay.ReasonEnd]prometheus.Counter // envelopes from peers, by what became of them
+
+	failed [quicnet.FailureEnd]prometheus.Counter // handshakes that were not completed, by why
 
 	hop [relay.HopEnd]prometheus.Counter // questions of nobody's that were to be passed on, by what became of them
 
@@ -81,6 +84,13 @@ func newMetrics() *metrics {
 	reg.MustRegister(questions)
 	for r := range relay.HopEnd {
 		m.hop[r] = questions.WithLabelValues(r.String())
+	}
+	failed := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "waxwing_failed_handshakes_total", Help: "Handshakes that were begun and not completed, by why.",
+	}, []string{"reason"})
+	reg.MustRegister(failed)
+	for f := range quicnet.FailureEnd {
+		m.failed[f] = failed.WithLabelValues(f.String())
 	}
 	envelopes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "waxwing_envelopes_total", Help: "Envelopes by where they came from and what became of them.",

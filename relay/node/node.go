@@ -186,6 +186,7 @@ func Open(conf Config) (_ *Node, err error) {
 func (n *Node) listen(conf Config, today ids.Day) error {
 	c := conf.Network
 	c.Addr, c.Identity, c.PeerPin, c.Now, c.Limits = conf.Listen, n.identity, n.peers.pin, n.now, n.rules.book
+	c.Failed = func(f quicnet.Failure) { n.metrics.failed[f].Inc() }
 	var err error
 	if n.listener, err = quicnet.Listen(c); err != nil {
 		return err

@@ -92,6 +92,8 @@ func (n *Node) AddPeer(ctx context.Context, peer Peer, replace bool) error {
 	if old != nil && old.peer == peer && !replace {
 		return nil
 	}
+	n.rotating.Lock() // until it is a peer for rotations, too, which leave out the keys of others
+	defer n.rotating.Unlock()
 	n.welcome(peer.Domain)
 	l, err := p.newLink(ctx, peer)
 	if err != nil {
@@ -104,10 +106,8 @@ func (n *Node) AddPeer(ctx context.Context, peer Peer, replace bool) error {
 
 // welcome draws the keys that are shared with a new peer before there is a link to
 // it, which brings them as soon as it connects: otherwise nobody could introduce
-// itself there for the first minutes.
+// itself there for the first minutes. n.rotating is held.
 func (n *Node) welcome(d ids.Domain) {
-	n.rotating.Lock()
-	defer n.rotating.Unlock()
 	if err := n.renewAdmission(n.now(), d); err != nil {
 		n.log.Error("keys could not be renewed; trying again", "every", rotateEvery.String())
 	}

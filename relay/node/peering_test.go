@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"waxwing/core/directory"
 	"waxwing/core/ids"
 	"waxwing/core/keys"
@@ -74,6 +76,9 @@ func TestPeersComeAndGo(t *testing.T) {
 	}
 	must(t, alpha.node.AddPeer(ctx, beta.asPeer(), false))
 	alpha.until(beta.domain, "refused by who does not know it", lastError(LinkRefused))
+	if n := testutil.ToFloat64(beta.node.metrics.failed[quicnet.FailedPin]); n == 0 {
+		t.Error("beta has not counted it")
+	}
 	must(t, beta.node.AddPeer(ctx, alpha.asPeer(), false))
 	if r := send(alice, bob, beta.domain, 2); len(r) != 0 {
 		t.Fatalf("as peers: %v", r)

@@ -19,6 +19,7 @@ type gate struct {
 	limits     *limits.Book
 	now        func() time.Time
 	retryAbove int
+	failed     func(Failure)
 
 	mu          sync.Mutex // guards the fields below; held for a few instructions
 	total       int
@@ -84,7 +85,11 @@ func (g *gate) begin(ctx context.Context, info *quic.ClientInfo) (context.Contex
 	} else {
 		g.unvalidated++
 	}
-	context.AfterFunc(ctx, func() { g.release(s) })
+	context.AfterFunc(ctx, func() {
+		if !g.release(s) {
+			g.failed(failureOf(context.Cause(ctx)))
+		}
+	})
 	return context.WithValue(ctx, slotKey{}, s), nil
 }
 
@@ -122,13 +127,14 @@ func (g *gate) endHandshake(s *slot) {
 	}
 }
 
-func (g *gate) release(s *slot) {
+// release gives a slot back. False if its handshake was not complete.
+func (g *gate) release(s *slot) (complete bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if s.phase == released {
-		return
+		return true
 	}
-	if s.phase == shaking {
+	if complete = s.phase != shaking; !complete {
 		g.endHandshake(s)
 	}
 	s.phase = released
@@ -139,6 +145,7 @@ func (g *gate) release(s *slot) {
 			delete(g.perPrefix, s.prefix)
 		}
 	}
+	return complete
 }
 
 // grow is quic.Config.AllowConnectionWindowIncrease. It takes nothing of the

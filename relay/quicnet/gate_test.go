@@ -16,7 +16,7 @@ import (
 )
 
 func newGate() *gate {
-	return &gate{limits: atOnce(6, 3, 4), now: time.Now, retryAbove: 2, perPrefix: map[netip.Prefix]int{}}
+	return &gate{limits: atOnce(6, 3, 4), now: time.Now, retryAbove: 2, failed: func(Failure) {}, perPrefix: map[netip.Prefix]int{}}
 }
 
 // atOnce returns limits of connections, those from one prefix, and handshakes.

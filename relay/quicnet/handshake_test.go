@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,19 +63,21 @@ func TestListenerVerifiesPeers(t *testing.T) {
 		shift  time.Duration // of the listener's clock
 		peer   ids.Domain
 		ok     bool
+		failed Failure
 	}{
-		{"client", ids.Domain{}, nil, 0, ids.Domain{}, true},
-		{"peer", beta, (*Identity).Pin, 0, beta, true},
-		{"peer with another root", beta, func(*Identity) keys.Pin { return keys.Pin{9} }, 0, ids.Domain{}, false},
-		{"unknown peer", gamma, (*Identity).Pin, 0, ids.Domain{}, false},
-		{"peer with an expired leaf", beta, (*Identity).Pin, 200 * 24 * time.Hour, ids.Domain{}, false},
+		{"client", ids.Domain{}, nil, 0, ids.Domain{}, true, 0},
+		{"peer", beta, (*Identity).Pin, 0, beta, true, 0},
+		{"peer with another root", beta, func(*Identity) keys.Pin { return keys.Pin{9} }, 0, ids.Domain{}, false, FailedPin},
+		{"unknown peer", gamma, (*Identity).Pin, 0, ids.Domain{}, false, FailedPin},
+		{"peer with an expired leaf", beta, (*Identity).Pin, 200 * 24 * time.Hour, ids.Domain{}, false, FailedExpired},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := newNetwork(t, 2)
 				id := newIdentity(t, alpha, time.Now())
 				d := DialConfig{Domain: alpha, Pin: id.Pin(), PacketConn: n.hosts[1]}
-				conf := Config{Identity: id, PacketConn: n.hosts[0]}
+				var failed []Failure
+				conf := Config{Identity: id, PacketConn: n.hosts[0], Failed: func(f Failure) { failed = append(failed, f) }}
 				if !c.domain.IsZero() {
 					d.Identity = newIdentity(t, c.domain, time.Now())
 					conf.PeerPin = func(who ids.Domain) (keys.Pin, bool) { return c.pin(d.Identity), who == beta }
@@ -97,6 +100,10 @@ func TestListenerVerifiesPeers(t *testing.T) {
 					if err := client.Err(); !errors.Is(err, ErrHandshake) {
 						t.Fatalf("closed by %v", err)
 					}
+					synctest.Wait()
+					if !slices.Equal(failed, []Failure{c.failed}) {
+						t.Errorf("failed: %v, want %v", failed, c.failed)
+					}
 					return
 				}
 				server, err := l.Accept(t.Context())
@@ -108,6 +115,9 @@ func TestListenerVerifiesPeers(t *testing.T) {
 				}
 				if got, ok := client.Peer(); got != alpha || !ok {
 					t.Errorf("server %v, %v", got, ok)
+				}
+				if len(failed) > 0 {
+					t.Errorf("failed: %v", failed)
 				}
 			})
 		})
@@ -132,7 +142,8 @@ func TestHandshakeParameters(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := newNetwork(t, 2)
 				id := newIdentity(t, alpha, time.Now())
-				l := listen(t, Config{Identity: id, PacketConn: n.hosts[0]})
+				var failed []Failure
+				l := listen(t, Config{Identity: id, PacketConn: n.hosts[0], Failed: func(f Failure) { failed = append(failed, f) }})
 				conf := clientTLS(alpha, id.Pin(), nil, time.Now)
 				c.edit(conf)
 				var timeouts Timeouts
@@ -140,6 +151,14 @@ func TestHandshakeParameters(t *testing.T) {
 				q, err := quic.Dial(t.Context(), n.hosts[1], l.Addr(), conf, baseQUIC(timeouts))
 				if (err == nil) != c.ok {
 					t.Fatal(err)
+				}
+				synctest.Wait()
+				var want []Failure
+				if !c.ok && conf.MaxVersion != tls.VersionTLS12 { // that one gives up by itself
+					want = []Failure{FailedHandshake}
+				}
+				if !slices.Equal(failed, want) {
+					t.Errorf("failed: %v, want %v", failed, want)
 				}
 				if err == nil {
 					closeQUIC(q, CodeNone)

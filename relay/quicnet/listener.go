@@ -36,7 +36,10 @@ type Config struct {
 	// RetryAbove is how many handshakes from addresses that are not validated
 	// may be under way before others must validate theirs first; 64.
 	RetryAbove int
-	Timeouts   Timeouts
+	// Failed is told of each handshake that was begun and not completed, because of
+	// a packet, a certificate or the time. It must not block. Default: nobody is.
+	Failed   func(Failure)
+	Timeouts Timeouts
 }
 
 func (c *Config) validate() error {
@@ -57,6 +60,9 @@ func (c *Config) validate() error {
 	}
 	if c.RetryAbove == 0 {
 		c.RetryAbove = defaultRetryAbove
+	}
+	if c.Failed == nil {
+		c.Failed = func(Failure) {}
 	}
 	if c.Limits == nil {
 		var err error
@@ -88,7 +94,7 @@ func Listen(conf Config) (*Listener, error) {
 		return nil, err
 	}
 	l := &Listener{conf: conf, conns: map[*quic.Conn]struct{}{}, gate: &gate{
-		limits: conf.Limits, now: conf.Now, retryAbove: conf.RetryAbove,
+		limits: conf.Limits, now: conf.Now, retryAbove: conf.RetryAbove, failed: conf.Failed,
 		perPrefix: map[netip.Prefix]int{},
 	}}
 	socket := conf.PacketConn
