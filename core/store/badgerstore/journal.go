@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 )
 
 // The journal is where the rows of mailboxes become durable: one write and one
@@ -244,7 +245,7 @@ func (j *journal) begin(salt [saltBytes]byte) error {
 	return nil
 }
 
-// write makes rows durable, all or none.
+// write makes rows durable, all or none. They have to fit.
 func (j *journal) write(rows []row) error {
 	b := append(j.buf[:0], make([]byte, journalRecord)...)
 	for i := range rows {
@@ -259,6 +260,9 @@ func (j *journal) write(rows []row) error {
 	binary.BigEndian.PutUint32(b, crc32.Checksum(b[4:], crcTable))
 	b = append(b, make([]byte, pages(len(b))-len(b))...)
 	j.buf = b
+	if j.offset+int64(len(b)) > journalSegment {
+		return newFault("write the journal", syscall.EFBIG) // nobody would read it again
+	}
 	if err := j.sync(b, j.offset); err != nil {
 		return err
 	}

@@ -207,6 +207,26 @@ func TestJournalRows(t *testing.T) {
 	}
 }
 
+// A segment takes what fits, and the largest group that there is fits into one.
+func TestJournalIsFull(t *testing.T) {
+	if largest := groupBytes + chunkBytes + store.MaxBody + groupRows*(journalRow+chunkKeySize) + groupInline; largest > journalSegment/2 {
+		t.Fatalf("a group may have %d bytes", largest)
+	}
+	j := openTestJournal(t, t.TempDir())
+	if err := j.begin([saltBytes]byte{1}); err != nil {
+		t.Fatal(err)
+	}
+	rows := []row{testRow(1, make([]byte, journalSegment/2)...)}
+	for _, fits := range []bool{true, false} {
+		if j.fits(rows) != fits {
+			t.Errorf("fits: %v", !fits)
+		}
+		if err := j.write(rows); (err == nil) != fits || err != nil && !errors.Is(err, syscall.EFBIG) {
+			t.Errorf("written: %v", err)
+		}
+	}
+}
+
 // Segments that do not follow one another are not of one journal.
 func TestJournalGenerations(t *testing.T) {
 	dir := t.TempDir()
