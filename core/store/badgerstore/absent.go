@@ -165,8 +165,9 @@ const maxIDSieves = 256
 // maxIDLayers bounds the layers of one: 5 million messages that wait, 11 MiB.
 const maxIDLayers = 6
 
-// idSieve knows the ids of a mailbox's messages without serials. Those leave in
-// the order in which they came, so layers go as a whole.
+// idSieve knows the ids of a mailbox's messages without serials. Most leave in the
+// order in which they came, so layers go as a whole; behind one that stays they do not,
+// and when there are too many the sieve begins anew and what it knew is looked up.
 type idSieve struct {
 	after  store.Cursor // ids of messages up to it are not known
 	layers []layer

@@ -82,8 +82,9 @@ func openJournal(dir string) (j *journal, err error) {
 		if err != nil {
 			return j, err
 		}
-		// Of the whole length from the beginning, so that a commit changes nothing
-		// but data. A crash in here leaves a shorter file of zeros.
+		// Of the whole length from the beginning, so that no commit changes it; the
+		// file system gives room to what is written for the first time. A crash in
+		// here leaves a shorter file of zeros.
 		if st.Size() < journalSegment {
 			if err := errors.Join(j.files[i].Truncate(journalSegment), j.files[i].Sync()); err != nil {
 				return j, err
