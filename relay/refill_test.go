@@ -250,3 +250,36 @@ func TestStandingStamp(t *testing.T) {
 	d.peer = PeerOf(alpha)
 	d.expect("introduction", d.forward(d.introduce(dave, d.at, 1, nil)), Delivered)
 }
+
+// A credential of the week's last day gets no stamp of the next week, however long its
+// key is kept: a ban would end a week later.
+func TestAttackStandingOfLastWeek(t *testing.T) {
+	d := newDoor(t, nil)
+	for d.today()%7 != 6 {
+		d.now = d.now.Add(24 * time.Hour)
+	}
+	d.rotate()
+	d.keys.day = d.today()
+	carol := d.stranger()
+	nr := [32]byte(ratelimit.OfAccount(d.w, group.Ristretto255().MulGenerator(carol.k)).Bytes())
+	key := introduction.StandingKey(d.keys.standing, d.mailbox)
+	if !introduction.CheckStamp(key, nr, d.today(), d.standingOf(carol, d.at, 0)) {
+		t.Fatal("no stamp on the last day")
+	}
+	d.now = d.now.Add(24 * time.Hour)
+	d.rotate()
+	if introduction.CheckStamp(key, nr, d.today(), d.standingOf(carol, d.at, 1)) {
+		t.Error("a stamp on the next day")
+	}
+}
+
+// A provider without anonymous admission answers no question of its kinds.
+func TestQuestionsWithoutAdmission(t *testing.T) {
+	d := newDoor(t, nil)
+	q, _ := d.refillOf(d.member(group.Ristretto255().RandomScalar()))
+	d.admission = nil
+	ref := d.ask(query.KindRefill, func([]byte) ([]byte, error) { return wire.Marshal(q) }, new(query.RefillAnswer))
+	if ref == nil || ref.Code == wire.CodeBusy {
+		t.Errorf("answered: %+v", ref)
+	}
+}
