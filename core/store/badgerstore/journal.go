@@ -117,35 +117,61 @@ func (j *journal) close() error {
 // in the same state. Afterwards the journal goes on with another generation in the
 // older segment; what is replayed has to be in Badger before.
 func (j *journal) replay(apply func(row)) error {
-	var segments [2]segment
-	for i, f := range j.files {
-		b := make([]byte, journalSegment)
-		if _, err := f.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
+	var generations [2]uint64
+	b := make([]byte, 2*journalPage)
+	for i := range j.files {
+		if err := j.read(i, b); err != nil {
+			return err
+		}
+		s, err := parseSegment(b)
+		if err != nil {
 			return newFault("read the journal", err)
 		}
-		var err error
-		if segments[i], err = parseSegment(b); err != nil {
-			return newFault("read the journal", err)
-		}
+		generations[i] = s.generation
 	}
 	older := 0
-	if segments[1].generation < segments[0].generation {
+	if generations[1] < generations[0] {
 		older = 1
 	}
-	first, last := &segments[older], &segments[1-older]
+	first, last := generations[older], generations[1-older]
 	// Beside the first generation there is a segment that was never used; later a
 	// segment that looks like that has lost what was in it.
-	if last.generation != 0 && first.generation+1 != last.generation {
+	if last != 0 && first+1 != last {
 		return newFault("read the journal", errCorrupt)
 	}
-	for _, s := range []*segment{first, last} {
-		for _, rows := range s.records {
-			if err := eachRow(rows, apply); err != nil {
-				return newFault("read the journal", err)
-			}
+	for _, i := range []int{older, 1 - older} {
+		if generations[i] == 0 {
+			continue
+		}
+		if len(b) < journalSegment {
+			b = make([]byte, journalSegment) // for both, one after the other
+		}
+		if err := j.replaySegment(i, b, apply); err != nil {
+			return err
 		}
 	}
-	j.at, j.generation, j.offset = 1-older, last.generation, journalSegment
+	j.at, j.generation, j.offset = 1-older, last, journalSegment
+	return nil
+}
+
+func (j *journal) replaySegment(i int, b []byte, apply func(row)) error {
+	if err := j.read(i, b); err != nil {
+		return err
+	}
+	s, err := parseSegment(b)
+	for n := 0; err == nil && n < len(s.records); n++ {
+		err = eachRow(s.records[n], apply)
+	}
+	if err != nil {
+		return newFault("read the journal", err)
+	}
+	return nil
+}
+
+func (j *journal) read(i int, b []byte) error {
+	if _, err := j.files[i].ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
+		return newFault("read the journal", err)
+	}
 	return nil
 }
 
