@@ -54,6 +54,35 @@ func BenchmarkAppendAmong(b *testing.B) {
 	}
 }
 
+// BenchmarkAppendAckAmong is an append to one of so many mailboxes whose owners are
+// there and ack it at once.
+func BenchmarkAppendAckAmong(b *testing.B) {
+	for _, mailboxes := range []int{1, 10, 100, 1000, 10_000, 100_000} {
+		b.Run(fmt.Sprint(mailboxes), func(b *testing.B) {
+			e := openBench(b)
+			ctx := context.Background()
+			drive(mailboxes, func(_, i int) {
+				if _, err := e.OpenReader(ctx, ids.MailboxID(spentMailbox(i)), 1); err != nil {
+					b.Error(err)
+				}
+			})
+			day, expires, body := ids.DayOf(time.Now())+3, time.Now().Add(240*time.Hour), make([]byte, 1024)
+			load(b, func(_, i int) {
+				box := ids.MailboxID(spentMailbox(i * 7919 % mailboxes))
+				res := e.Append(ctx, []store.AppendReq{{
+					Mailbox: box, ID: benchID(i), Body: body, Expires: expires, HasSerial: true, Serial: store.Serial{Day: day, N: uint64(i)},
+				}})[0]
+				if res.Outcome != store.Appended {
+					b.Error(res)
+				}
+				if err := e.Ack(ctx, []store.AckReq{{Mailbox: box, Reader: 1, UpTo: res.Cursor}})[0]; err != nil {
+					b.Error(err)
+				}
+			})
+		})
+	}
+}
+
 func appendMany(b *testing.B, e *Engine, n int, req func(i int) store.AppendReq) {
 	b.Helper()
 	for i := 0; i < n; {
