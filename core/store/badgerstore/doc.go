@@ -8,7 +8,8 @@
 // Rows of mailboxes and spent rows, which change with every message, are made durable
 // in a journal of the engine's own (journal.go), stay in memory, and go to Badger many
 // commits at a time (drain.go): most messages are fetched and acked before that, and
-// never get there. All other rows are written to Badger at once, in one transaction
+// never get there, and neither do the heads of mailboxes that change all the time
+// (carry.go). All other rows are written to Badger at once, in one transaction
 // of the group.
 //
 //	caller -> queue -> committer: decide, encode -> journal: one record -> answer

@@ -11,18 +11,22 @@ import (
 
 // persist makes a group's rows durable in the journal.
 func (c *committer) persist(rows []row) error {
-	if !c.journal.fits(rows) || len(c.e.tables.cur.rows) >= c.e.cfg.hooks.journalRows {
-		if err := c.rotate(); err != nil {
+	if !c.journal.fits(rows) || c.e.tables.fill() >= c.e.cfg.hooks.journalRows {
+		if err := c.rotate(carryBytes); err != nil {
 			return err
 		}
 	}
 	return c.journal.write(rows)
 }
 
+// carryRows is how many heads are carried in one record, with which it is no larger than
+// that of the largest group.
+const carryRows = groupBytes / (journalRow + headKeySize + headSize + store.MaxReaders*readerSize)
+
 // rotate goes on in the other segment, and has the rows of this one drained. Over
 // the other one's, whose segment is written anew, it waits: that holds back who
-// writes faster than Badger takes it.
-func (c *committer) rotate() error {
+// writes faster than Badger takes it. Of the heads carry bytes may go on here.
+func (c *committer) rotate(carry int64) error {
 	c.awaitDrained()
 	e := c.e
 	if err := e.failed(); err != nil {
@@ -33,7 +37,17 @@ func (c *committer) rotate() error {
 	if err := c.journal.begin(salt); err != nil {
 		return err
 	}
-	old, done := e.tables.rotate(), make(chan struct{})
+	old, carried := e.tables.rotate(carry)
+	for len(carried) > 0 {
+		n := min(len(carried), carryRows)
+		if err := c.journal.write(carried[:n]); err != nil {
+			return err
+		}
+		carried = carried[n:]
+	}
+	// What is carried is in both segments now, and goes on in this one. A crash before
+	// finds it in the other, and some of it, as it is, in this one, too.
+	done := make(chan struct{})
 	c.drained = done
 	e.running.Go(func() {
 		defer close(done)
@@ -54,8 +68,8 @@ func (c *committer) awaitDrained() {
 
 // settle has everything that was committed before this group in Badger.
 func (c *committer) settle() error {
-	if len(c.e.tables.cur.rows) > 0 {
-		if err := c.rotate(); err != nil {
+	if !c.e.tables.empty() {
+		if err := c.rotate(0); err != nil {
 			return err
 		}
 	}

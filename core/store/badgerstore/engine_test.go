@@ -86,6 +86,11 @@ func rowsOf(t testing.TB, e *Engine, tag byte) map[string]bool {
 		s.tables.mu.RLock()
 		defer s.tables.mu.RUnlock()
 		add(s.cur)
+		for m, h := range s.tables.heads {
+			if tag == tagHead {
+				keys[string(headKey(&m))] = h.value != nil
+			}
+		}
 		return nil
 	})
 	if err != nil {

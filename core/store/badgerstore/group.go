@@ -292,7 +292,7 @@ func (g *group) publish() {
 	t := &g.c.e.tables
 	t.mu.Lock()
 	for _, r := range g.hot {
-		t.cur.apply(r)
+		t.apply(r)
 	}
 	t.mu.Unlock()
 	c := g.c.e.cache

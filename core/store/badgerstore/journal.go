@@ -15,8 +15,9 @@ import (
 // The journal is where the rows of mailboxes become durable: one write and one
 // sync for a commit, in place of Badger's two. It has two segments, files of a
 // fixed size. While one is written, the rows of the other go to Badger (drain.go),
-// after which it is written anew, from its first page. So what is acknowledged is
-// in Badger, or in a segment, or in both.
+// after which it is written anew, from its first page. Heads that changed lately do not
+// go there but into the first records of the next segment (carry.go). So what is
+// acknowledged is in Badger, or in a segment, or in both.
 //
 //	segment: page 0: "wxjl" | generation 8 | salt 8 | CRC-32C of these 4 | zeros
 //	         then records, each beginning on a page, the rest of its last page zeros
@@ -37,7 +38,7 @@ const (
 	journalRow     = 1 + 4
 	saltBytes      = 8
 	journalSegment = 32 << 20
-	// journalRows is the number of different rows after which a segment is full:
+	// journalRows is the number of rows that change after which a segment is full:
 	// they are in memory, at some 150 bytes each where they are small.
 	journalRows = 1 << 16
 )

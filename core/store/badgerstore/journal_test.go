@@ -430,8 +430,8 @@ func TestShortLived(t *testing.T) {
 		if chunks, known := len(rowsOf(t, e, tagChunk)), len(rowsOf(t, e, tagID)); chunks+known != 0 {
 			t.Errorf("drained %v: %d chunks and %d ids are left", drained, chunks, known)
 		}
-		if len(e.tables.now().cur.rows) > 0 == drained {
-			t.Errorf("drained %v: %d rows in the table", drained, len(e.tables.now().cur.rows))
+		if e.tables.empty() != drained {
+			t.Errorf("drained %v: %d rows in the tables", drained, e.tables.fill())
 		}
 		settle(t, e)
 	}

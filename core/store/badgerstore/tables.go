@@ -23,11 +23,15 @@ func journalled(tag byte) bool {
 
 // table holds the rows of one segment of the journal, as of its last record.
 type table struct {
+	// rows are all but the heads that are in tables.heads.
 	rows map[string]entry
 	// chunks are the numbers of a mailbox's chunks in rows, in the order in which
 	// they came, and of some that were there.
 	chunks map[ids.MailboxID][]uint64
 	bytes  int64 // of keys and values
+	// next belongs to the segment after this one. A snapshot may be older than the time
+	// when a head stopped being carried.
+	next *table
 }
 
 type entry struct {
@@ -79,6 +83,10 @@ type tables struct {
 	cur *table
 	// old belongs to the other one, and does not change; nil once it is in Badger.
 	old *table
+	// heads are those that changed lately, and are in the segment that is written.
+	heads     map[ids.MailboxID]*lateHead
+	headBytes int64 // of their keys and values
+	changed   int   // heads that changed since the segment began
 }
 
 // snapshot is what a reader sees: all that was committed when it was made, and perhaps
@@ -98,19 +106,11 @@ func (t *tables) now() snapshot {
 	return snapshot{tables: t, cur: t.cur, old: t.old}
 }
 
-// rotate begins another table and returns the last one.
-func (t *tables) rotate() *table {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.cur, t.old = newTable(), t.cur
-	return t.old
-}
-
 // size returns how many bytes are still to be written to Badger.
 func (t *tables) size() int64 {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	n := t.cur.bytes
+	n := t.cur.bytes + t.headBytes
 	if t.old != nil {
 		n += t.old.bytes
 	}
@@ -134,6 +134,9 @@ func (s *snapshot) get(key []byte) ([]byte, error) {
 
 // inTables is get for what is in a table; ok says that one knows of the row.
 func (s *snapshot) inTables(key []byte) (value []byte, ok bool) {
+	if key[0] == tagHead {
+		return s.headInTables(key)
+	}
 	s.tables.mu.RLock()
 	e, ok := s.cur.rows[string(key)]
 	s.tables.mu.RUnlock()
