@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -83,7 +84,8 @@ func TestFramesRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var want []frame
 		sink := new(record)
-		w := frameWriter{dst: sink}
+		var w frameWriter
+		w.init(sink, 0)
 		for range rapid.IntRange(0, 12).Draw(t, "frames") {
 			n := rapid.OneOf(rapid.SampledFrom(frameSizes), rapid.IntRange(0, 3000)).Draw(t, "size")
 			f := frame{wire.FrameType(rapid.Byte().Draw(t, "type")), bytes.Repeat([]byte{byte(len(want)), 7, 1}, n/3+1)[:n]}
@@ -191,7 +193,7 @@ func TestIdleStreamsHoldNoBuffer(t *testing.T) {
 		t.Errorf("waited %d times", waits)
 	}
 	var w frameWriter
-	w.dst = new(record)
+	w.init(new(record), 0)
 	_ = w.add(frame{9, nil}.append)
 	if _ = w.flush(); w.buf != nil {
 		t.Error("a writer with nothing to send holds a buffer")
@@ -200,7 +202,8 @@ func TestIdleStreamsHoldNoBuffer(t *testing.T) {
 
 func TestWritesAreCoalesced(t *testing.T) {
 	sink := new(record)
-	w := frameWriter{dst: sink}
+	var w frameWriter
+	w.init(sink, 0)
 	const frames = 1000
 	for range frames {
 		if err := w.add(frame{9, make([]byte, 1024)}.append); err != nil {
@@ -217,7 +220,8 @@ func TestWritesAreCoalesced(t *testing.T) {
 
 func TestWriterErrors(t *testing.T) {
 	sink := new(record)
-	w := frameWriter{dst: sink}
+	var w frameWriter
+	w.init(sink, 0)
 	if err := w.add(frame{9, []byte{1}}.append); err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +253,8 @@ func TestWriterErrors(t *testing.T) {
 // in each one's order, whoever flushes.
 func TestConcurrentWriters(t *testing.T) {
 	sink := new(record)
-	w := frameWriter{dst: sink}
+	var w frameWriter
+	w.init(sink, 0)
 	const writers, frames = 8, 300
 	var wg sync.WaitGroup
 	for i := range writers {
@@ -319,6 +324,37 @@ func FuzzFrameReader(f *testing.F) {
 		}
 		if errors.Is(ends[0], ErrProtocol) != errors.Is(ends[1], ErrProtocol) {
 			t.Fatalf("%v in one piece, %v in several", ends[0], ends[1])
+		}
+	})
+}
+
+// slowSink is a network that takes a second for each piece.
+type slowSink struct{ record }
+
+func (s *slowSink) Write(b []byte) (int, error) {
+	time.Sleep(time.Second)
+	return s.record.Write(b)
+}
+
+// Who flushes while another one's piece is sent waits for it, also where the clock goes
+// on only when everybody waits for it.
+func TestFlushBesideFlush(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sink := new(slowSink)
+		var w frameWriter
+		w.init(sink, 0)
+		var wg sync.WaitGroup
+		for i := range 3 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * time.Millisecond)
+				if err := errors.Join(w.add(frame{9, []byte{byte(i)}}.append), w.flush()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if sink.writes != 2 {
+			t.Errorf("%d writes; what came while the first was sent goes with the second", sink.writes)
 		}
 	})
 }

@@ -24,7 +24,7 @@ type Stream struct {
 func newStream(q *quic.Stream, kind wire.StreamKind, t Timeouts) *Stream {
 	s := &Stream{q: q, kind: kind}
 	s.r.src, s.r.timeout = q, t.Frame
-	s.w.dst, s.w.timeout = q, t.Write
+	s.w.init(q, t.Write)
 	return s
 }
 

@@ -24,7 +24,14 @@ type frameWriter struct {
 	buf []byte     // nil while there is nothing to send
 	err error      // sticky
 
-	sending sync.Mutex // held while writing; taken before mu, never after it
+	// sending holds a token while somebody writes; put in before mu is taken, never after
+	// it. A mutex would do, but who waits here waits for the network, and the clock of
+	// testing/synctest stands still while one goroutine waits for a mutex.
+	sending chan struct{}
+}
+
+func (w *frameWriter) init(dst sink, timeout time.Duration) {
+	w.dst, w.timeout, w.sending = dst, timeout, make(chan struct{}, 1)
 }
 
 // add lets build append to the buffer; what it appends is sent whole and in
@@ -61,8 +68,8 @@ func (w *frameWriter) add(build func([]byte) ([]byte, error)) error {
 
 // flush sends everything that was added before it was called.
 func (w *frameWriter) flush() error {
-	w.sending.Lock()
-	defer w.sending.Unlock()
+	w.sending <- struct{}{}
+	defer func() { <-w.sending }()
 	w.mu.Lock()
 	b, err := w.buf, w.err
 	w.buf = nil
