@@ -3,10 +3,7 @@
 package node
 
 import (
-	"crypto/sha256"
 	"errors"
-	"fmt"
-	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -95,85 +92,6 @@ func benchOneHop(b *testing.B, engine store.Store) {
 	b.ReportMetric(float64(used.Nanoseconds())/1e3/float64(b.N), "cpu-us/op")
 	s.Cancel(quicnet.CodeNone)
 	out.Cancel(quicnet.CodeNone)
-}
-
-// BenchmarkHopAmong takes 1 KiB envelopes from a client into the mailboxes of people
-// who are not there, 256 at a time, by the processor time of the client and the server
-// in one process: flat if it does not depend on how many mailboxes there are.
-func BenchmarkHopAmong(b *testing.B) {
-	for _, mailboxes := range []int{10, 1000, 10_000, 100_000} {
-		b.Run(fmt.Sprint(mailboxes), func(b *testing.B) { benchHopAmong(b, mailboxes) })
-	}
-}
-
-func benchHopAmong(b *testing.B, mailboxes int) {
-	const window, supply = 256, 512
-	beta := newServer(b, "beta.example")
-	beta.conf.Limits = unlimited()
-	beta.start()
-	alice := newDevice(b, beta, "alice@beta.example")
-	boxes := make([]ids.MailboxID, mailboxes)
-	var first []store.AppendReq // each has a message already: a mailbox's first one costs more, once
-	for i := range boxes {
-		boxes[i] = ids.NewMailboxID()
-		first = append(first, store.AppendReq{
-			Mailbox: boxes[i], ID: sha256.Sum256(boxes[i][:]), Body: make([]byte, 1024), Expires: time.Now().Add(24 * time.Hour),
-		})
-	}
-	for part := range slices.Chunk(first, store.MaxBatch) {
-		for _, res := range beta.node.store.Append(b.Context(), part) {
-			must(b, res.Err)
-		}
-	}
-	acked := make(chan struct{}, window)
-	s := alice.stream(wire.StreamSubmit)
-	go func() {
-		for done := uint64(0); ; {
-			typ, body, err := s.ReadFrame()
-			if err != nil {
-				return
-			}
-			var m wire.Ack
-			if typ != wire.TypeAck || wire.Unmarshal(body, &m) != nil {
-				b.Errorf("a frame of type %d", typ)
-				return
-			}
-			for ; done < m.UpTo; done++ {
-				<-acked
-			}
-		}
-	}()
-	b.ResetTimer() // from here on
-	b.StopTimer()
-	began, used := cpuTime(b), time.Duration(0)
-	var minted []wire.MintedTicket
-	for i := range b.N {
-		if i%supply == 0 {
-			b.StopTimer()
-			used += cpuTime(b) - began
-			minted = minted[:0]
-			for n := range supply {
-				minted = append(minted, strangersTicket(b, beta, &boxes[(i+n)*7919%mailboxes], uint64(i+n+1)))
-			}
-			began = cpuTime(b)
-			b.StartTimer()
-		}
-		acked <- struct{}{}
-		must(b, s.WriteFrame(wire.TypeSubmit, &wire.Submit{
-			Number: uint64(i + 1), Dest: beta.domain, Auth: wire.AuthConnection, Envelope: envelope(&minted[i%supply], wire.Class1K),
-		}))
-		if len(acked) == window || i%64 == 63 {
-			must(b, s.Flush())
-		}
-	}
-	must(b, s.Flush())
-	for range window {
-		acked <- struct{}{}
-	}
-	used += cpuTime(b) - began
-	b.StopTimer()
-	b.ReportMetric(float64(used.Nanoseconds())/1e3/float64(b.N), "cpu-us/op")
-	s.Cancel(quicnet.CodeNone)
 }
 
 // strangersTicket is a ticket of any mailbox, as if its owner had asked for one.

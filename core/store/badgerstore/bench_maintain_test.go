@@ -44,7 +44,7 @@ func BenchmarkAppendAmong(b *testing.B) {
 				}
 			}
 			appendMany(b, e, mailboxes, func(i int) store.AppendReq { return req(i, i) })
-			load(b, func(_, i int) {
+			settled(b, e, func(_, i int) {
 				r := req(i*7919, mailboxes+i) // a prime: neighbours in time are not neighbours on the disk
 				if res := e.Append(context.Background(), []store.AppendReq{r}); res[0].Outcome != store.Appended {
 					b.Error(res[0])
@@ -61,16 +61,11 @@ func BenchmarkAppendAckAmong(b *testing.B) {
 		b.Run(fmt.Sprint(mailboxes), func(b *testing.B) {
 			e := openBench(b)
 			ctx := context.Background()
-			drive(mailboxes, func(_, i int) {
-				if _, err := e.OpenReader(ctx, ids.MailboxID(spentMailbox(i)), 1); err != nil {
-					b.Error(err)
-				}
-			})
 			day, expires, body := ids.DayOf(time.Now())+3, time.Now().Add(240*time.Hour), make([]byte, 1024)
-			load(b, func(_, i int) {
-				box := ids.MailboxID(spentMailbox(i * 7919 % mailboxes))
+			boxes := make([]ids.MailboxID, mailboxes)
+			one := func(box ids.MailboxID, n int) {
 				res := e.Append(ctx, []store.AppendReq{{
-					Mailbox: box, ID: benchID(i), Body: body, Expires: expires, HasSerial: true, Serial: store.Serial{Day: day, N: uint64(i)},
+					Mailbox: box, ID: benchID(n), Body: body, Expires: expires, HasSerial: true, Serial: store.Serial{Day: day, N: uint64(n)},
 				}})[0]
 				if res.Outcome != store.Appended {
 					b.Error(res)
@@ -78,7 +73,15 @@ func BenchmarkAppendAckAmong(b *testing.B) {
 				if err := e.Ack(ctx, []store.AckReq{{Mailbox: box, Reader: 1, UpTo: res.Cursor}})[0]; err != nil {
 					b.Error(err)
 				}
+			}
+			drive(mailboxes, func(_, i int) { // each has had a message: its first costs more, once
+				boxes[i] = ids.NewMailboxID()
+				if _, err := e.OpenReader(ctx, boxes[i], 1); err != nil {
+					b.Error(err)
+				}
 			})
+			drive(100_000, func(_, i int) { one(boxes[i%mailboxes], i) })
+			settled(b, e, func(_, i int) { one(boxes[i*7919%mailboxes], 100_000+i) })
 		})
 	}
 }

@@ -49,9 +49,30 @@ func cpuTime() time.Duration {
 // the CPU time per call, and how many times that of the floor it is.
 func load(b *testing.B, work func(worker, i int)) {
 	b.Helper()
+	loadThen(b, work, func() {})
+}
+
+// settled is load from a journal that is drained to one that is: what the calls cost,
+// and all of that.
+func settled(b *testing.B, e *Engine, work func(worker, i int)) {
+	b.Helper()
+	settle := func() {
+		if err := e.submit(context.Background(), &settleOp{newCall()}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	settle()
+	loadThen(b, work, settle)
+}
+
+func loadThen(b *testing.B, work func(worker, i int), after func()) {
+	b.Helper()
 	floor := floorCPU()
 	b.ResetTimer()
-	cpu := drive(b.N, work)
+	start := cpuTime()
+	drive(b.N, work)
+	after()
+	cpu := cpuTime() - start
 	b.StopTimer()
 	b.ReportMetric(anonMB(), "anon-MB")
 	perOp := float64(cpu.Nanoseconds()) / 1e3 / float64(b.N)
