@@ -23,6 +23,14 @@ import (
 // clock is a clock that a test moves.
 type clock struct{ ahead atomic.Int64 }
 
+// earlyClock begins right after midnight: the minutes that days takes besides do not
+// lead over another one within 70 days, where nobody looks at the keys.
+func earlyClock() *clock {
+	c := new(clock)
+	c.ahead.Store(int64(c.today().End().Sub(c.now()) + time.Minute))
+	return c
+}
+
 func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 
 func (c *clock) today() ids.Day { return ids.DayOf(c.now()) }
@@ -159,7 +167,7 @@ func rotateAll(s *server, at *clock) error {
 // nothing is lost, what was made under old keys is good for its time, and in
 // the end the old files are gone.
 func TestRotationWhileMessagesFlow(t *testing.T) {
-	at := new(clock)
+	at := earlyClock()
 	alpha, beta := newServer(t, "alpha.example"), newServer(t, "beta.example")
 	for _, s := range []*server{alpha, beta} {
 		s.conf.Now, s.conf.Refresh = at.now, 20*time.Millisecond
@@ -252,7 +260,7 @@ func (c *correspondence) receiveAll() {
 // What is asked for twice a day, or too often, is refused with a reason and
 // leaves the scheduled rotation its room.
 func TestRotationTooOften(t *testing.T) {
-	at := new(clock)
+	at := earlyClock()
 	s := newServer(t, "beta.example")
 	s.conf.Now = at.now
 	s.start()
@@ -297,9 +305,7 @@ func TestRotationTooOften(t *testing.T) {
 
 // A certificate key is published before it signs.
 func TestCertificateKeyIsPublishedFirst(t *testing.T) {
-	at := new(clock)
-	// Right after midnight: with what each day takes besides, none is left out.
-	at.ahead.Store(int64(at.today().End().Sub(at.now()) + time.Minute))
+	at := earlyClock()
 	s := newServer(t, "beta.example")
 	s.conf.Now = at.now
 	s.start()
