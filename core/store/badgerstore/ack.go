@@ -95,8 +95,7 @@ func (g *group) removeUpTo(b *box, low store.Cursor) bool {
 		}
 		b.dirty = true
 		n := chunkOf(h.oldest)
-		id := chunkID{b.id, n}
-		chunk := g.chunk(id)
+		chunk := g.chunk(b, n)
 		if g.err != nil {
 			return true
 		}
@@ -105,7 +104,7 @@ func (g *group) removeUpTo(b *box, low store.Cursor) bool {
 			h.oldest = firstCursor(g.chunkAfter(b, n))
 			continue
 		}
-		g.removeFrom(b, id, chunk, low)
+		g.removeFrom(b, n, chunk, low)
 	}
 	if h.messages == 0 {
 		h.emptied()
@@ -115,9 +114,9 @@ func (g *group) removeUpTo(b *box, low store.Cursor) bool {
 }
 
 // removeFrom removes the messages of one chunk up to a cursor.
-func (g *group) removeFrom(b *box, id chunkID, chunk []byte, low store.Cursor) {
+func (g *group) removeFrom(b *box, n uint64, chunk []byte, low store.Cursor) {
 	h := &b.head
-	c := firstCursor(id.n)
+	c := firstCursor(n)
 	for ; len(chunk) > 0 && c <= low; c++ {
 		r, rest, err := nextRecord(chunk)
 		if err != nil {
@@ -132,8 +131,8 @@ func (g *group) removeFrom(b *box, id chunkID, chunk []byte, low store.Cursor) {
 	if len(chunk) > 0 && h.messages > 0 {
 		h.oldest = c
 	} else {
-		g.setChunk(id, nil)
-		h.oldest = firstCursor(id.n + 1)
+		g.setChunk(b, n, nil)
+		h.oldest = firstCursor(n + 1)
 	}
 }
 
@@ -155,14 +154,14 @@ func (g *group) forget(b *box, r *record) {
 // of the next one to be written.
 func (g *group) chunkAfter(b *box, n uint64) uint64 {
 	next := b.head.nextChunk()
-	for id, chunk := range g.override {
-		if id.mailbox == b.id && id.n > n && chunk != nil {
-			next = min(next, id.n)
+	for _, c := range b.fresh {
+		if c.n > n && c.value != nil {
+			next = min(next, c.n)
 		}
 	}
 	s := g.snapshot()
 	err := s.chunks(&b.id, n+1, next, func(c chunkRow) (bool, error) {
-		if _, changed := g.override[chunkID{b.id, c.n}]; changed { // deleted, or seen above
+		if v, changed := g.pending[chunkKeyString(&b.id, c.n)]; changed && v == nil {
 			return true, nil
 		}
 		next = c.n

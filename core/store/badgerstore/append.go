@@ -185,8 +185,7 @@ func (g *group) flush(b *box) {
 	}
 	g.bytes -= len(chunk) // counted when they were enqueued
 	// Numbers are never given twice, so that there is no such row yet.
-	g.override[chunkID{b.id, b.chunk}] = chunk
-	g.putFresh(chunkKey(&b.id, b.chunk), chunk)
+	g.putChunk(b, b.chunk, chunk)
 	clear(b.pending)
 	b.pending, b.pendingBytes = b.pending[:0], 0
 	b.changed = true
@@ -209,23 +208,22 @@ func (g *group) mark(b *box) {
 	}
 }
 
-// setChunk writes a chunk; nil deletes it.
-func (g *group) setChunk(id chunkID, chunk []byte) {
-	g.override[id] = chunk
+// setChunk changes a chunk; nil deletes it.
+func (g *group) setChunk(b *box, n uint64, chunk []byte) {
+	if i, ok := b.fresh.find(n); ok {
+		b.fresh[i].value = chunk
+	}
 	if chunk == nil {
-		g.del(chunkKey(&id.mailbox, id.n))
+		g.del(chunkKey(&b.id, n))
 	} else {
-		g.put(chunkKey(&id.mailbox, id.n), chunk)
+		g.put(chunkKey(&b.id, n), chunk)
 	}
 }
 
 // chunk returns a chunk as of this group, nil if there is none.
-func (g *group) chunk(id chunkID) []byte {
-	if chunk, ok := g.override[id]; ok {
-		return chunk
+func (g *group) chunk(b *box, n uint64) []byte {
+	if i, ok := b.fresh.find(n); ok {
+		return b.fresh[i].value
 	}
-	if chunk := g.c.e.cache.chunk(id); chunk != nil {
-		return chunk
-	}
-	return g.get(chunkKey(&id.mailbox, id.n))
+	return g.get(chunkKey(&b.id, n))
 }

@@ -17,7 +17,7 @@ import (
 )
 
 func newTables() *tables {
-	return &tables{cur: newTable(), heads: make(map[ids.MailboxID]*lateHead)}
+	return &tables{cur: newTable(), heads: newLateHeads()}
 }
 
 // Whatever changes and whenever segments begin: each head is carried or goes to Badger
@@ -31,6 +31,7 @@ func TestCarry(t *testing.T) {
 			for range rapid.IntRange(0, 20).Draw(t, "changes") {
 				m := ids.MailboxID{rapid.Byte().Draw(t, "mailbox") % 32}
 				last[m] = make([]byte, rapid.IntRange(headSize, headSize+3*readerSize).Draw(t, "size"))
+				last[m][0] = rapid.Byte().Draw(t, "version")
 				age[m] = 0
 				tables.apply(row{key: string(headKey(&m)), value: last[m]})
 			}
@@ -49,8 +50,13 @@ func TestCarry(t *testing.T) {
 				delete(last, m)
 				delete(age, m)
 			}
-			if len(carried) != len(last) || len(tables.heads) != len(last) {
-				t.Fatalf("%d are carried, %d known, %d are not in Badger", len(carried), len(tables.heads), len(last))
+			if len(carried) != len(last) || len(tables.heads.list) != len(last) {
+				t.Fatalf("%d are carried, %d known, %d are not in Badger", len(carried), len(tables.heads.list), len(last))
+			}
+			for m, want := range last {
+				if v, ok := tables.heads.get(m); !ok || !bytes.Equal(v, want) {
+					t.Fatalf("mailbox %d is not found as it was last", m[0])
+				}
 			}
 			bytesCarried, known := int64(0), int64(0)
 			for _, r := range carried {
@@ -62,11 +68,11 @@ func TestCarry(t *testing.T) {
 				known += int64(len(r.key) + len(r.value))
 				age[m]++
 			}
-			if bytesCarried > budget || tables.headBytes != known {
-				t.Fatalf("%d bytes are carried of %d; %d are counted of %d", bytesCarried, budget, tables.headBytes, known)
+			if bytesCarried > budget || tables.heads.bytes != known {
+				t.Fatalf("%d bytes are carried of %d; %d are counted of %d", bytesCarried, budget, tables.heads.bytes, known)
 			}
 		}
-		if tables.rotate(0); len(tables.heads) != 0 || tables.headBytes != 0 || !tables.empty() {
+		if tables.rotate(0); len(tables.heads.list) != 0 || tables.heads.bytes != 0 || !tables.empty() {
 			t.Fatal("heads are left where none may be carried")
 		}
 	})

@@ -37,9 +37,8 @@ func (c *committer) init(e *Engine) {
 	c.spent, c.ids = newSpentSieve(), make(map[ids.MailboxID]*idSieve)
 	c.group.c = c
 	c.group.pending = make(map[string][]byte)
-	e.tables.cur, e.tables.heads = newTable(), make(map[ids.MailboxID]*lateHead)
+	e.tables.cur, e.tables.heads = newTable(), newLateHeads()
 	c.group.boxes = make(map[ids.MailboxID]*box)
-	c.group.override = make(map[chunkID][]byte)
 }
 
 // load reads the committer's state at start.

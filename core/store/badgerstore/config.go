@@ -18,9 +18,6 @@ type Config struct {
 	// Logger gets what Badger reports, without the keys in it; nil means that
 	// nothing is logged.
 	Logger *slog.Logger
-	// CacheBytes is how many bytes of recently appended messages stay in
-	// memory; 0 means 32 MiB, which is a second of full load.
-	CacheBytes int64
 	// CacheMailboxes is how many mailboxes' heads stay in memory, at about
 	// 300 bytes each; 0 means 131072, 40 MiB when all are in use.
 	CacheMailboxes int
@@ -51,10 +48,9 @@ var errConfig = errors.New("badgerstore: Config: Dir is empty or a limit is nega
 
 // complete validates a configuration and fills in what is zero.
 func (c Config) complete() (Config, error) {
-	if c.Dir == "" || c.CacheBytes < 0 || c.CacheMailboxes < 0 || c.SweepEvery < 0 || c.CollectEvery < 0 {
+	if c.Dir == "" || c.CacheMailboxes < 0 || c.SweepEvery < 0 || c.CollectEvery < 0 {
 		return c, errConfig
 	}
-	orElse(&c.CacheBytes, 32<<20)
 	orElse(&c.CacheMailboxes, 1<<17)
 	orElse(&c.MinFree, 256<<20)
 	orElse(&c.hooks.valueLogFile, valueLogFile)

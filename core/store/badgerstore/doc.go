@@ -15,7 +15,7 @@
 //	caller -> queue -> committer: decide, encode -> journal: one record -> answer
 //	                                             -> Badger: one commit for the other rows
 //	journal's tables in memory -> drain -> Badger, while the other segment is written
-//	caller -> cache of heads and recent chunks, else tables, else Badger, by exact keys (Fetch)
+//	caller -> cache of heads, then the tables for chunks, else Badger, by exact keys (Fetch)
 //	committer -> sieves: is a serial unspent, an id unknown? Nearly all are  (absent.go)
 //	maintenance: expired messages, days of spent rows, value log, free space
 //

@@ -3,8 +3,6 @@ package badgerstore
 import (
 	"crypto/rand"
 	"fmt"
-	"maps"
-	"slices"
 
 	"waxwing/core/store"
 )
@@ -87,13 +85,12 @@ func (e *Engine) drain(t *table) error {
 	}
 	b := e.db.NewWriteBatch()
 	defer b.Cancel()
-	// In order, so that Badger finds each row's place beside the last one's.
-	for _, key := range slices.Sorted(maps.Keys(t.rows)) {
+	for _, r := range t.sorted() {
 		var err error
-		if v := t.rows[key].value; v != nil {
-			err = b.Set([]byte(key), v)
+		if r.value != nil {
+			err = b.Set([]byte(r.key), r.value)
 		} else {
-			err = b.Delete([]byte(key))
+			err = b.Delete([]byte(r.key))
 		}
 		if err != nil {
 			return newFault("drain", err)
@@ -130,7 +127,7 @@ func (e *Engine) recover() error {
 	if err := j.replay(t.apply); err != nil {
 		return err
 	}
-	if len(t.rows) == 0 {
+	if len(t.rows)+t.chunks == 0 {
 		return nil
 	}
 	if low(e.cfg.Dir, startFree+uint64(t.bytes)) {

@@ -56,7 +56,7 @@ func Open(c Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		cfg: c, cache: newCache(c.CacheMailboxes, c.CacheBytes), pad: make([]byte, chunkBytes+store.MaxBody+recordHeader),
+		cfg: c, cache: newCache(c.CacheMailboxes), pad: make([]byte, chunkBytes+store.MaxBody+recordHeader),
 		kicks: make(chan ids.MailboxID, kickBuffer),
 	}
 	rand.Read(e.pad)

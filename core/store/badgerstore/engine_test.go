@@ -26,7 +26,7 @@ func openTest(t testing.TB, dir string, now func() time.Time) *Engine {
 	c := Config{Dir: dir, Now: now, SweepEvery: 10 * time.Millisecond, MinFree: 1}
 	n := opened.Add(1)
 	if n%2 == 0 {
-		c.CacheBytes, c.CacheMailboxes = 1, 1
+		c.CacheMailboxes = 1
 	}
 	if n%3 == 0 {
 		c.hooks.journalRows = 1 // every commit goes on in the other segment
@@ -79,6 +79,13 @@ func rowsOf(t testing.TB, e *Engine, tag byte) map[string]bool {
 					keys[k] = e.value != nil
 				}
 			}
+			for m, f := range t.fresh {
+				for _, c := range f {
+					if tag == tagChunk && c.value != nil {
+						keys[chunkKeyString(&m, c.n)] = true
+					}
+				}
+			}
 		}
 		if s.old != nil {
 			add(s.old)
@@ -86,9 +93,9 @@ func rowsOf(t testing.TB, e *Engine, tag byte) map[string]bool {
 		s.tables.mu.RLock()
 		defer s.tables.mu.RUnlock()
 		add(s.cur)
-		for m, h := range s.tables.heads {
+		for m := range s.tables.heads.at {
 			if tag == tagHead {
-				keys[string(headKey(&m))] = h.value != nil
+				keys[string(headKey(&m))] = true
 			}
 		}
 		return nil

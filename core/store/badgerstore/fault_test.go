@@ -262,7 +262,7 @@ func TestDiskLow(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	for _, c := range []Config{{}, {Dir: "x", CacheBytes: -1}, {Dir: "x", CacheMailboxes: -1}, {Dir: "x", SweepEvery: -1}} {
+	for _, c := range []Config{{}, {Dir: "x", CacheMailboxes: -1}, {Dir: "x", SweepEvery: -1}} {
 		if _, err := Open(c); !errors.Is(err, errConfig) {
 			t.Errorf("%+v: %v", c, err)
 		}

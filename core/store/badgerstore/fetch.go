@@ -41,9 +41,9 @@ func (e *Engine) fetchFrom(ctx context.Context, h *head, mailbox ids.MailboxID, 
 		maxMsgs: store.Limit(maxMsgs, store.MaxFetch), maxBytes: store.Limit(maxBytes, store.MaxFetchBytes),
 	}
 	f.expect(h)
-	next := chunkOf(from)
+	next, tables := chunkOf(from), e.tables.now()
 	for ; next <= chunkOf(h.last) && !f.full; next++ {
-		chunk := e.cache.chunk(chunkID{mailbox, next})
+		chunk, _ := tables.chunkInTables(&mailbox, next)
 		if chunk == nil {
 			break
 		}
@@ -57,16 +57,13 @@ func (e *Engine) fetchFrom(ctx context.Context, h *head, mailbox ids.MailboxID, 
 	return f.out, err
 }
 
-// fetchRest goes on from a chunk that is not in the cache.
+// fetchRest goes on from a chunk that is not in memory.
 func (e *Engine) fetchRest(s *snapshot, mailbox *ids.MailboxID, n uint64, f *fetch) error {
 	last := chunkOf(f.to)
 	for misses := 0; n <= last && !f.full; n++ {
-		chunk := e.cache.chunk(chunkID{*mailbox, n})
-		if chunk == nil {
-			var err error
-			if chunk, err = s.get(chunkKey(mailbox, n)); err != nil {
-				return err
-			}
+		chunk, err := s.get(chunkKey(mailbox, n))
+		if err != nil {
+			return err
 		}
 		if chunk != nil {
 			misses = 0

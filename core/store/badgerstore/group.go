@@ -38,15 +38,14 @@ type group struct {
 
 	seen    snapshot          // the tables when it began; without a transaction
 	hot     []row             // for the journal, in the order in which they were written
-	pending map[string][]byte // the same, the last of each key
+	pending map[string][]byte // the same, the last of each key, but those in a box's fresh
 	cold    bool              // txn has something to write
 
 	boxes       map[ids.MailboxID]*box
-	order       []*box             // boxes in the order in which they were loaded
-	free        []*box             // for use again
-	override    map[chunkID][]byte // chunks that this group changed; nil: deleted
-	after       []func()           // run once the commit has succeeded
-	answered    []operation        // only its memory is kept
+	order       []*box      // boxes in the order in which they were loaded
+	free        []*box      // for use again
+	after       []func()    // run once the commit has succeeded
+	answered    []operation // only its memory is kept
 	versionUsed bool
 }
 
@@ -62,6 +61,8 @@ type box struct {
 	pending      []pendingMsg // appended in this group, not yet in a chunk
 	pendingBytes int
 	chunk        uint64 // the number that the chunk will have
+
+	fresh freshChunks // written in this group
 }
 
 type pendingMsg struct {
@@ -80,11 +81,11 @@ func (g *group) begin() {
 	g.c.beginScratch()
 	clear(g.boxes)
 	for _, b := range g.order {
-		*b = box{pending: b.pending[:0], scratch: b.scratch[:0]}
+		clear(b.fresh[:cap(b.fresh)])
+		*b = box{pending: b.pending[:0], scratch: b.scratch[:0], fresh: b.fresh[:0]}
 	}
 	g.free = append(g.free, g.order...)
 	g.order = g.order[:0]
-	clear(g.override)
 	clear(g.after)
 	g.after = g.after[:0]
 }
@@ -145,6 +146,13 @@ func (g *group) find(key []byte) ([]byte, error) {
 		}
 	}
 	return valueOf(g.tx(), key)
+}
+
+// putChunk writes a chunk that Badger does not have.
+func (g *group) putChunk(b *box, n uint64, chunk []byte) {
+	g.count(chunkKeySize, len(chunk))
+	b.fresh = append(b.fresh, chunkRow{n, chunk})
+	g.hot = append(g.hot, row{chunkKeyString(&b.id, n), chunk, true})
 }
 
 // put writes a row. Neither slice may be changed afterwards.
@@ -298,13 +306,6 @@ func (g *group) publish() {
 	c := g.c.e.cache
 	c.mu.Lock()
 	c.generation++
-	for id, chunk := range g.override {
-		if chunk == nil {
-			c.dropChunk(id)
-		} else {
-			c.putChunk(id, chunk)
-		}
-	}
 	for _, b := range g.order {
 		if b.dirty || b.changed {
 			c.putHead(&b.id, b.head)

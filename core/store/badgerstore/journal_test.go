@@ -443,7 +443,7 @@ func TestShortLived(t *testing.T) {
 // Whoever reads a mailbox whose head is not in memory, while messages come and go,
 // always finds what was there when it began.
 func TestFetchBesideCommits(t *testing.T) {
-	e, err := Open(Config{Dir: t.TempDir(), MinFree: 1, CacheBytes: 1, CacheMailboxes: 1, hooks: hooks{journalRows: 64}})
+	e, err := Open(Config{Dir: t.TempDir(), MinFree: 1, CacheMailboxes: 1, hooks: hooks{journalRows: 64}})
 	if err != nil {
 		t.Fatal(err)
 	}

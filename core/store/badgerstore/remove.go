@@ -48,18 +48,17 @@ func (g *group) removeSome(b *box, n uint64, cursors []store.Cursor) {
 	if len(b.pending) > 0 && b.chunk == n {
 		g.flush(b)
 	}
-	id := chunkID{b.id, n}
-	if chunk := g.chunk(id); chunk != nil && g.err == nil {
-		g.takeOut(b, id, chunk, func(c store.Cursor, _ *record) bool { return slices.Contains(cursors, c) })
+	if chunk := g.chunk(b, n); chunk != nil && g.err == nil {
+		g.takeOut(b, n, chunk, func(c store.Cursor, _ *record) bool { return slices.Contains(cursors, c) })
 	}
 }
 
 // takeOut rewrites a chunk without what gone tells, or deletes it if nothing is
 // left to be fetched. The times of what stays are known already.
-func (g *group) takeOut(b *box, id chunkID, chunk []byte, gone func(store.Cursor, *record) bool) {
+func (g *group) takeOut(b *box, n uint64, chunk []byte, gone func(store.Cursor, *record) bool) {
 	out := make([]byte, 0, len(chunk))
 	kept, removed := 0, 0
-	for c := firstCursor(id.n); len(chunk) > 0; c++ {
+	for c := firstCursor(n); len(chunk) > 0; c++ {
 		r, rest, err := nextRecord(chunk)
 		if err != nil {
 			g.stop(newFault("read", err))
@@ -83,9 +82,9 @@ func (g *group) takeOut(b *box, id chunkID, chunk []byte, gone func(store.Cursor
 	case removed == 0:
 		return
 	case kept == 0:
-		g.setChunk(id, nil)
+		g.setChunk(b, n, nil)
 	default:
-		g.setChunk(id, out)
+		g.setChunk(b, n, out)
 	}
 	if b.head.messages == 0 {
 		b.head.emptied()

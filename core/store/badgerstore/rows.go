@@ -142,6 +142,21 @@ func chunkKey(mailbox *ids.MailboxID, n uint64) []byte {
 	return binary.BigEndian.AppendUint64(k, n)
 }
 
+// chunkKeyString is chunkKey for a map, and for the journal.
+func chunkKeyString(mailbox *ids.MailboxID, n uint64) string {
+	var k [chunkKeySize]byte
+	k[0] = tagChunk
+	copy(k[1:], mailbox[:])
+	binary.BigEndian.PutUint64(k[headKeySize:], n)
+	return string(k[:])
+}
+
+func chunkOfKey(k string) (ids.MailboxID, uint64) {
+	var b [chunkKeySize]byte
+	copy(b[:], k)
+	return ids.MailboxID(b[1:headKeySize]), binary.BigEndian.Uint64(b[headKeySize:])
+}
+
 func markKey(hour ids.Hour, mailbox *ids.MailboxID) []byte {
 	k := binary.BigEndian.AppendUint32(append(make([]byte, 0, markKeySize), tagMark), uint32(hour))
 	return append(k, mailbox[:]...)

@@ -110,10 +110,10 @@ func (o *sweepOp) run(g *group) bool {
 			return false
 		}
 		b := g.box(&o.mailbox)
-		id := chunkID{o.mailbox, o.chunks[o.next]}
-		if chunk := g.chunk(id); chunk != nil && g.err == nil {
+		n := o.chunks[o.next]
+		if chunk := g.chunk(b, n); chunk != nil && g.err == nil {
 			now := g.now.Unix()
-			g.takeOut(b, id, chunk, func(_ store.Cursor, r *record) bool { return r.expires <= now })
+			g.takeOut(b, n, chunk, func(_ store.Cursor, r *record) bool { return r.expires <= now })
 		}
 	}
 	return true

@@ -23,11 +23,15 @@ func journalled(tag byte) bool {
 
 // table holds the rows of one segment of the journal, as of its last record.
 type table struct {
-	// rows are all but the heads that are in tables.heads.
+	// rows are all but the heads that are in tables.heads and the chunks that are
+	// in fresh.
 	rows map[string]entry
-	// chunks are the numbers of a mailbox's chunks in rows, in the order in which
-	// they came, and of some that were there.
-	chunks map[ids.MailboxID][]uint64
+	// fresh are the chunks that Badger does not have (fresh.go), chunks how many.
+	fresh  map[ids.MailboxID]freshChunks
+	chunks int
+	// others are the numbers of a mailbox's chunks in rows, and of some that were
+	// there, in the order in which they came.
+	others map[ids.MailboxID][]uint64
 	bytes  int64 // of keys and values
 	// next belongs to the segment after this one. A snapshot may be older than the time
 	// when a head stopped being carried.
@@ -40,10 +44,15 @@ type entry struct {
 }
 
 func newTable() *table {
-	return &table{rows: make(map[string]entry), chunks: make(map[ids.MailboxID][]uint64)}
+	return &table{
+		rows: make(map[string]entry), fresh: make(map[ids.MailboxID]freshChunks), others: make(map[ids.MailboxID][]uint64),
+	}
 }
 
 func (t *table) apply(r row) {
+	if r.key[0] == tagChunk && t.applyFresh(r) {
+		return
+	}
 	had, ok := t.rows[r.key]
 	t.bytes += int64(len(r.value)) - int64(len(had.value))
 	switch {
@@ -57,23 +66,10 @@ func (t *table) apply(r row) {
 		t.bytes += int64(len(r.key))
 	}
 	if !ok && r.key[0] == tagChunk {
-		m := ids.MailboxID([]byte(r.key[1:headKeySize]))
-		t.chunks[m] = append(t.chunks[m], beUint64([]byte(r.key[headKeySize:])))
+		m, n := chunkOfKey(r.key)
+		t.others[m] = append(t.others[m], n)
 	}
 	t.rows[r.key] = entry{r.value, r.fresh && r.value != nil}
-}
-
-// chunksOf returns the numbers of a mailbox's chunks of which the table knows.
-func (t *table) chunksOf(mailbox *ids.MailboxID, from, to uint64) (found []chunkRow) {
-	for _, n := range t.chunks[*mailbox] {
-		if n < from || n >= to {
-			continue
-		}
-		if e, ok := t.rows[string(chunkKey(mailbox, n))]; ok {
-			found = append(found, chunkRow{n, e.value})
-		}
-	}
-	return found
 }
 
 // tables hold the rows that are not, or not known to be, in Badger.
@@ -84,9 +80,8 @@ type tables struct {
 	// old belongs to the other one, and does not change; nil once it is in Badger.
 	old *table
 	// heads are those that changed lately, and are in the segment that is written.
-	heads     map[ids.MailboxID]*lateHead
-	headBytes int64 // of their keys and values
-	changed   int   // heads that changed since the segment began
+	heads   lateHeads
+	changed int // heads that changed since the segment began
 }
 
 // snapshot is what a reader sees: all that was committed when it was made, and perhaps
@@ -110,7 +105,7 @@ func (t *tables) now() snapshot {
 func (t *tables) size() int64 {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	n := t.cur.bytes + t.headBytes
+	n := t.cur.bytes + t.heads.bytes
 	if t.old != nil {
 		n += t.old.bytes
 	}
@@ -134,8 +129,12 @@ func (s *snapshot) get(key []byte) ([]byte, error) {
 
 // inTables is get for what is in a table; ok says that one knows of the row.
 func (s *snapshot) inTables(key []byte) (value []byte, ok bool) {
-	if key[0] == tagHead {
+	switch key[0] {
+	case tagHead:
 		return s.headInTables(key)
+	case tagChunk:
+		m := ids.MailboxID(key[1:headKeySize])
+		return s.chunkInTables(&m, beUint64(key[headKeySize:]))
 	}
 	s.tables.mu.RLock()
 	e, ok := s.cur.rows[string(key)]
@@ -144,6 +143,17 @@ func (s *snapshot) inTables(key []byte) (value []byte, ok bool) {
 		e, ok = s.old.rows[string(key)]
 	}
 	return e.value, ok
+}
+
+// chunkInTables is inTables for chunks. It needs no transaction.
+func (s *snapshot) chunkInTables(mailbox *ids.MailboxID, n uint64) (value []byte, ok bool) {
+	s.tables.mu.RLock()
+	value, ok = s.cur.chunk(mailbox, n)
+	s.tables.mu.RUnlock()
+	if !ok && s.old != nil {
+		value, ok = s.old.chunk(mailbox, n)
+	}
+	return value, ok
 }
 
 // marks returns the marks up to an hour that are in the tables.
@@ -195,12 +205,6 @@ func (s *snapshot) spentDays(today ids.Day) (days []ids.Day) {
 		add(s.old)
 	}
 	return days
-}
-
-// chunkRow is a mailbox's chunk and its number.
-type chunkRow struct {
-	n     uint64
-	value []byte // nil: deleted
 }
 
 // chunks calls visit with the chunks of a mailbox from from on and below to, in

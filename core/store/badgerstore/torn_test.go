@@ -67,7 +67,7 @@ func TestTornHead(t *testing.T) {
 // a head that is not in memory. What stays is found each time: an outbox takes what it
 // does not find for expired.
 func TestRemoveBesideReaders(t *testing.T) {
-	e, err := Open(Config{Dir: t.TempDir(), MinFree: 1, CacheBytes: 1, CacheMailboxes: 1, hooks: hooks{journalRows: 64}})
+	e, err := Open(Config{Dir: t.TempDir(), MinFree: 1, CacheMailboxes: 1, hooks: hooks{journalRows: 64}})
 	if err != nil {
 		t.Fatal(err)
 	}
