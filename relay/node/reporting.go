@@ -31,6 +31,8 @@ const (
 	publishRetry = time.Second
 	// verdictPause is how long a link waits before it looks for verdicts again.
 	verdictPause = 30 * time.Second
+	// verdictRetry is the least that it waits, whatever a peer that refuses asks for.
+	verdictRetry = time.Second
 	// storePatience bounds what the store may take outside a request.
 	storePatience = 30 * time.Second
 )
@@ -371,16 +373,17 @@ func (l *link) fetchKeys(ctx context.Context, caller *quicnet.Caller) error {
 // bringVerdicts hands the peer the verdicts that wait for it until ctx ends.
 func (l *link) bringVerdicts(ctx context.Context, caller *quicnet.Caller) error {
 	for {
-		if err := l.n.bring(ctx, l.peer.Domain, func(ctx context.Context, verdict []byte) ([]byte, error) {
+		again, err := l.n.bring(ctx, l.peer.Domain, func(ctx context.Context, verdict []byte) ([]byte, error) {
 			a, err := quicnet.Ask[*wire.VerdictAnswer](ctx, caller, &wire.Verdict{Verdict: verdict})
 			if err != nil {
 				return nil, err
 			}
 			return a.Answer, nil
-		}); err != nil {
+		})
+		if err != nil {
 			return err
 		}
-		t := time.NewTimer(verdictPause)
+		t := time.NewTimer(again)
 		select {
 		case <-t.C:
 		case <-l.verdict:
@@ -393,15 +396,16 @@ func (l *link) bringVerdicts(ctx context.Context, caller *quicnet.Caller) error 
 }
 
 // bring asks a provider to open the verdicts that wait for it. A refusal for good
-// ends a verdict; other failures leave it for the next time.
-func (n *Node) bring(ctx context.Context, d ids.Domain, ask func(context.Context, []byte) ([]byte, error)) error {
+// ends a verdict; another one leaves it and the rest until again has passed: one whose
+// link to this provider has only just begun does not know its desk yet, and says so.
+func (n *Node) bring(ctx context.Context, d ids.Domain, ask func(context.Context, []byte) ([]byte, error)) (again time.Duration, err error) {
 	pending, err := n.reports.Pending(ctx, d)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	root, ok := n.peers.root(d)
 	if !ok {
-		return nil
+		return verdictPause, nil
 	}
 	for _, p := range pending {
 		answer, err := ask(ctx, p.Verdict)
@@ -410,15 +414,15 @@ func (n *Node) bring(ctx context.Context, d ids.Domain, ask func(context.Context
 		case errors.As(err, &refused) && refused.RetryAfter == 0:
 			err = n.reports.Refused(ctx, n.now(), p, d)
 		case errors.As(err, &refused):
-			return nil
+			return min(max(refused.RetryAfter, verdictRetry), verdictPause), nil
 		case err == nil:
 			err = n.reports.Answered(ctx, n.now(), p, d, answer, root)
 		}
 		if err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return verdictPause, nil
 }
 
 // Decided tells the provider that a verdict is for, now rather than at the next
@@ -433,7 +437,7 @@ func (n *Node) Decided(ctx context.Context, d ids.Domain) error {
 		}
 		return nil
 	}
-	return n.bring(ctx, d, func(ctx context.Context, verdict []byte) ([]byte, error) {
+	_, err := n.bring(ctx, d, func(ctx context.Context, verdict []byte) ([]byte, error) {
 		b, err := n.reports.OpenVerdict(ctx, n.now(), n.domain, n.keyring.root.Public(), verdict)
 		if err != nil {
 			r := reportAnswer(err)
@@ -441,6 +445,7 @@ func (n *Node) Decided(ctx context.Context, d ids.Domain) error {
 		}
 		return b, nil
 	})
+	return err
 }
 
 var _ relay.Snapshots = (*reports.Reports)(nil)

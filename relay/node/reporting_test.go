@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"slices"
@@ -330,6 +331,40 @@ func TestReportAtOneProvider(t *testing.T) {
 	must(t, err)
 	if s.State != reports.StateAnswered || s.Action != franking.ActionWarn {
 		t.Errorf("%v, %v", s.State, s.Action)
+	}
+}
+
+// A verdict that is refused for now waits, as long as it was asked to within bounds, and
+// is opened the next time.
+func TestVerdictIsBroughtAgain(t *testing.T) {
+	beta := newServer(t, "beta.example").start()
+	alice, bob := newAuthor(t, beta, "alice@beta.example"), newAuthor(t, beta, "bob@beta.example")
+	must(t, alice.fetch(1))
+	r := newReport(bob.read(alice.write(bob, &bob.mint(1).Tickets[0], "one"))[0])
+	bob.report(r)
+	ctx := testContext(t)
+	must(t, beta.node.Reports().Decide(ctx, time.Now(), r.ID, reports.FirstProven, franking.ActionWarn, "dora"))
+	for told, want := range map[time.Duration]time.Duration{
+		time.Millisecond: verdictRetry, 5 * time.Second: 5 * time.Second, time.Hour: verdictPause,
+	} {
+		asked := 0
+		again, err := beta.node.bring(ctx, beta.domain, func(context.Context, []byte) ([]byte, error) {
+			asked++
+			return nil, &quicnet.RefusedError{Code: wire.CodeBusy, RetryAfter: told}
+		})
+		if asked != 1 || again != want || err != nil {
+			t.Errorf("asked %d times, told %v: again in %v, %v; want %v", asked, told, again, err, want)
+		}
+	}
+	must(t, beta.node.Decided(ctx, beta.domain))
+	if s, err := beta.node.Reports().Show(ctx, r.ID); err != nil || s.State != reports.StateAnswered {
+		t.Errorf("%v, %v", s.State, err)
+	}
+	again, err := beta.node.bring(ctx, beta.domain, func(context.Context, []byte) ([]byte, error) {
+		return nil, errors.New("nothing waits")
+	})
+	if again != verdictPause || err != nil {
+		t.Errorf("with nothing to bring: again in %v, %v", again, err)
 	}
 }
 
