@@ -10,6 +10,7 @@ import (
 
 	"waxwing/core/group"
 	"waxwing/core/ids"
+	"waxwing/core/mailbox"
 	"waxwing/core/query"
 	"waxwing/core/wire"
 	"waxwing/ratelimit"
@@ -213,6 +214,12 @@ func (s *stranger) hands(want relay.Reason, envelopes ...[]byte) {
 		}
 		var now [relay.ReasonEnd]float64
 		eventually(s.t, "at the other provider", func() bool { now = s.at.forwarded(); return now != before })
+		// While it is in the outbox still, the same one is not forwarded again.
+		eventually(s.t, "acked", func() bool {
+			box, err := s.home.node.store.Stat(s.t.Context(), mailbox.Outbox(s.at.domain))
+			must(s.t, err)
+			return box.Messages == 0
+		})
 		before[want]++
 		if now != before {
 			s.t.Errorf("introduction %d: not %v", i, want)
