@@ -31,9 +31,8 @@ type countedTicket struct {
 	n       uint64
 }
 
+// has and add are called with mu held.
 func (c *countedTickets) has(t countedTicket) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if _, ok := c.now[t]; ok {
 		return true
 	}
@@ -42,8 +41,6 @@ func (c *countedTickets) has(t countedTicket) bool {
 }
 
 func (c *countedTickets) add(t countedTicket) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.now == nil {
 		c.now, c.old = map[countedTicket]struct{}{}, map[countedTicket]struct{}{}
 	}
@@ -54,10 +51,13 @@ func (c *countedTickets) add(t countedTicket) {
 	c.now[t] = struct{}{}
 }
 
-// limitMailbox counts a ticket that may be used for its envelope, once. Of two
-// streams with the same ticket at the same moment both may be counted.
+// limitMailbox counts a ticket that may be used for its envelope, once.
 func (r *Relay) limitMailbox(now time.Time, o *ticket.Opened) *Refusal {
 	t := countedTicket{o.Mailbox, o.Expiry, o.Serial}
+	// Held until the ticket is remembered, or of two streams with the same ticket at
+	// the same moment both would be counted. Buckets have one lock for all anyway.
+	r.counted.mu.Lock()
+	defer r.counted.mu.Unlock()
 	if r.counted.has(t) {
 		return nil
 	}

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -97,6 +98,28 @@ func TestMailboxLimitCountsTicketsOnce(t *testing.T) {
 	p.now = p.now.Add(20 * time.Minute)
 	if r := p.forward(late); r != Delivered {
 		t.Errorf("sent again: %v", r)
+	}
+}
+
+// An envelope that comes on many streams at the same moment counts once, too.
+func TestMailboxLimitCountsTicketsOnceAtTheSameMoment(t *testing.T) {
+	p := newProvider(t, limits.Settings{{Name: limits.MailboxEnvelopes}: gcra.Limit{Burst: 1000, Count: 1000, Period: time.Hour}})
+	const streams, tickets = 8, 200
+	for range tickets {
+		e := p.fresh()
+		var all sync.WaitGroup
+		for range streams {
+			all.Go(func() {
+				var a Admitted
+				if ref := p.AdmitForward(p.now, p.peer, e, &a); ref != nil {
+					t.Error(ref.Reason)
+				}
+			})
+		}
+		all.Wait()
+	}
+	if n := p.used(); n != tickets {
+		t.Errorf("%d counted, want %d", n, tickets)
 	}
 }
 
