@@ -9,6 +9,10 @@ import (
 	"waxwing/core/store"
 )
 
+// maxArena is how much memory a fetch reserves at once for the messages that it returns:
+// above it an allocation for each costs nothing beside the copy.
+const maxArena = 64 << 10
+
 // maxMisses is how many chunks in a row may be missing before an iterator looks
 // for the next one: iterators are slow, and long holes rare.
 const maxMisses = 16
@@ -92,13 +96,18 @@ type fetch struct {
 	out               []store.Message
 	bytes             int
 	arena             []byte // where bodies are copied to
+	reserve           int    // how much of it there is at once, for several bodies
 	full              bool
 }
 
-// expect reserves memory for what a mailbox can yield.
+// expect reserves memory for what a mailbox can yield that has messages from f.from on:
+// for one who takes what comes, of many that are not acked yet, that is the newest few.
 func (f *fetch) expect(h *head) {
-	f.out = make([]store.Message, 0, min(f.maxMsgs, h.messages))
-	f.arena = make([]byte, 0, min(int64(f.maxBytes), h.bytes, 64<<10))
+	want := min(uint64(f.maxMsgs), uint64(h.messages), uint64(f.to-f.from)+1)
+	f.out = make([]store.Message, 0, want)
+	mean := (h.bytes + int64(h.messages) - 1) / int64(h.messages)
+	f.reserve = int(min(int64(f.maxBytes), mean*int64(want), maxArena))
+	f.arena = make([]byte, 0, f.reserve)
 }
 
 // add takes messages from a chunk.
@@ -128,7 +137,7 @@ func (f *fetch) add(n uint64, chunk []byte) error {
 // copy returns a copy that belongs to the caller; several share one allocation.
 func (f *fetch) copy(body []byte) []byte {
 	if cap(f.arena)-len(f.arena) < len(body) {
-		f.arena = make([]byte, 0, max(len(body), 64<<10))
+		f.arena = make([]byte, 0, max(len(body), f.reserve))
 	}
 	n := len(f.arena)
 	f.arena = append(f.arena, body...)
