@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"math"
-	"slices"
 	"time"
 
 	"waxwing/core/ids"
@@ -58,17 +57,21 @@ func (m *Memory) mailbox(id ids.MailboxID, now time.Time) *memMailbox {
 // remove removes the messages for which gone returns true.
 func (b *memMailbox) remove(gone func(*memMessage) bool) {
 	b.soonest = math.MaxInt64
-	b.messages = slices.DeleteFunc(b.messages, func(x memMessage) bool {
-		if !gone(&x) {
+	kept := b.messages[:0]
+	for i := range b.messages {
+		x := &b.messages[i]
+		if !gone(x) {
 			b.soonest = min(b.soonest, x.expires)
-			return false
+			kept = append(kept, *x)
+			continue
 		}
 		b.bytes -= int64(len(x.body))
 		if x.plain {
 			delete(b.ids, x.id)
 		}
-		return true
-	})
+	}
+	clear(b.messages[len(kept):])
+	b.messages = kept
 }
 
 // removeAcked removes what all open readers have acked, if there are any.
