@@ -23,23 +23,25 @@ import (
 
 // BenchmarkHopAmong takes 1 KiB envelopes from a client into so many mailboxes, 256 at a
 // time, by the processor time of the client and the server in one process: flat if it
-// does not depend on their number. Their owners are away, or there: then each message is
-// fetched and acked at once, though not over a connection of the owner's. Machines have
+// does not depend on their number. Their owners are away, or there: then messages are
+// fetched and acked at once, though not over a connection of the owner's. One fetch and
+// one ack are for all messages of a mailbox that have come; or, where it is to be the same
+// work for each message however many mailboxes there are, for one by one. Machines have
 // faster and slower minutes, so b.N rounds are made in which each number of mailboxes has
 // its turn; what is reported is the time, and its ratio to that of one mailbox.
 // Without a disk it is what all but the engine costs.
 func BenchmarkHopAmong(b *testing.B) {
-	for name, there := range map[string]bool{"away": false, "there": true} {
-		b.Run(name+"/badger", func(b *testing.B) { benchHopAmong(b, there, true) })
-		b.Run(name+"/memory", func(b *testing.B) { benchHopAmong(b, there, false) })
+	for name, own := range map[string]*owners{"away": nil, "there": {64, ownAll}, "onebyone": {1, ownEach}} {
+		b.Run(name+"/badger", func(b *testing.B) { benchHopAmong(b, own, true) })
+		b.Run(name+"/memory", func(b *testing.B) { benchHopAmong(b, own, false) })
 	}
 }
 
-func benchHopAmong(b *testing.B, there, disk bool) {
+func benchHopAmong(b *testing.B, own *owners, disk bool) {
 	numbers := []int{1, 10, 100, 1000, 10_000, 100_000}
 	var hops []*hop
 	for _, n := range numbers {
-		hops = append(hops, newHop(b, n, there, disk))
+		hops = append(hops, newHop(b, n, own, disk))
 	}
 	for range (numbers[len(numbers)-1] + hopRound - 1) / hopRound { // the relay learns which mailboxes there are
 		for _, h := range hops {
@@ -67,9 +69,14 @@ const (
 	// has what it costs to drain one, and rest is long enough for that.
 	hopRound = 40_000
 	hopRest  = 500 * time.Millisecond
-	// hopOwners is the number of goroutines that are the owners.
-	hopOwners = 64
 )
+
+// owners are so many goroutines that fetch and ack what comes; each is told the index of
+// its mailbox for each message, and waits for its acks. Nil is for owners who are away.
+type owners struct {
+	goroutines int
+	run        func(h *hop, b *testing.B, boxes <-chan int)
+}
 
 // hop is a server, and a client that sends into mailboxes there.
 type hop struct {
@@ -83,21 +90,21 @@ type hop struct {
 	taken  atomic.Int64
 }
 
-func newHop(b *testing.B, mailboxes int, there, disk bool) *hop {
+func newHop(b *testing.B, mailboxes int, own *owners, disk bool) *hop {
 	h := &hop{server: newServer(b, "beta.example"), acked: make(chan struct{}, hopWindow)}
 	for range mailboxes {
 		h.boxes = append(h.boxes, ids.NewMailboxID())
 	}
-	h.store = roomy{usedStore(b, h.boxes, there, disk)}
+	h.store = roomy{usedStore(b, h.boxes, own != nil, disk)}
 	h.server.conf.Limits, h.server.conf.Store = unlimited(), h.store
 	h.server.start()
 	h.stream = newDevice(b, h.server, "alice@beta.example").stream(wire.StreamSubmit)
 	var running sync.WaitGroup
-	if there {
-		for range hopOwners {
+	if own != nil {
+		for range own.goroutines {
 			c := make(chan int, hopRound)
 			h.owners = append(h.owners, c)
-			running.Go(func() { h.own(b, c) })
+			running.Go(func() { own.run(h, b, c) })
 		}
 	}
 	b.Cleanup(func() {
@@ -119,8 +126,8 @@ func newHop(b *testing.B, mailboxes int, there, disk bool) *hop {
 				return
 			}
 			for ; done < m.UpTo; done++ {
-				if box := h.boxOf(done); there {
-					h.owners[box%hopOwners] <- box
+				if box := h.boxOf(done); own != nil {
+					h.owners[box%own.goroutines] <- box
 				}
 				<-h.acked
 			}
@@ -133,8 +140,8 @@ func newHop(b *testing.B, mailboxes int, there, disk bool) *hop {
 // prime: neighbours in time are not neighbours on the disk.
 func (h *hop) boxOf(n uint64) int { return int(n * 7919 % uint64(len(h.boxes))) }
 
-// own fetches and acks what comes.
-func (h *hop) own(b *testing.B, boxes <-chan int) {
+// ownAll takes all that there is at once.
+func ownAll(h *hop, b *testing.B, boxes <-chan int) {
 	after := make(map[int]store.Cursor)
 	for i := range boxes {
 		got, err := h.store.Fetch(context.Background(), h.boxes[i], after[i], hopWindow, 0)
@@ -147,7 +154,34 @@ func (h *hop) own(b *testing.B, boxes <-chan int) {
 		}
 		after[i] = got[len(got)-1].Cursor
 		h.taken.Add(int64(len(got)))
-		if err := h.store.Ack(context.Background(), []store.AckReq{{Mailbox: h.boxes[i], Reader: 1, UpTo: after[i]}})[0]; err != nil {
+		h.ack(b, []store.AckReq{{Mailbox: h.boxes[i], Reader: 1, UpTo: after[i]}})
+	}
+}
+
+// ownEach takes one message at a time, and acks it by itself; those that came together
+// are acked together, whose mailboxes they are or not.
+func ownEach(h *hop, b *testing.B, boxes <-chan int) {
+	after := make(map[int]store.Cursor)
+	var acks []store.AckReq
+	for i := range boxes {
+		got, err := h.store.Fetch(context.Background(), h.boxes[i], after[i], 1, 0)
+		if err != nil || len(got) != 1 {
+			b.Errorf("%d messages, %v", len(got), err)
+			return
+		}
+		after[i] = got[0].Cursor
+		h.taken.Add(1)
+		acks = append(acks, store.AckReq{Mailbox: h.boxes[i], Reader: 1, UpTo: after[i]})
+		if len(acks) == hopWindow || len(boxes) == 0 {
+			h.ack(b, acks)
+			acks = acks[:0]
+		}
+	}
+}
+
+func (h *hop) ack(b *testing.B, acks []store.AckReq) {
+	for _, err := range h.store.Ack(context.Background(), acks) {
+		if err != nil {
 			b.Error(err)
 		}
 	}
