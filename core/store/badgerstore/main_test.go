@@ -12,8 +12,12 @@ import (
 	"waxwing/core/store/storetest"
 )
 
+// inChild runs in a child process before it opens its store.
+var inChild = func() {}
+
 func TestMain(m *testing.M) {
 	storetest.CrashChild(func(dir string) (store.Store, error) {
+		inChild()
 		// The smaller, the more often a child is killed while rows are drained.
 		return Open(Config{Dir: dir, MinFree: 1, hooks: hooks{journalRows: 1 << rand.N(12)}})
 	})

@@ -2,47 +2,39 @@ package badgerstore
 
 import (
 	"fmt"
-	"os/exec"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"waxwing/core/store/storetest"
 )
 
-// A sync of the disk fails: the nth of a thread, once, so that the next one would
-// succeed. A commit has one, of the journal. What Badger writes, which is the rest,
-// has two, one of the value log, of which it tells its logger only, and one of the
+// A sync of the disk fails: the nth, once, so that the next one would succeed. A
+// commit has one, of the journal. What Badger writes, which is the rest, has two,
+// one of the value log, of which it tells its logger only, and one of the
 // write-ahead log: odd and even ones are tried.
 func TestFailedSync(t *testing.T) {
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Skip("needs strace to make a system call fail")
-	}
-	if err := exec.Command(strace, "-o", "/dev/null", "true").Run(); err != nil {
-		t.Skip("strace may not trace here")
-	}
 	answers := 0
 	for _, tt := range []struct {
-		call string
+		name string
+		call uintptr
 		nth  int
 	}{
-		{"fdatasync", 1},
-		{"fdatasync", 2},
-		{"fdatasync", 20},
-		{"pwrite64", 3},
-		{"msync", 1},
-		{"msync", 2},
-		{"msync", 20},
-		{"msync", 21},
-		{"msync", 150},
-		{"msync", 151},
-		{"fsync", 1},
-		{"ftruncate", 2}, // while the store is made
+		{"fdatasync", unix.SYS_FDATASYNC, 1},
+		{"fdatasync", unix.SYS_FDATASYNC, 2},
+		{"fdatasync", unix.SYS_FDATASYNC, 20},
+		{"pwrite64", unix.SYS_PWRITE64, 3},
+		{"msync", unix.SYS_MSYNC, 1},
+		{"msync", unix.SYS_MSYNC, 2},
+		{"msync", unix.SYS_MSYNC, 20},
+		{"msync", unix.SYS_MSYNC, 21},
+		{"msync", unix.SYS_MSYNC, 150},
+		{"msync", unix.SYS_MSYNC, 151},
+		{"fsync", unix.SYS_FSYNC, 1},
+		{"ftruncate", unix.SYS_FTRUNCATE, 2}, // while the store is made
 	} {
-		t.Run(fmt.Sprint(tt.call, " ", tt.nth), func(t *testing.T) {
-			n := storetest.SyncFault(t, func(exe string) *exec.Cmd {
-				return exec.Command(strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace="+tt.call,
-					"-e", fmt.Sprintf("inject=%s:error=EIO:when=%d", tt.call, tt.nth), exe)
-			}, openNow)
+		t.Run(fmt.Sprint(tt.name, " ", tt.nth), func(t *testing.T) {
+			n := storetest.SyncFault(t, fmt.Sprint(failCallVar, "=", tt.call, " ", tt.nth), openNow)
 			t.Logf("%d answers before it", n)
 			answers += n
 		})
