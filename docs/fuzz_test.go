@@ -67,8 +67,8 @@ func TestFuzzTargetsAreDocumented(t *testing.T) {
 // of a package.
 func TestChecksRunEveryFuzzTarget(t *testing.T) {
 	run := document(t, "../.ci/run")
-	found := regexp.MustCompile(`for dir in \$\(gosources '(func Fuzz[^']+)' '\*_test\.go'\); do\n\tstep "[^"]+" fuzz "\$dir"\n`).FindStringSubmatch(run)
-	if found == nil || !strings.Contains(run, `-test.list '^Fuzz'`) || !strings.Contains(run, "for target in $targets; do\n\t\tfuzzone \"$dir\" \"$target\" || bad=1\n") {
+	found := regexp.MustCompile(`\nfuzzed=\$\(gosources '(func Fuzz[^']+)' '\*_test\.go'\)\n#[^\n]*\nstep '[^']+' instrument \$fuzzed\nfor dir in \$fuzzed; do\n\tstep "[^"]+" fuzz "\$dir"\n`).FindStringSubmatch(run)
+	if found == nil || !strings.Contains(run, `-test.list '^Fuzz'`) || !strings.Contains(run, "for target in $targets; do\n\t\tfuzzone \"$dir\" \"$bin\" \"$target\" || bad=1\n") {
 		t.Fatal(".ci/run has another loop over fuzz targets: this test has to know it")
 	}
 	line := regexp.MustCompile("^([^/]|/[^/])*(" + found[1] + ")") // as gosources looks
